@@ -1,0 +1,66 @@
+# make demo   the main job on real input: adapters for transformers' own GPT Neo, its diff, and the proof
+# make test   what CI runs; make test-all adds the slow suites
+#
+# All of them make a virtual environment in .venv first. PYTHON is the interpreter (3.11 or later), TORCH what pip
+# installs before anything that depends on torch.
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO := .demo
+
+export OMP_NUM_THREADS = 1
+export MKL_NUM_THREADS = 1
+export TOKENIZERS_PARALLELISM = false
+
+.PHONY: help demo test test-all lint check fast models verify docs clean
+
+help:
+	@sed -n 's/^# \?//p' Makefile | head -5
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch $@
+
+# A copy of the project without GPT Neo, to which GPT Neo is then added.
+demo: $(VENV)/ready
+	@rm -rf adapter_docs/_build $(DEMO) && git clone --quiet . $(DEMO)
+	@$(BIN)/adaptergen -C $(DEMO) remove-model gpt_neo > $(DEMO)/.git/removed
+	@git -C $(DEMO) -c user.name=demo -c user.email=demo@localhost commit --quiet --all -m 'Without GPT Neo'
+	@echo '== adaptergen add-model gpt_neo' && $(BIN)/adaptergen -C $(DEMO) add-model gpt_neo --no-verify
+	@echo '== what was changed in the code borrowed from transformers' && $(BIN)/adaptergen -C $(DEMO) diff gpt_neo --upstream
+	@echo '== the change that goes to review' && git -C $(DEMO) add --all && git -C $(DEMO) diff --cached --stat
+	@echo '== adaptergen verify gpt_neo' && $(BIN)/adaptergen -C $(DEMO) verify gpt_neo
+	@echo "== done: the project with GPT Neo is in $(DEMO)"
+
+test: lint check fast models
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: $(VENV)/ready
+	$(BIN)/python utils/check_adapters.py
+
+fast: $(VENV)/ready
+	$(BIN)/pytest tests_adapters/generator -m 'not slow' -n 2
+
+models: $(VENV)/ready
+	$(BIN)/pytest tests_adapters --ignore tests_adapters/generator -m 'not slow' -n 2
+
+test-all: lint check $(VENV)/ready
+	$(BIN)/pytest tests_adapters -n 2
+
+verify: $(VENV)/ready
+	$(BIN)/adaptergen verify --all
+
+docs: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]' -c constraints.txt
+	$(BIN)/sphinx-build -q -W -b html adapter_docs adapter_docs/_build
+
+clean:
+	rm -rf adapter_docs/_build $(DEMO) $(VENV) .mypy_cache .pytest_cache .ruff_cache
