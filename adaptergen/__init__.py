@@ -1,0 +1,1 @@
+"""Adapters for Hugging Face models, generated from their own modeling files."""

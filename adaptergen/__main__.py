@@ -1,0 +1,6 @@
+"""`python -m adaptergen`"""
+
+from adaptergen.cli import main
+
+
+main(prog_name="adaptergen")

@@ -1,0 +1,191 @@
+"""Source → facts: one question per module, asked in the order of the calls in `analyse`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+import libcst as cst
+
+from adaptergen.analysis.attention import attention_calls
+from adaptergen.analysis.blocks import TracedLayer, find_layers, holders, pretrained_classes
+from adaptergen.analysis.config_names import config_assigned, config_defaults, find_config_names
+from adaptergen.analysis.embeddings import find_stacks, returns_pooled
+from adaptergen.analysis.heads import find_head
+from adaptergen.analysis.modules import find_attentions
+from adaptergen.analysis.projections import find_projections
+from adaptergen.analysis.residuals import find_residuals
+from adaptergen.facts import Head, Layer, ModelFacts, Stack
+from adaptergen.problems import Location, Problem, ProblemsFound
+from adaptergen.source import SourceModule, descendants
+from adaptergen.tracing.tracer import Loader
+from adaptergen.upstream import UpstreamModel
+
+
+def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
+    """Everything that the plan needs to know about an architecture.
+
+    Raises:
+        ProblemsFound: the file has no model that runs layers with attention.
+    """
+    source = model.modeling
+    base_class, layers = _base_and_layers(model, load)
+    held = {base_class: frozenset(layer.list_path for layer in layers), **dict(holders(source, layers, load))}
+    stacks = find_stacks(source, base_class, layers, load)
+    return ModelFacts(
+        name=model.name,
+        model_type=model.model_type,
+        module=source.name,
+        config_class=model.config_class,
+        pretrained_class=_pretrained_class(source, base_class),
+        base_class=base_class,
+        base_like=tuple(held),
+        base_model_prefix=_base_model_prefix(source, base_class),
+        stacks=stacks,
+        layers=tuple(_merged(_layer(layer) for layer in layers)),
+        heads=tuple(_heads(model, held, stacks, load)),
+        config_names=tuple(find_config_names(layers, model.configuration, model.config_class)),
+        forward_parameters=tuple(_parameter(source, p) for p in _parameters(source, base_class)),
+        forward_imports=_imports(source, _parameters(source, base_class)),
+        config_defaults=config_defaults(model.configuration, model.config_class),
+        config_assigned=config_assigned(model.configuration, model.config_class),
+        docstring=_first_line(source.tree.get_docstring()),
+        base_returns_pooled=returns_pooled(source, base_class, layers, load),
+    )
+
+
+def _base_and_layers(model: UpstreamModel, load: Loader) -> tuple[str, tuple[TracedLayer, ...]]:
+    """The base class (the mapped one, or the first that holds layers) with its traced layers."""
+    source = model.modeling
+    candidates = [model.base_class] if model.base_class else list(pretrained_classes(source, load))
+    for candidate in candidates:
+        layers = find_layers(source, candidate, load)
+        if layers:
+            return candidate, layers
+    if not candidates:
+        message = "no class derives from PreTrainedModel"
+        raise ProblemsFound(
+            Problem("no-model", message, Location(source.path), "give a modeling file of transformers")
+        )
+    named = model.base_class or "any model class"
+    message = f"no list of layers of {named} computes attention in a way that is understood"
+    raise ProblemsFound(Problem("no-attention", message, _class_location(source, candidates[0])))
+
+
+def _class_location(source: SourceModule, name: str) -> Location:
+    return source.at(source.classes[name].node)
+
+
+def _layer(layer: TracedLayer) -> Layer:
+    calls = attention_calls(layer)
+    projections, unclear = find_projections(layer)
+    return Layer(
+        cls=layer.cls.name,
+        residuals=tuple(find_residuals(layer)),
+        attentions=tuple(find_attentions(layer, calls)),
+        projections=projections,
+        at=_class_location(layer.cls.module, layer.cls.name),
+        unclear=unclear,
+    )
+
+
+def _merged(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """One entry per class: what its instances in different stacks show is put together."""
+    by_class: dict[str, Layer] = {}
+    for layer in layers:
+        known = by_class.get(layer.cls)
+        by_class[layer.cls] = layer if known is None else _union(known, layer)
+    yield from by_class.values()
+
+
+def _union(left: Layer, right: Layer) -> Layer:
+    residuals = {(r.site, r.host, r.sublayer): r for r in (*left.residuals, *right.residuals)}
+    attentions = {(a.path, a.cls): a for a in (*left.attentions, *right.attentions)}
+    projections = {p.path: p for p in (*left.projections, *right.projections)}
+    return replace(
+        left,
+        residuals=tuple(residuals.values()),
+        attentions=tuple(attentions.values()),
+        projections=tuple(projections.values()),
+        unclear=tuple(dict.fromkeys((*left.unclear, *right.unclear))),
+    )
+
+
+def _heads(
+    model: UpstreamModel, held: Mapping[str, frozenset[str]], stacks: tuple[Stack, ...], load: Loader
+) -> Iterator[Head]:
+    base_like = tuple(held)
+    tasks = _tasks(model)
+    owners = frozenset(stack.owner_class for stack in stacks) - set(base_like)
+    for cls in pretrained_classes(model.modeling, load):
+        if cls in owners or cls == base_like[0]:
+            continue
+        head = find_head(
+            model.modeling,
+            cls,
+            tasks.get(cls, ""),
+            auto_model=base_like[0],
+            base_classes=frozenset(base_like),
+            stack_owners=owners,
+            load=load,
+        )
+        if head is not None and (cls not in base_like or head.modules):
+            yield replace(head, holds=tuple(sorted(held.get(cls, ()))))
+
+
+def _tasks(model: UpstreamModel) -> dict[str, str]:
+    """Class → what the auto mappings say it is for, the most telling mapping first."""
+    vague = ("pretraining", "text_encoding", "image")
+    ordered = sorted(model.tasks, key=lambda task: (task in vague, task != "seq_to_seq_causal_lm"))
+    tasks: dict[str, str] = {}
+    for task in ordered:
+        for cls in model.tasks[task]:
+            tasks.setdefault(cls, task)
+    return tasks
+
+
+def _pretrained_class(source: SourceModule, base_class: str) -> str:
+    """The class of the file that derives from transformers' own, from which all models of the file derive."""
+    return [ancestor.name for ancestor in source.ancestry(base_class)][-1]
+
+
+def _base_model_prefix(source: SourceModule, base_class: str) -> str:
+    for ancestor in source.ancestry(base_class):
+        if "base_model_prefix" in ancestor.constants:
+            return source.code(ancestor.constants["base_model_prefix"]).strip("\"'")
+    return ""
+
+
+def _parameters(source: SourceModule, base_class: str) -> tuple[cst.Param, ...]:
+    found = source.find_method(base_class, "forward")
+    parameters = found[1].params.params if found else ()
+    return tuple(parameter for parameter in parameters if parameter.name.value != "self")
+
+
+def _imports(source: SourceModule, parameters: tuple[cst.Param, ...]) -> tuple[str, ...]:
+    """What the annotations and defaults name, by the dotted name that it has outside the file."""
+    names = {
+        name.value
+        for parameter in parameters
+        for part in (parameter.annotation, parameter.default)
+        if part is not None
+        for name in descendants(part, cst.Name)
+    }
+    imported = {source.imports[name].dotted for name in names if name in source.imports}
+    own = {f"{source.name}.{name}" for name in names if name in source.classes}
+    return tuple(sorted(imported | own))
+
+
+def _first_line(docstring: str | None) -> str:
+    return docstring.strip().splitlines()[0] if docstring and docstring.strip() else ""
+
+
+def _parameter(source: SourceModule, parameter: cst.Param) -> str:
+    """A parameter as written, without the comma and comment after it."""
+    bare = parameter.with_changes(
+        comma=cst.MaybeSentinel.DEFAULT, whitespace_after_param=cst.SimpleWhitespace(""), star=""
+    )
+    return source.code(bare)
+
+
+__all__ = ["analyse"]

@@ -1,0 +1,158 @@
+"""Where does a layer compute attention, over what, and is it self- or cross-attention?
+
+Either one of transformers' attention functions is called with (module, query, key, value, mask); or the code
+does it by hand: a product of queries and keys, a softmax, a product with the values; or a kernel does it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from adaptergen.analysis.blocks import KERNELS, TracedLayer, is_interface_call
+from adaptergen.facts import AttentionKind
+from adaptergen.tracing.graph import depends_on, is_linear_call, reached
+from adaptergen.tracing.values import Call, Constant, Input, Instance, Operation, Sum, Value
+
+
+PRODUCTS = ("matmul", "bmm", "einsum", "baddbmm")
+
+# What may stand between a product and a softmax, or a softmax and a product, without making it something else.
+ELEMENTWISE = frozenset(
+    (
+        *("to", "type", "float", "type_as", "view", "reshape", "contiguous"),
+        *("mul", "div", "sub", "tanh", "clamp", "max"),
+        *("where", "masked_fill", "masked_fill_", "softmax", "dropout"),
+    )
+)
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionCall:
+    """One computation of attention that was followed, for one module."""
+
+    form: Literal["interface", "by_hand", "kernel"]
+    output: Call | Operation  # the call of the attention function or kernel, or the product with the values
+    module: Instance
+    query: Value
+    key: Value
+    value: Value
+    mask: Value | None
+    kind: AttentionKind
+    product: Operation | None = None  # queries times keys, when done by hand
+    softmax: Operation | None = None
+
+
+def attention_calls(layer: TracedLayer) -> list[AttentionCall]:
+    """Every computation of attention in the layer, in the order in which it happens."""
+    stream = first_input(layer)
+    found = [*_interface_calls(layer, stream), *_by_hand(layer, stream), *_kernels(layer, stream)]
+    made = [*layer.tracer.operations, *layer.tracer.calls]
+    order = {id(value): index for index, value in enumerate(made)}
+    return sorted(found, key=lambda call: order[id(call.output)])
+
+
+def first_input(layer: TracedLayer) -> str:
+    """The parameter that brings the hidden states into a layer."""
+    found = layer.tracer.find_method(layer.cls, "forward")
+    assert found is not None
+    return next(p.name.value for p in found[1].params.params if p.name.value != "self")
+
+
+def _interface_calls(layer: TracedLayer, stream: str) -> Iterator[AttentionCall]:
+    for call in layer.tracer.calls:
+        if is_interface_call(call) and len(call.args) >= 4 and call.at.instance is not None:
+            mask = call.args[4] if len(call.args) > 4 else call.kwargs.get("attention_mask")
+            _, query, key, value = call.args[:4]
+            kind = kind_of(key, stream)
+            yield AttentionCall("interface", call, call.at.instance, query, key, value, mask, kind)
+
+
+def _kernels(layer: TracedLayer, stream: str) -> Iterator[AttentionCall]:
+    for operation in layer.tracer.operations:
+        if operation.name in KERNELS and len(operation.args) >= 3 and operation.at.instance is not None:
+            query, key, value = operation.args[:3]
+            mask = operation.args[3] if len(operation.args) > 3 else operation.kwargs.get("attn_mask")
+            kind = kind_of(key, stream)
+            yield AttentionCall("kernel", operation, operation.at.instance, query, key, value, mask, kind)
+
+
+def _by_hand(layer: TracedLayer, stream: str) -> Iterator[AttentionCall]:
+    for operation in layer.tracer.operations:
+        softmax = _softmax_below(operation)
+        product = _product_below(softmax) if softmax else None
+        if softmax is None or product is None or operation.at.instance is None:
+            continue
+        query, key = _factors(product)
+        value, mask, kind = _factors(operation)[1], _added_mask(softmax, product), kind_of(key, stream)
+        module = operation.at.instance
+        yield AttentionCall("by_hand", operation, module, query, key, value, mask, kind, product, softmax)
+
+
+def _softmax_below(operation: Operation) -> Operation | None:
+    """The softmax whose result this product weighs the values with."""
+    if operation.name not in PRODUCTS or len(_factors(operation)) != 2:
+        return None
+    for value in through_elementwise(_factors(operation)[0]):
+        if isinstance(value, Operation) and value.name == "softmax":
+            return value
+    return None
+
+
+def _product_below(softmax: Operation) -> Operation | None:
+    """The product of queries and keys that the softmax normalises."""
+    for value in through_elementwise(softmax.args[0]):
+        if isinstance(value, Operation) and value.name in PRODUCTS and len(_factors(value)) == 2:
+            return value
+    return None
+
+
+def _factors(product: Operation) -> tuple[Value, ...]:
+    """The two tensors that are multiplied: after the sum that `baddbmm` takes, or the formula of `einsum`."""
+    return product.args[1:3] if product.name in ("baddbmm", "einsum") else product.args[:2]
+
+
+def through_elementwise(value: Value) -> Iterator[Value]:
+    """The value and what it is made from by steps that keep its shape, nearest first."""
+    queue = [value]
+    seen: set[int] = set()
+    for current in queue:
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        if not isinstance(current, Operation) or current.name in ELEMENTWISE:
+            queue.extend(current.parts())
+
+
+def _added_mask(softmax: Operation, product: Operation) -> Value | None:
+    """The value that is added to the scores before the softmax."""
+    return next((term for term in added_terms(softmax, product)), None)
+
+
+def added_terms(softmax: Operation, product: Operation) -> Iterator[Value]:
+    for value in through_elementwise(softmax.args[0]):
+        if isinstance(value, Sum):
+            for side, other in ((value.left, value.right), (value.right, value.left)):
+                if depends_on(other, product) and not depends_on(side, product):
+                    yield side
+
+
+def kind_of(key: Value, stream: str) -> AttentionKind:
+    """Self-attention projects its keys from the layer's own input, cross-attention from something else."""
+    sources = [call.args[0] for call in reached(key, is_linear_call) if isinstance(call, Call) and call.args]
+    own = [any(_is_input(value, stream) for value in reached(source, _is_any_input)) for source in sources]
+    return "self" if not own or any(own) else "cross"
+
+
+def _is_any_input(value: Value) -> bool:
+    return isinstance(value, Input)
+
+
+def _is_input(value: Value, name: str) -> bool:
+    return isinstance(value, Input) and value.name == name
+
+
+def is_nothing(value: Value | None) -> bool:
+    return value is None or (isinstance(value, Constant) and value.value is None)

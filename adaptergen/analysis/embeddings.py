@@ -1,0 +1,118 @@
+"""Which module's output enters the first layer, and which module embeds the input and runs the layers?
+
+hidden_states = self.drop(hidden_states)
+                ^^^^^^^^^ entry: every path to the first layer goes through it, once
+for block in self.h: hidden_states = block(hidden_states, …)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from adaptergen.analysis.attention import attention_calls
+from adaptergen.analysis.blocks import TracedLayer
+from adaptergen.facts import Stack, StackKind
+from adaptergen.source import SourceModule
+from adaptergen.tracing.graph import leaf_classes, module_of, reached, walk
+from adaptergen.tracing.tracer import Loader, Tracer
+from adaptergen.tracing.values import Call, Config, Instance, Operation, Value, alternatives
+
+
+@dataclass(frozen=True)
+class _Entry:
+    owner: Instance
+    path: str  # "" when the module can be bypassed, runs twice, or does not exist
+
+
+def find_stacks(
+    source: SourceModule, base_class: str, layers: tuple[TracedLayer, ...], load: Loader
+) -> tuple[Stack, ...]:
+    """Each list of layers with its owner and the module whose output enters its first layer."""
+    names = {layer.cls.name for layer in layers}
+    tracer = Tracer(source, leaves=leaf_classes(source) | names, load=load)
+    model = tracer.make(base_class, Config())
+    tracer.call_method(model, "forward")
+    several = len({layer.list_path for layer in layers}) > 1
+    stacks: list[Stack] = []
+    for layer in layers:
+        call = _first_call(tracer, layer)
+        if call is None or any(stack.path == layer.list_path for stack in stacks):
+            continue
+        entry = _entry(tracer, call)
+        stacks.append(
+            Stack(
+                kind=_kind(layer, call, several=several),
+                path=layer.list_path,
+                layer=layer.cls.name,
+                owner=entry.owner.path,
+                owner_class=entry.owner.class_name,
+                entry=entry.path,
+                at=source.at(call.at.statement),
+            )
+        )
+    return tuple(stacks)
+
+
+def returns_pooled(source: SourceModule, base_class: str, layers: tuple[TracedLayer, ...], load: Loader) -> bool:
+    """Does the base model give a pooled representation of each sequence beside the hidden states?"""
+    names = {layer.cls.name for layer in layers}
+    tracer = Tracer(source, leaves=leaf_classes(source) | names, load=load)
+    output = tracer.call_method(tracer.make(base_class, Config()), "forward")
+    return any(isinstance(option, Instance) and "pooler_output" in option.kwargs for option in alternatives(output))
+
+
+def _first_call(tracer: Tracer, layer: TracedLayer) -> Call | None:
+    """The call of a layer of this list, in the loop over the list."""
+    for call in tracer.calls:
+        instance = module_of(call)
+        if instance is not None and instance.path.rpartition(".")[0] == layer.list_path and (call.args or call.kwargs):
+            return call
+    return None
+
+
+def _entry(tracer: Tracer, call: Call) -> _Entry:
+    loop_owner = call.at.instance
+    assert loop_owner is not None
+    entering = call.args[0] if call.args else next(iter(call.kwargs.values()))
+    module = _only_module(entering)
+    if module is None or module.at.instance is None:
+        embedding = next((c for c in map(_as_module_call, reached(entering, _is_module_call)) if c), None)
+        owner = embedding.at.instance if embedding and embedding.at.instance else loop_owner
+        return _Entry(owner, "")
+    owner = module.at.instance
+    instance = module_of(module)
+    assert instance is not None
+    path = instance.path.removeprefix(f"{owner.path}.") if owner.path else instance.path
+    runs_once = sum(module_of(other) is instance for other in tracer.calls) == 1
+    return _Entry(owner, path if runs_once else "")
+
+
+def _only_module(value: Value) -> Call | None:
+    """The module call that the value is, or that functional dropout was applied to."""
+    while isinstance(value, Operation) and value.name == "dropout" and value.args:
+        value = value.args[0]
+    return _as_module_call(value)
+
+
+def _as_module_call(value: Value) -> Call | None:
+    return value if isinstance(value, Call) and isinstance(value.callee, Instance) else None
+
+
+def _is_module_call(value: Value) -> bool:
+    return _as_module_call(value) is not None
+
+
+def _kind(layer: TracedLayer, call: Call, *, several: bool) -> StackKind:
+    """With several stacks the one with cross-attention decodes; alone, one that is given a mask always causal."""
+    if several:
+        return "decoder" if any(found.kind == "cross" for found in attention_calls(layer)) else "encoder"
+    return "decoder" if any(map(_is_causal_mask, (*call.args, *call.kwargs.values()))) else "encoder"
+
+
+def _is_causal_mask(value: Value) -> bool:
+    makers = {made.name for made in walk(value) if isinstance(made, Operation) and _MASK_MAKER.match(made.name)}
+    return bool(makers) and not any("bidirectional" in name for name in makers)
+
+
+_MASK_MAKER = re.compile(r"create_\w*mask")

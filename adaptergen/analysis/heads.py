@@ -1,0 +1,256 @@
+"""Which classes put a fixed head on the model, and through which modules does the head go?
+
+hidden_states = transformer_outputs[0]            reads: all tokens
+logits = self.score(hidden_states)                modules: score (linear)
+pooled_logits = logits[arange, last_non_pad]      reads: the last token
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from adaptergen.analysis.config_names import config_path
+from adaptergen.analysis.projections import is_activation
+from adaptergen.analysis.statements import enclosing_blocks, method_node
+from adaptergen.facts import Head, HeadModule
+from adaptergen.source import SourceModule
+from adaptergen.tracing.graph import is_dropout, is_linear, is_norm, leaf_classes, module_of, walk
+from adaptergen.tracing.tracer import Loader, Tracer
+from adaptergen.tracing.values import (
+    Attribute,
+    Call,
+    Choice,
+    Config,
+    Constant,
+    Instance,
+    Item,
+    Operation,
+    Sum,
+    Value,
+    alternatives,
+)
+
+
+LOGITS = ("logits", "start_logits", "prediction_logits")
+IDENTITY = "torch.nn.Identity"
+
+
+@dataclass
+class _Chain:
+    """What was met on the way from the logits down to the base model's output."""
+
+    modules: list[HeadModule] = field(default_factory=list)
+    reads: str = "all_tokens"
+    output_bias: str = ""
+    scale: str = ""
+
+
+def find_head(
+    source: SourceModule,
+    cls: str,
+    task: str,
+    *,
+    auto_model: str,
+    base_classes: frozenset[str],
+    stack_owners: frozenset[str],
+    load: Loader,
+) -> Head | None:
+    """The head of a class that holds one of the base classes, or the stacks themselves; None if it holds neither."""
+    is_base = cls in base_classes
+    leaves = leaf_classes(source) | ((base_classes | stack_owners) - {cls})
+    tracer = Tracer(source, leaves=leaves, load=load, auto_model=source.classes.get(auto_model))
+    model = tracer.make(cls, Config())
+    held = _held(tracer, model, leaves)
+    if held is None:
+        return None
+    path, held_class = ("", cls) if is_base else held
+    at = source.at(source.classes[cls].node)
+    logits = next(_logits(tracer.call_method(model, "forward")), None)
+    if logits is None:
+        return Head(cls, task, path, held_class, "", (), at, "its forward does not return logits by that name")
+    chain = _Chain()
+    why_not = _follow(logits, leaves, chain)
+    modules = tuple(reversed(chain.modules))
+    output_bias = chain.output_bias or _tied_bias(source, cls, modules)
+    return Head(
+        cls, task, path, held_class, chain.reads, modules, at, why_not, output_bias=output_bias, scale=chain.scale
+    )
+
+
+def _tied_bias(source: SourceModule, cls: str, modules: tuple[HeadModule, ...]) -> str:
+    """The parameter that `_tied_weights_keys` ties the last linear module's bias to."""
+    tied = source.classes[cls].constants.get("_tied_weights_keys")
+    last = next((module.path for module in reversed(modules) if module.kind == "linear"), "")
+    for element in tied.elements if isinstance(tied, cst.Dict) else ():
+        match element:
+            case cst.DictElement(key=cst.SimpleString() as key, value=cst.SimpleString() as value):
+                if key.evaluated_value == f"{last}.bias":
+                    return str(value.evaluated_value)
+    return ""
+
+
+def _held(tracer: Tracer, model: Instance, leaves: frozenset[str]) -> tuple[str, str] | None:
+    for name, value in tracer.attributes(model).items():
+        for option in alternatives(value):
+            if isinstance(option, Instance) and option.class_name in leaves and not is_norm(option):
+                return name, option.class_name
+    return None
+
+
+def _logits(output: Value) -> Iterator[Value]:
+    """The logits field of the output objects that the forward can return."""
+    for option in alternatives(output):
+        if isinstance(option, Instance):
+            for name in LOGITS:
+                if name in option.kwargs:
+                    yield option.kwargs[name]
+
+
+def _follow(value: Value, leaves: frozenset[str], chain: _Chain) -> str:
+    """Walk from the logits to the base model's output, one step at a time; why it got stuck, or ""."""
+    for _ in range(64):
+        if _is_base_call(value, leaves):
+            return ""
+        _note_selection(value, leaves, chain)
+        _note_module(value, chain)
+        why_not = _note_arithmetic(value, leaves, chain)
+        if why_not:
+            return why_not
+        sources = [part for part in value.parts() if _comes_from_base(part, leaves)]
+        if isinstance(value, Choice):
+            sources = sorted(sources, key=_module_count)[-1:]
+        if not sources:
+            return "its logits do not come from the base model's output"
+        if len(sources) > 1 and not isinstance(value, Item):
+            return "its logits combine several outputs of the base model"
+        value = sources[0]
+    return "the way from the base model's output to its logits is too long"
+
+
+def _is_base_call(value: Value, leaves: frozenset[str]) -> bool:
+    instance = module_of(value)
+    return instance is not None and instance.class_name in leaves and not (is_norm(instance) or is_linear(instance))
+
+
+def _comes_from_base(value: Value, leaves: frozenset[str]) -> bool:
+    return any(_is_base_call(part, leaves) for part in walk(value))
+
+
+def _module_count(value: Value) -> tuple[int, int]:
+    """Of two ways to the logits the one through more modules, or more steps, is the head; `nn.Identity` is none."""
+    parts = list(walk(value))
+    modules = [module for part in parts if (module := module_of(part)) is not None]
+    return sum(module.class_name != IDENTITY for module in modules), len(parts)
+
+
+def _note_selection(value: Value, leaves: frozenset[str], chain: _Chain) -> None:
+    """Which tokens the step picks."""
+    match value:
+        case Attribute(name="pooler_output") | Item(value=Call(), index=1) if _is_base_output(value, leaves):
+            chain.reads = "pooler"
+        case Item(index=str(text), arguments=arguments) if chain.reads == "all_tokens":
+            settings = {part.path for given in arguments for part in walk(given) if isinstance(part, Config)}
+            if "eos_token_id" in settings:
+                chain.reads = "last_eos"
+            elif "pad_token_id" in settings:
+                chain.reads = "last_token"
+            elif text.replace(" ", "") in (":,0", ":,0,:"):
+                chain.reads = "first_token"
+
+
+def _is_base_output(value: Attribute | Item, leaves: frozenset[str]) -> bool:
+    owner = value.owner if isinstance(value, Attribute) else value.value
+    return _is_base_call(owner, leaves)
+
+
+def _note_module(value: Value, chain: _Chain) -> None:
+    instance = module_of(value)
+    if isinstance(value, Call) and value.result is not None:
+        return
+    if instance is not None and is_linear(instance):
+        chain.modules.append(HeadModule(instance.path, "linear", has_bias=_has_bias(instance)))
+    elif instance is not None and is_norm(instance):
+        chain.modules.append(HeadModule(instance.path, "norm"))
+    elif instance is not None and is_dropout(instance):
+        chain.modules.append(HeadModule(instance.path, "dropout", rates=_rates(instance)))
+    elif is_activation(value):
+        chain.modules.append(HeadModule("", "activation", _activation_name(value)))
+
+
+def _note_arithmetic(value: Value, leaves: frozenset[str], chain: _Chain) -> str:
+    """A bias that is added or a factor that is applied on the way; a reason when it cannot be expressed."""
+    match value:
+        case Sum(left=left, right=right):
+            added = right if _comes_from_base(left, leaves) else left
+            chain.output_bias = _own_attribute(added)
+            return "" if chain.output_bias else "something is added to its logits"
+        case Operation(name="mul", args=(left, right)):
+            factor = config_expression(right if _comes_from_base(left, leaves) else left)
+            chain.scale = factor and _conditional(value, factor)
+            return "" if chain.scale else "its hidden states are multiplied by something"
+        case Operation(name="div" | "tanh" | "clamp") if not chain.modules:
+            return f"its logits go through {value.name}"
+    return ""
+
+
+def _own_attribute(value: Value) -> str:
+    """`final_logits_bias` for `self.final_logits_bias.to(device)`."""
+    while isinstance(value, Operation) and value.name == "to":
+        value = value.args[0]
+    if isinstance(value, Attribute) and isinstance(value.owner, Instance):
+        return f"{value.owner.path}.{value.name}" if value.owner.path else value.name
+    return ""
+
+
+def config_expression(value: Value) -> str:
+    """`self.config.d_model**-0.5` for arithmetic on configuration attributes and numbers, "" for anything else."""
+    match value:
+        case Constant(value=int() | float() as number):
+            return repr(number)
+        case Operation(name="pow", args=(base, exponent)):
+            parts = [config_expression(base), config_expression(exponent)]
+            return "**".join(parts) if all(parts) else ""
+    path = config_path(value)
+    return f"self.config.{path}" if path else ""
+
+
+def _conditional(factor: Operation, expression: str) -> str:
+    """The factor, or 1.0 where the configuration says that it is not applied."""
+    method = method_node(factor.at.module, factor.at.cls, factor.at.method)
+    conditions = [s for s in enclosing_blocks(method, factor.at.statement) if isinstance(s, cst.If)]
+    if not conditions:
+        return expression
+    test = factor.at.module.code(conditions[-1].test)
+    return f"{expression} if {test} else 1.0" if re.fullmatch(r"self\.config\.\w+", test) else ""
+
+
+def _rates(dropout: Instance) -> tuple[str | float, ...]:
+    given = next(iter((*dropout.args, *dropout.kwargs.values())), None)
+    rates: list[str | float] = []
+    for option in alternatives(given) if given is not None else ():
+        path = config_path(option)
+        if path:
+            rates.append(path)
+        elif isinstance(option, Constant) and isinstance(option.value, int | float):
+            rates.append(float(option.value))
+    return tuple(rates)
+
+
+def _has_bias(linear: Instance) -> bool:
+    given = linear.kwargs.get("bias") or (linear.args[2] if len(linear.args) > 2 else None)
+    return not (isinstance(given, Constant) and given.value is False)
+
+
+def _activation_name(value: Value) -> str:
+    """`tanh` for torch.tanh or nn.Tanh, `config.hidden_act` for a function that the configuration names."""
+    if isinstance(value, Operation):
+        return value.name
+    assert isinstance(value, Call)
+    if isinstance(value.callee, Instance):
+        return value.callee.class_name.rpartition(".")[2].lower()
+    setting = next((path for part in walk(value.callee) if (path := config_path(part))), "")
+    return f"config.{setting}" if setting else ""

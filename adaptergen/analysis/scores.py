@@ -1,0 +1,178 @@
+"""Where are keys and values complete, just before the scores are computed, and what are they called there?
+
+key, value = layer_past.update(key, value, self.layer_id)
+                                                          ← here: (batch, heads, length, head width)
+attn_output, attn_weights = self._attn(query, key, value, attention_mask)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import libcst as cst
+
+from adaptergen.analysis.attention import AttentionCall, is_nothing
+from adaptergen.analysis.lengths import find_lengths
+from adaptergen.analysis.statements import address, enclosing_blocks, method_node
+from adaptergen.facts import Scores
+from adaptergen.source import SourceModule, Statement
+from adaptergen.tracing.graph import depends_on, is_linear_call, reached
+from adaptergen.tracing.values import Call, Site, Value
+
+
+class Unclear(Exception):
+    """The scores cannot be located; the message says why."""
+
+
+def find_scores(calls: Sequence[AttentionCall]) -> Scores:
+    """The place before all of a module's computations of attention, and the names that hold their inputs.
+
+    Raises:
+        Unclear: a name is missing, used again later, or two computations disagree.
+    """
+    sites = [_outermost_site(call) for call in calls]
+    site, call = sites[-1], calls[-1]
+    names = {_names(call, site) for call, site in zip(calls, sites, strict=True)}
+    if len(names) != 1:
+        raise Unclear("two computations of attention in one method use different names")
+    query, key, value, mask = names.pop()
+    before = _statement_before_all(site, [s.statement for s in sites])
+    _forbid_later_use(site, before, [s.statement for s in sites], {key, value, mask or key})
+    return Scores(
+        site=address(site.module, site.cls, site.method, before),
+        query=query,
+        key=key,
+        value=value,
+        mask=mask,
+        hidden=_hidden(call, site),
+        through_interface=call.form == "interface",
+        bias=tuple(_bias(site, before)) if call.form == "interface" else (),
+        lengths=tuple(length for call in calls if call.form == "by_hand" for length in find_lengths(call)),
+    )
+
+
+def _outermost_site(call: AttentionCall) -> Site:
+    """The call that leads to the scores, in the outermost method of the same module."""
+    site = call.product.at if call.product else call.output.at
+    while site.caller is not None and site.caller.instance is site.instance:
+        site = site.caller
+    return site
+
+
+def _names(call: AttentionCall, site: Site) -> tuple[str, str, str, str | None]:
+    arguments = _named_arguments(site)
+    key = _holding(call.key, arguments, call.query)
+    value = _holding(call.value, {n: v for n, v in arguments.items() if n != key}, call.query)
+    query = _holding(call.query, arguments, call.key)
+    if not (query and key and value):
+        missing = "queries" if not query else "keys" if not key else "values"
+        raise Unclear(f"no name holds the {missing} where the scores are computed")
+    if is_nothing(call.mask):
+        return query, key, value, None
+    assert call.mask is not None
+    mask = next((n for n, v in arguments.items() if v is call.mask or depends_on(call.mask, v)), None)
+    if mask is None or mask in (query, key, value):
+        raise Unclear("the attention mask is an expression, not a name")
+    return query, key, value, mask
+
+
+def _named_arguments(site: Site) -> dict[str, Value]:
+    """The names that the call passes on, with their values; all names in reach when nothing is called."""
+    if not isinstance(site.expression, cst.Call) or _is_product(site.expression):
+        return dict(site.names)
+    passed = [argument.value.value for argument in site.expression.args if isinstance(argument.value, cst.Name)]
+    return {name: site.names[name] for name in passed if name in site.names}
+
+
+def _is_product(node: cst.Call) -> bool:
+    return isinstance(node.func, cst.Attribute) and node.func.attr.value in ("matmul", "bmm", "einsum", "baddbmm")
+
+
+def _holding(wanted: Value, names: dict[str, Value], unlike: Value) -> str | None:
+    """The name whose value the wanted one is, or is made from, and the other one is not."""
+    for name, value in names.items():
+        if value is wanted:
+            return name
+    for name, value in names.items():
+        if depends_on(wanted, value) and not depends_on(unlike, value):
+            return name
+    return None
+
+
+def _statement_before_all(site: Site, statements: list[Statement]) -> Statement:
+    """The one statement, or the compound statement in whose branches all of them stand."""
+    node = method_node(site.module, site.cls, site.method)
+    chains = [enclosing_blocks(node, statement) for statement in dict.fromkeys(statements)]
+    if len(chains) == 1:
+        return chains[0][-1]
+    common = [row[0] for row in zip(*chains, strict=False) if all(other is row[0] for other in row)]
+    return common[-1] if common else min(chains, key=lambda chain: site.module.at(chain[0]))[0]
+
+
+def _forbid_later_use(site: Site, before: Statement, scoring: list[Statement], names: set[str]) -> None:
+    """Names that are extended must not be read again for something else."""
+    node = method_node(site.module, site.cls, site.method)
+    inside = {id(statement) for statement in [before, *site.module.statements(before)]}
+    later = False
+    for statement in site.module.statements(node):
+        if id(statement) in inside:
+            later = True
+            if statement in scoring or isinstance(statement, cst.BaseCompoundStatement):
+                continue
+        if later and (read := _reads(statement) & names):
+            raise Unclear(
+                f"{', '.join(sorted(read))} is read again after the scores, in `{_line(site.module, statement)}`"
+            )
+
+
+def _line(module: SourceModule, statement: Statement) -> str:
+    return module.code(statement).splitlines()[0]
+
+
+def _reads(statement: Statement) -> set[str]:
+    if isinstance(statement, cst.BaseCompoundStatement):
+        return set()
+    targets = {id(target) for target in _targets(statement)}
+    return {node.value for node in _name_nodes(statement) if id(node) not in targets}
+
+
+def _name_nodes(node: cst.CSTNode) -> Iterator[cst.Name]:
+    for child in node.children:
+        if isinstance(child, cst.Name):
+            yield child
+        elif isinstance(child, cst.Attribute):
+            yield from _name_nodes(cst.Expr(child.value)) if isinstance(child.value, cst.Name) else _name_nodes(child)
+        else:
+            yield from _name_nodes(child)
+
+
+def _targets(statement: cst.SimpleStatementLine) -> Iterator[cst.CSTNode]:
+    for small in statement.body:
+        if isinstance(small, cst.Assign):
+            for target in small.targets:
+                yield from (
+                    _name_nodes(cst.Expr(target.target))
+                    if isinstance(target.target, cst.Name)
+                    else (_name_nodes(target.target))
+                )
+
+
+def _hidden(call: AttentionCall, site: Site) -> str:
+    """The name of what the queries were projected from."""
+    for projection in reached(call.query, is_linear_call):
+        if isinstance(projection, Call) and projection.args:
+            for name, value in site.names.items():
+                if value is projection.args[0]:
+                    return name
+    raise Unclear("no name holds the input of the query projection")
+
+
+def _bias(site: Site, before: Statement) -> Iterator[str]:
+    """Arguments of the attention function that have one entry per key."""
+    if not isinstance(site.expression, cst.Call):
+        return
+    for argument in site.expression.args:
+        if argument.keyword is not None and argument.keyword.value.endswith("bias"):
+            if before is not site.statement:
+                raise Unclear(f"{argument.keyword.value} is passed in one of several branches")
+            yield site.module.code(argument.value)

@@ -1,0 +1,37 @@
+"""Where does a statement stand, so that it is found again by its text?"""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from adaptergen.facts import StatementSite
+from adaptergen.source import SourceModule, Statement
+from adaptergen.tracing.values import Site
+
+
+def statement_site(site: Site) -> StatementSite:
+    """The address of the statement that made a value."""
+    return address(site.module, site.cls, site.method, site.statement)
+
+
+def address(module: SourceModule, cls: str, method: str, statement: Statement) -> StatementSite:
+    text = module.header(statement)
+    node = method_node(module, cls, method)
+    equals = [found for found in module.statements(node) if module.header(found) == text]
+    nth = next((index for index, found in enumerate(equals) if found is statement), 0)
+    return StatementSite(cls, method, text, nth, module.at(statement))
+
+
+def method_node(module: SourceModule, cls: str, method: str) -> cst.FunctionDef:
+    return module.classes[cls].methods[method] if cls else module.functions[method]
+
+
+def enclosing_blocks(node: cst.CSTNode, statement: Statement) -> list[Statement]:
+    """The statement and the compound statements around it, innermost last, below the given function."""
+    for child in node.children:
+        if child is statement:
+            return [statement]
+        inner = enclosing_blocks(child, statement)
+        if inner:
+            return [child, *inner] if isinstance(child, cst.BaseCompoundStatement) else inner
+    return []

@@ -1,0 +1,16 @@
+"""The commands: each calls the pipeline, prints, and ends in an exit code; nothing else in the tool prints or exits.
+
+Exit codes: 0 done, 1 problems or drift, 2 wrong usage. What parses or renders is imported by the command that
+needs it, so that `--help` comes at once.
+"""
+
+from adaptergen.cli.group import main
+from adaptergen.cli.proving import check, verify
+from adaptergen.cli.reading import diff, list_models, plan
+from adaptergen.cli.writing import add_model, remove_model, update
+
+
+for command in (add_model, plan, diff, update, remove_model, list_models, check, verify):
+    main.add_command(command)
+
+__all__ = ["main"]

@@ -1,0 +1,35 @@
+"""The command line itself, and the options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="adaptergen")
+@click.option(
+    "-C", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".",
+    help="Work on the project in this folder.",
+)  # fmt: skip
+@click.pass_context
+def main(context: click.Context, folder: Path) -> None:
+    """Put adapters into Hugging Face architectures, from the source of their modeling files.
+
+    \b
+    adaptergen add-model gpt_neo          write the integration of GPT Neo
+    adaptergen diff gpt_neo --upstream    see exactly what changed in borrowed code
+    adaptergen verify gpt_neo             prove it right by running it
+    adaptergen check                      fail if anything committed is stale (for CI)
+    """
+    context.obj = folder
+
+
+names_argument = click.argument("names", nargs=-1, required=True, metavar="NAME...")
+optional_names_argument = click.argument("names", nargs=-1, metavar="[NAME...]")
+all_option = click.option("--all", "everything", is_flag=True, help="Every model of the project.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+force_option = click.option("--force", is_flag=True, help="Overwrite files that have uncommitted changes.")
+dry_run_option = click.option("--dry-run", "--diff", "dry_run", is_flag=True, help="Show the diff, write nothing.")
+verify_option = click.option("--verify/--no-verify", default=True, help="Run the model afterwards (needs torch).")

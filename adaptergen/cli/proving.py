@@ -1,0 +1,88 @@
+"""Commands that judge what is there: check and verify."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from adaptergen.cli.group import all_option, json_option, optional_names_argument
+from adaptergen.cli.project import chosen_names, opened
+from adaptergen.cli.reporting import echo_json, reported
+from adaptergen.problems import Problem, ProblemsFound
+
+
+if TYPE_CHECKING:
+    from adaptergen.workspace import Workspace
+
+
+@click.command()
+@optional_names_argument
+@json_option
+@click.pass_obj
+def check(folder: Path, names: tuple[str, ...], as_json: bool) -> None:
+    """Fail if a generated file, test, page, table row or registry entry is missing, edited or stale.
+
+    \b
+    adaptergen check
+    adaptergen check gpt_neo bert
+    """
+    from adaptergen.checking import check as find_problems
+
+    with reported(as_json):
+        workspace, upstream = opened(folder)
+        problems = find_problems(workspace, upstream, names)
+        if problems:
+            raise ProblemsFound(*problems)
+        checked = list(names or workspace.names())
+        if as_json:
+            echo_json({"models": checked, "problems": []})
+        else:
+            click.echo(f"{len(checked)} {'model is' if len(checked) == 1 else 'models are'} as adaptergen writes them")
+
+
+@click.command()
+@optional_names_argument
+@all_option
+@json_option
+@click.pass_obj
+def verify(folder: Path, names: tuple[str, ...], everything: bool, as_json: bool) -> None:
+    """Build a tiny model of each NAME and prove its integration right by running it (needs torch).
+
+    \b
+    adaptergen verify gpt_neo
+    adaptergen verify --all
+    """
+    with reported(as_json):
+        workspace, _ = opened(folder)
+        chosen = chosen_names(workspace, names, everything)
+        prove(workspace, chosen)
+        if as_json:
+            echo_json({"models": list(chosen), "problems": []})
+
+
+def prove(workspace: Workspace, names: Sequence[str]) -> None:
+    """Run every check of these models, with a line of progress for each class.
+
+    Raises:
+        ProblemsFound: a promise is not kept.
+    """
+    require_torch()
+    from adaptergen.verify import verify_models
+
+    failed = verify_models(workspace, names, echo=lambda text: click.echo(text, err=True))
+    if failed:
+        raise ProblemsFound(*failed)
+
+
+def require_torch() -> None:
+    """
+    Raises:
+        ProblemsFound: there is no torch to run models with.
+    """
+    if find_spec("torch") is None:
+        fix = "pip install torch, or pass --no-verify"
+        raise ProblemsFound(Problem("no-torch", "models cannot be run: torch is not installed", fix=fix))

@@ -1,0 +1,99 @@
+"""How do people and machines see what happened? Problems, diffs, changes and progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from adaptergen.problems import Problem, ProblemsFound
+
+
+if TYPE_CHECKING:
+    from adaptergen.changes import ChangeSet
+    from adaptergen.pipeline import Integration
+
+T = TypeVar("T")
+WRONG_USAGE = ("bad-name", "unknown-model", "no-project")
+COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+@contextmanager
+def reported(as_json: bool) -> Iterator[None]:
+    """Show every problem at once and end with its exit code; anything else is our own defect and may crash."""
+    try:
+        yield
+    except ProblemsFound as found:
+        if as_json:
+            echo_json({"problems": [_as_json(problem) for problem in found.problems]})
+        else:
+            _echo_problems(found.problems)
+        sys.exit(2 if any(problem.code in WRONG_USAGE for problem in found.problems) else 1)
+
+
+def echo_json(document: object) -> None:
+    click.echo(json.dumps(document, indent=2))
+
+
+def echo_diff(text: str) -> None:
+    """A diff, coloured on a terminal."""
+    for line in text.splitlines():
+        click.secho(line, fg=None if line.startswith(("+++", "---")) else COLOURS.get(line[:1]))
+
+
+def echo_changes(changes: ChangeSet, *, dry_run: bool) -> None:
+    if dry_run:
+        echo_diff(changes.diff())
+    elif not changes:
+        click.echo("nothing to change")
+    else:
+        for change in changes:
+            click.echo(f"{change.kind:<7} {change.path}")
+
+
+def changes_as_json(changes: ChangeSet, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "written": not dry_run,
+        "changes": [{"path": change.path, "change": change.kind} for change in changes],
+    }
+
+
+def refusals(integrations: Sequence[Integration]) -> list[tuple[str, str, str]]:
+    """(model, method, reason) of every method that a model cannot take."""
+    return [
+        (made.plan.name, method, support.because)
+        for made in integrations
+        for method, support in made.plan.methods.items()
+        if not support.supported
+    ]
+
+
+def progress(items: Sequence[T], label: str) -> Iterator[T]:
+    """The items, with a bar on a terminal when there are several."""
+    if len(items) < 2 or not sys.stderr.isatty():
+        yield from items
+        return
+    with click.progressbar(items, label=label, file=sys.stderr, item_show_func=str) as bar:
+        yield from bar
+
+
+def _echo_problems(problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    if len(problems) > 1:
+        click.echo(f"{len(problems)} problems", err=True)
+
+
+def _as_json(problem: Problem) -> dict[str, Any]:
+    at = problem.at
+    return {
+        "code": problem.code,
+        "message": problem.message,
+        "path": at.path if at else None,
+        "line": at.line or None if at else None,
+        "fix": problem.fix or None,
+    }

@@ -1,0 +1,178 @@
+"""What upstream's code says. Facts never mention adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from adaptergen.problems import Location
+
+
+Sublayer = Literal["attention", "cross_attention", "feed_forward", "several"]
+AttentionKind = Literal["self", "cross"]
+StackKind = Literal["encoder", "decoder"]
+Role = Literal["q", "k", "v", "o", "gate", "up", "down"]
+
+
+@dataclass(frozen=True)
+class StatementSite:
+    """A statement, found again by its text: line numbers move, text does not."""
+
+    cls: str
+    method: str
+    text: str
+    nth: int  # among equal statements of the same method
+    at: Location = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Residual:
+    """An addition that brings a sub-layer's output back to the residual stream."""
+
+    site: StatementSite
+    addition: str  # the expression, as written
+    branch: str  # the operand that is the sub-layer's output
+    stream: str  # the operand that was there before
+    sublayer: Sublayer
+    host: str  # path, from the layer, of the module whose method adds; "" is the layer itself
+    host_class: str
+    norm: str | None = None  # the module expression of a norm that alone consumes the sum (post-LN)
+    norm_site: StatementSite | None = None  # where that norm is called, if not in the same expression
+    norm_follows: bool = False  # in the statement right after the addition
+    branches: int = 1  # how many sub-layer outputs the branch sums
+
+
+@dataclass(frozen=True)
+class LengthOfKeys:
+    """Hand-written attention reads the number of keys to slice a causal buffer with it."""
+
+    site: StatementSite  # binds the length
+    expression: str  # `key.size(-2)`
+    slice_site: StatementSite  # cuts the buffer
+    slice_name: str  # the name that holds the cut
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Where keys and values are complete and the scores are about to be computed."""
+
+    site: StatementSite  # the statement before which all of the names below are bound
+    query: str
+    key: str
+    value: str
+    mask: str | None
+    hidden: str  # what the queries were projected from
+    through_interface: bool  # one of transformers' attention functions, which may mask the future by itself
+    bias: tuple[str, ...] = ()  # argument expressions as long as the keys, e.g. `position_bias`
+    lengths: tuple[LengthOfKeys, ...] = ()
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One attention module of a layer."""
+
+    path: str
+    cls: str  # the class whose method computes the scores
+    kind: AttentionKind
+    keys: str  # path of the projection that makes the keys
+    head_dim: str  # attribute of the module that holds the width of one head
+    is_causal: str | None  # attribute that tells whether the future is masked, if the class has one
+    scores: Scores | None
+    why_not: str = ""  # when `scores` is None
+    at: Location | None = None
+    is_optional: bool = False  # only some configurations have it
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A linear module of a layer and the part it plays; several roles when its output is split."""
+
+    path: str
+    roles: tuple[Role, ...]
+    at: Location
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What every instance of one class of layers looks like."""
+
+    cls: str
+    residuals: tuple[Residual, ...]
+    attentions: tuple[Attention, ...]
+    projections: tuple[Projection, ...]
+    at: Location
+    unclear: tuple[str, ...] = ()  # what could not be understood, one sentence each
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A list of layers that the hidden states go through."""
+
+    kind: StackKind
+    path: str  # of the list, from the base model
+    layer: str  # class of its elements
+    owner: str  # path of the module that embeds the input and runs the layers
+    owner_class: str
+    entry: str  # path, from the owner, of the module whose output enters the first layer; "" if that can be bypassed
+    at: Location
+
+
+@dataclass(frozen=True)
+class HeadModule:
+    """A module between the base model's output and the logits."""
+
+    path: str  # "" for a function such as torch.tanh
+    kind: Literal["linear", "dropout", "activation", "norm"]
+    activation: str = ""  # its name, or `config.x` for the attribute that names it
+    has_bias: bool = True
+    rates: tuple[str | float, ...] = ()  # of dropout: configuration attributes in order of preference, or a number
+
+
+@dataclass(frozen=True)
+class Head:
+    """A class with a fixed head: from what it predicts, and through which modules."""
+
+    cls: str
+    task: str
+    base_path: str  # attribute that holds the base model, "" when the class holds the layers itself
+    base_class: str
+    reads: str  # "pooler", "first_token", "last_token", "last_eos", "all_tokens", "" if not understood
+    modules: tuple[HeadModule, ...]
+    at: Location
+    why_not: str = ""
+    holds: tuple[str, ...] = ()  # paths of the layer lists, when the class holds them itself
+    output_bias: str = ""  # a parameter or buffer that is added to the logits
+    scale: str = ""  # what the hidden states are multiplied by before the last module, as an expression of the config
+
+
+@dataclass(frozen=True)
+class ConfigName:
+    """The configuration attribute behind a canonical name."""
+
+    canonical: str
+    attribute: str
+    known_to_config: bool  # the class or its attribute_map already answers to the canonical name
+    at: Location
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    name: str
+    model_type: str
+    module: str
+    config_class: str
+    pretrained_class: str
+    base_class: str
+    base_like: tuple[str, ...]  # classes that hold the layer lists themselves, the base class first
+    base_model_prefix: str
+    stacks: tuple[Stack, ...]
+    layers: tuple[Layer, ...]
+    heads: tuple[Head, ...]
+    config_names: tuple[ConfigName, ...]
+    forward_parameters: tuple[str, ...]  # of the base class, as written
+    forward_imports: tuple[str, ...]  # dotted names that the parameters' annotations and defaults use
+    config_defaults: Mapping[str, str]  # attribute → default, as written
+    config_assigned: Mapping[str, str]  # attribute → what the constructor assigns when it is None, as written
+    docstring: str = ""  # of the module, its first line
+    base_returns_pooled: bool = False

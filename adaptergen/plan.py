@@ -1,0 +1,214 @@
+"""What will be done to one architecture, and because of what: the only input of the transforms and the templates.
+
+A plan is reviewed and edited by people as `plan.toml`. Statements of upstream are found by (class, method, text,
+nth among equals), never by a line number; `at` only tells a reader where to look. An entry that a person wrote or
+changed says `by = "hand"` and survives planning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+By = Literal["adaptergen", "hand"]
+METHODS = ("bottleneck", "lora", "ia3", "prefix_tuning", "invertible")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Why, where to look, and who decided."""
+
+    because: str = ""
+    at: str = ""
+    by: By = "adaptergen"
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """The upstream file that the plan was made for."""
+
+    module: str
+    transformers: str
+    sha256: str
+    path: str = ""  # of a file that was given, relative to the project; "" for the installed transformers
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The upstream classes that the generated ones build on."""
+
+    config: str
+    pretrained: str
+    base: str
+    holders: tuple[str, ...]  # classes that hold the layers themselves, the base class first
+    heads: tuple[str, ...]  # every other model class: it holds one of these, or adds a head to what it holds
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSupport(Decision):
+    """Whether an adapter method works on this architecture; if not, `because` is what users are told."""
+
+    supported: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackPlan(Decision):
+    """A list of layers; `entry` is the module whose output enters the first one ("" hooks the first layer's input)."""
+
+    kind: Literal["encoder", "decoder"]
+    layers: str
+    layer: str
+    owner: str
+    entry: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualHook(Decision):
+    """A residual addition that becomes a call of `adapter_layer_forward`."""
+
+    cls: str
+    method: str
+    statement: str
+    nth: int = 0
+    addition: str
+    branch: str
+    residual: str
+    norm: str = ""
+    norm_statement: str = ""  # deleted, because the call applies the norm; "" when it is in `statement`
+    slot: str = ""  # attribute that holds the adapters; "" makes the class itself the adapter layer
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthHook:
+    """Hand-written attention that slices a causal buffer by the number of keys, which must not count the prefix."""
+
+    method: str
+    statement: str
+    nth: int = 0
+    expression: str
+    cut_statement: str
+    cut_nth: int = 0
+    cut: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrefixHook(Decision):
+    """The line before which keys, values and mask are complete, and what they are called there."""
+
+    cls: str
+    method: str
+    statement: str
+    nth: int = 0
+    query: str
+    key: str
+    value: str
+    mask: str = ""
+    hidden: str
+    head_dim: str
+    is_causal: str  # an expression: would the attention function mask the future if it is given no mask?
+    bias: tuple[str, ...] = ()  # arguments of the attention function, in `statement`, with one entry per key
+    lengths: tuple[LengthHook, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BottleneckPlace(Decision):
+    """Where, below a layer, the adapters of one location live."""
+
+    location: Literal["mh_adapter", "cross_adapter", "output_adapter"]
+    host: str = ""
+    slot: str = ""
+    of: str = ""  # the class that the host must have, where its path can lead to another
+    needs: str = ""  # a module without which the addition never happens
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionPlace(Decision):
+    """An attention module below a layer."""
+
+    path: str
+    kind: Literal["self", "cross"]
+    keys: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectionPlace(Decision):
+    """A linear module below a layer, with its role, or its roles in order when its output is split."""
+
+    path: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """Where every method enters one class of layers; paths are relative to the layer."""
+
+    cls: str
+    bottleneck: tuple[BottleneckPlace, ...] = ()
+    attention: tuple[AttentionPlace, ...] = ()
+    projections: tuple[ProjectionPlace, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadPlan(Decision):
+    """A class with a fixed head and the flexible head that equals it; no `head_type` when none does."""
+
+    cls: str
+    head_type: str = ""
+    config: Mapping[str, object] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()  # by position in the flexible head; "" where the position has no weights
+    output_bias: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigAlias(Decision):
+    """The configuration attribute behind a canonical name that the configuration class does not know."""
+
+    canonical: str
+    attribute: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterModelPlan(Decision):
+    """What the class with flexible heads needs to know."""
+
+    name: str
+    base_attribute: str
+    parameters: tuple[str, ...]  # of the base class's forward, as written
+    imports: tuple[str, ...]  # dotted names that the parameters use
+    head_types: tuple[str, ...]
+    sentence: Literal["pooler", "first_token", "last_token", "last_eos"]
+    generates: bool
+    encoder_decoder: bool
+    lm_scale: str = ""  # an expression that the hidden states are multiplied by before a language-model head
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyConfig(Decision):
+    """Arguments of a configuration that is small enough for tests, and shows all of the structure."""
+
+    arguments: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class IntegrationPlan:
+    name: str
+    title: str
+    model_type: str
+    source: SourceRecord
+    classes: Classes
+    methods: Mapping[str, MethodSupport]
+    adapter_model: AdapterModelPlan
+    stacks: tuple[StackPlan, ...]
+    layers: tuple[LayerPlan, ...]
+    residuals: tuple[ResidualHook, ...]
+    prefixes: tuple[PrefixHook, ...]
+    heads: tuple[HeadPlan, ...]
+    config_names: tuple[ConfigAlias, ...]
+    tiny_config: TinyConfig
+
+    @property
+    def copied_classes(self) -> tuple[str, ...]:
+        """Upstream classes of which a method is copied and changed."""
+        return tuple(dict.fromkeys([*(h.cls for h in self.prefixes), *(h.cls for h in self.residuals)]))

@@ -1,0 +1,189 @@
+"""IntegrationPlan ↔ plan.toml, lossless both ways and byte-stable."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import tomlkit
+import tomlkit.items
+
+from adaptergen.plan import IntegrationPlan
+from adaptergen.problems import Location, Problem, ProblemsFound
+
+
+HEADER = """\
+# The integration plan of this architecture: written by adaptergen, reviewed and edited by people.
+# An entry with by = "hand" is kept as it is. After an edit run `adaptergen update {name}`.
+
+"""
+
+
+LINE = 100
+_REASONS = ("because", "at", "by")
+
+
+def dump(plan: IntegrationPlan) -> str:
+    """The plan as TOML; what is at its default is left out."""
+    text = HEADER.format(name=plan.name) + tomlkit.dumps(_document(plan))
+    assert load(text, "plan.toml") == plan, "a plan must survive being written"
+    return text
+
+
+def load(text: str, path: str) -> IntegrationPlan:
+    """Read a plan.
+
+    Raises:
+        ProblemsFound: not TOML, or every key that is missing, unknown or of the wrong type.
+    """
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ProblemsFound(Problem("bad-plan", f"not valid TOML: {error}", Location(path))) from error
+    problems: list[Problem] = []
+    plan = _from_data(IntegrationPlan, data, "", problems, path)
+    if problems:
+        raise ProblemsFound(*problems)
+    assert isinstance(plan, IntegrationPlan)
+    return plan
+
+
+def _document(plan: IntegrationPlan) -> tomlkit.TOMLDocument:
+    document = tomlkit.document()
+    for name, value in _data(plan).items():
+        document.add(name, _item(value))
+    return document
+
+
+def _data(value: object) -> Any:
+    """Dataclasses as tables, with the reasons of a decision after what was decided."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        told = {f.name: _data(getattr(value, f.name)) for f in dataclasses.fields(value) if _is_told(value, f)}
+        return {name: told[name] for name in sorted(told, key=_REASONS.__contains__)}
+    if isinstance(value, tuple | list):
+        return [_data(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _data(item) for key, item in value.items()}
+    return value
+
+
+def _item(value: Any) -> Any:
+    """Arrays and small tables on one line where they fit, long texts as they read."""
+    if isinstance(value, dict):
+        table = tomlkit.inline_table() if _fits(value) else tomlkit.table()
+        for key, item in value.items():
+            table.add(key, _item(item))
+        return table
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        tables = tomlkit.aot()
+        for entry in value:
+            tables.append(_table(entry))
+        return tables
+    if isinstance(value, list):
+        array = tomlkit.array()
+        for item in value:
+            array.append(_item(item))
+        return array.multiline(len(array.as_string()) > LINE)
+    if isinstance(value, str) and "\n" in value:
+        return tomlkit.string(value, multiline=True)
+    return value
+
+
+def _table(entry: dict[str, Any]) -> tomlkit.items.Table:
+    table = tomlkit.table()
+    for key, item in entry.items():
+        table.add(key, _item(item))
+    return table
+
+
+def _fits(value: dict[str, Any]) -> bool:
+    """Free-form values without reasons of their own stay within the line of their key."""
+    return (
+        "because" not in value
+        and not any(isinstance(v, dict) and not _fits(v) for v in value.values())
+        and (len(str(value)) < LINE)
+    )
+
+
+def _is_told(value: object, field: dataclasses.Field[Any]) -> bool:
+    given = getattr(value, field.name)
+    if field.default_factory is not dataclasses.MISSING:
+        return bool(given != field.default_factory())
+    return bool(given != field.default)
+
+
+def _from_data(kind: Any, data: object, where: str, problems: list[Problem], path: str) -> Any:
+    """Build a value of the annotated type, noting everything that does not fit."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _dataclass(kind, data, where, problems, path)
+    if origin is tuple and isinstance(data, list):
+        return tuple(_from_data(arguments[0], item, f"{where}[{i}]", problems, path) for i, item in enumerate(data))
+    if origin in (dict, Mapping, types.MappingProxyType) or _is_mapping(origin):
+        if isinstance(data, dict):
+            return {k: _from_data(arguments[1], v, f"{where}.{k}", problems, path) for k, v in data.items()}
+    elif origin is typing.Literal:
+        if data in arguments:
+            return data
+        problems.append(_problem(path, where, f"is {data!r}, expected one of {', '.join(map(repr, arguments))}"))
+        return None
+    elif kind is object:
+        return _frozen(data)
+    elif isinstance(kind, type) and type(data) is kind:
+        return data
+    problems.append(_problem(path, where, f"is {type(data).__name__}, expected {_type_name(kind)}"))
+    return None
+
+
+def _frozen(data: object) -> object:
+    """Free-form values with tuples for lists, as plans hold them."""
+    if isinstance(data, list):
+        return tuple(map(_frozen, data))
+    if isinstance(data, dict):
+        return {key: _frozen(value) for key, value in data.items()}
+    return data
+
+
+def _is_mapping(origin: object) -> bool:
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _dataclass(kind: type, data: object, where: str, problems: list[Problem], path: str) -> Any:
+    if not isinstance(data, dict):
+        problems.append(_problem(path, where, f"is {type(data).__name__}, expected a table"))
+        return None
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    problems.extend(_problem(path, f"{where}.{key}", "is not a key of a plan") for key in data if key not in fields)
+    values = {}
+    for name, field in fields.items():
+        if name in data:
+            values[name] = _from_data(hints[name], data[name], f"{where}.{name}", problems, path)
+        elif _is_required(field, hints[name]):
+            problems.append(_problem(path, f"{where}.{name}", "is missing"))
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            values[name] = () if typing.get_origin(hints[name]) is tuple else {}
+    missing = [name for name in fields if name not in values and _is_required(fields[name], hints[name])]
+    return None if missing else kind(**values)
+
+
+def _is_required(field: dataclasses.Field[Any], hint: Any) -> bool:
+    """Lists and tables may be left out when empty: TOML has no way to write an empty list of tables."""
+    has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+    may_be_empty = typing.get_origin(hint) is tuple or _is_mapping(typing.get_origin(hint))
+    return not has_default and not may_be_empty
+
+
+def _problem(path: str, where: str, what: str) -> Problem:
+    key = where.removeprefix(".") or "the file"
+    fix = "mend the entry, or delete it and run `adaptergen update`"
+    return Problem("bad-plan", f"{key} {what}", Location(path), fix)
+
+
+def _type_name(kind: Any) -> str:
+    names: Iterator[str] = (getattr(part, "__name__", str(part)) for part in (kind,))
+    return {"str": "a string", "int": "a number", "bool": "true or false"}.get(next(names), "a table or list")

@@ -1,0 +1,121 @@
+"""Facts → IntegrationPlan. The only room of the generator that knows the adapter methods."""
+
+from __future__ import annotations
+
+import re
+
+from adaptergen import naming
+from adaptergen.facts import ConfigName, ModelFacts, Stack
+from adaptergen.plan import (
+    AdapterModelPlan,
+    Classes,
+    ConfigAlias,
+    HeadPlan,
+    IntegrationPlan,
+    SourceRecord,
+    StackPlan,
+    TinyConfig,
+)
+from adaptergen.planning.hand import keep_hand_entries, keep_hand_methods
+from adaptergen.planning.heads import LANGUAGE_MODELS, head_plans, head_types, sentence_source
+from adaptergen.planning.hooks import layer_plans, place, prefix_hooks, residual_hooks
+from adaptergen.planning.methods import method_support
+from adaptergen.planning.tiny_config import tiny_arguments
+from adaptergen.problems import Location, Problem, ProblemsFound
+
+
+def make_plan(facts: ModelFacts, source: SourceRecord, previous: IntegrationPlan | None = None) -> IntegrationPlan:
+    """Decide for every method where it enters the architecture, or why it cannot.
+
+    Raises:
+        ProblemsFound: no method can be supported.
+    """
+    methods = keep_hand_methods(method_support(facts), previous)
+    if not any(method.supported for method in methods.values()):
+        reasons = "; ".join(dict.fromkeys(method.because for method in methods.values()))
+        raise ProblemsFound(Problem("nothing-supported", reasons, Location(facts.module)))
+    heads = head_plans(facts)
+    bottleneck, prefixes = methods["bottleneck"].supported, methods["prefix_tuning"].supported
+    planned = IntegrationPlan(
+        name=facts.name,
+        title=_title(facts),
+        model_type=facts.model_type,
+        source=source,
+        classes=_classes(facts),
+        methods=methods,
+        adapter_model=_adapter_model(facts, heads),
+        stacks=tuple(_stack(stack) for stack in facts.stacks),
+        layers=layer_plans(facts, bottleneck=bottleneck, prefixes=prefixes),
+        residuals=residual_hooks(facts) if bottleneck else (),
+        prefixes=prefix_hooks(facts) if prefixes else (),
+        heads=heads,
+        config_names=tuple(_alias(name) for name in facts.config_names if not name.known_to_config),
+        tiny_config=_tiny_config(facts),
+    )
+    return keep_hand_entries(planned, previous) if previous else planned
+
+
+def _title(facts: ModelFacts) -> str:
+    """What upstream's module docstring calls the model, or the class name in words."""
+    named = re.match(r"(?:PyTorch )?(?:OpenAI )?([\w .+-]{1,40}?) model", facts.docstring)
+    return named.group(1).strip() if named else naming.title(facts.base_class)
+
+
+def _classes(facts: ModelFacts) -> Classes:
+    return Classes(
+        config=facts.config_class,
+        pretrained=facts.pretrained_class,
+        base=facts.base_class,
+        holders=facts.base_like,
+        heads=tuple(head.cls for head in facts.heads),
+    )
+
+
+def _adapter_model(facts: ModelFacts, heads: tuple[HeadPlan, ...]) -> AdapterModelPlan:
+    types = head_types(facts, heads)
+    scale = next((head.scale for head in facts.heads if head.scale), "")
+    return AdapterModelPlan(
+        name=naming.adapter_model(facts.base_class),
+        base_attribute=facts.base_model_prefix,
+        parameters=facts.forward_parameters,
+        imports=facts.forward_imports,
+        head_types=types,
+        sentence=sentence_source(facts),  # type: ignore[arg-type]  # facts read one of the literals
+        generates=bool(LANGUAGE_MODELS & set(types) - {"masked_lm"}),
+        encoder_decoder=len({stack.kind for stack in facts.stacks}) == 2,
+        lm_scale=scale,
+        because="head types of the convertible static heads; the sentence is read as the static classifier reads it",
+        at=place(facts.stacks[0].at) if facts.stacks else "",
+    )
+
+
+def _stack(stack: Stack) -> StackPlan:
+    entry = f"every path to the first layer goes through {stack.entry}, once" if stack.entry else _BYPASSED
+    return StackPlan(
+        kind=stack.kind,
+        layers=stack.path,
+        layer=stack.layer,
+        owner=stack.owner,
+        entry=stack.entry,
+        because=f"{stack.owner_class} runs these layers; {entry}",
+        at=place(stack.at),
+    )
+
+
+def _tiny_config(facts: ModelFacts) -> TinyConfig:
+    return TinyConfig(
+        arguments=tiny_arguments(facts.config_defaults, facts.config_assigned),
+        because="small sizes by what the attributes are called, and nothing dropped",
+    )
+
+
+_BYPASSED = "no single module that runs once stands before the first layer on every path"
+
+
+def _alias(name: ConfigName) -> ConfigAlias:
+    return ConfigAlias(
+        canonical=name.canonical,
+        attribute=name.attribute,
+        because=f"config.{name.attribute} reaches the place that {name.canonical} names",
+        at=place(name.at),
+    )

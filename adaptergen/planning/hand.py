@@ -1,0 +1,57 @@
+"""Entries that a person wrote survive planning: they replace the planned entry for the same thing, or are added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from adaptergen.plan import Decision, IntegrationPlan, LayerPlan, MethodSupport
+
+
+D = TypeVar("D", bound=Decision)
+
+
+def keep_hand_entries(planned: IntegrationPlan, previous: IntegrationPlan) -> IntegrationPlan:
+    """The new plan with every `by = "hand"` entry of the previous one."""
+    return replace(
+        planned,
+        adapter_model=_kept(planned.adapter_model, previous.adapter_model),
+        stacks=_joined(planned.stacks, previous.stacks, lambda stack: stack.layers),
+        layers=tuple(_kept_layer(layer, previous) for layer in planned.layers),
+        residuals=_joined(planned.residuals, previous.residuals, lambda h: (h.cls, h.method, h.statement, h.nth)),
+        prefixes=_joined(planned.prefixes, previous.prefixes, lambda h: (h.cls, h.method)),
+        heads=_joined(planned.heads, previous.heads, lambda head: head.cls),
+        config_names=_joined(planned.config_names, previous.config_names, lambda name: name.canonical),
+        tiny_config=_kept(planned.tiny_config, previous.tiny_config),
+    )
+
+
+def keep_hand_methods(
+    planned: Mapping[str, MethodSupport], previous: IntegrationPlan | None
+) -> Mapping[str, MethodSupport]:
+    """Methods that a person ruled in or out stay so, and decide what else is planned."""
+    by_hand = {name: method for name, method in previous.methods.items() if method.by == "hand"} if previous else {}
+    return {**planned, **by_hand}
+
+
+def _kept(planned: D, previous: D) -> D:
+    return previous if previous.by == "hand" else planned
+
+
+def _kept_layer(layer: LayerPlan, previous: IntegrationPlan) -> LayerPlan:
+    known = next((old for old in previous.layers if old.cls == layer.cls), None)
+    if known is None:
+        return layer
+    return replace(
+        layer,
+        bottleneck=_joined(layer.bottleneck, known.bottleneck, lambda place: place.location),
+        attention=_joined(layer.attention, known.attention, lambda place: place.path),
+        projections=_joined(layer.projections, known.projections, lambda place: place.path),
+    )
+
+
+def _joined(planned: tuple[D, ...], previous: Iterable[D], key: Callable[[D], Hashable]) -> tuple[D, ...]:
+    by_hand = {key(entry): entry for entry in previous if entry.by == "hand"}
+    kept = tuple(by_hand.pop(key(entry), entry) for entry in planned)
+    return (*kept, *by_hand.values())

@@ -1,0 +1,246 @@
+"""Which additions become adapter calls, and before which lines do prefixes join the keys and values?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from adaptergen.facts import Attention, Layer, ModelFacts, Projection, Residual, StatementSite, Sublayer
+from adaptergen.plan import (
+    AttentionPlace,
+    BottleneckPlace,
+    LayerPlan,
+    LengthHook,
+    PrefixHook,
+    ProjectionPlace,
+    ResidualHook,
+)
+from adaptergen.problems import Location
+
+
+LOCATIONS: dict[Sublayer, str] = {
+    "attention": "mh_adapter",
+    "cross_attention": "cross_adapter",
+    "feed_forward": "output_adapter",
+}
+SLOTS = {
+    "mh_adapter": "attention_adapters",
+    "cross_adapter": "cross_attention_adapters",
+    "output_adapter": "output_adapters",
+}
+_SUBLAYER_WORDS = {"attention": "self-attention", "cross_attention": "cross-attention", "feed_forward": "feed-forward"}
+
+
+def place(at: Location | None) -> str:
+    """`modeling_gpt_neo.py:344`: enough for a reader who has the module open."""
+    return f"{at.path.rpartition('/')[2]}:{at.line}" if at else ""
+
+
+def residual_obstacles(layer: Layer) -> Iterator[str]:
+    """Why bottleneck adapters cannot be put into a class of layers, if they cannot."""
+    found = {residual.sublayer for residual in layer.residuals}
+    for residual in layer.residuals:
+        where = place(residual.site.at)
+        if residual.sublayer == "several":
+            yield f"one addition serves attention and feed-forward at once ({where})"
+        elif residual.norm_site is not None and not _is_applied_next(residual):
+            yield f"the norm after the addition at {where} is not applied by the statement that follows"
+    if "attention" not in found and "several" not in found:
+        yield f"{layer.cls} has no addition after its attention that is understood"
+    if "feed_forward" not in found and "several" not in found:
+        yield f"{layer.cls} has no addition after its feed-forward that is understood"
+    repeated = sorted({r.sublayer for r in layer.residuals if _count(layer, r.sublayer) > 1} & set(LOCATIONS))
+    for sublayer in repeated:
+        yield f"{layer.cls} adds {_count(layer, sublayer)} {_SUBLAYER_WORDS[sublayer]} branches, one was expected"
+
+
+def _count(layer: Layer, sublayer: Sublayer) -> int:
+    return sum(residual.sublayer == sublayer for residual in layer.residuals)
+
+
+def _is_applied_next(residual: Residual) -> bool:
+    """The next statement is `x = self.norm(x)` for the `x` that the addition binds."""
+    norm, add = residual.norm_site, residual.site
+    assert norm is not None
+    target = add.text.partition("=")[0].strip()
+    return residual.norm_follows and norm.text == f"{target} = {residual.norm}({target})"
+
+
+def slot_of(layer: Layer, residual: Residual) -> str:
+    """A sub-module with one addition is itself the adapter layer; a layer, or a class with several, has slots."""
+    own = {(r.site, r.host_class) for r in layer.residuals if r.host_class == residual.host_class}
+    if residual.host and len(own) == 1:
+        return ""
+    return SLOTS[LOCATIONS[residual.sublayer]]
+
+
+def _with_location(layer: Layer) -> Iterator[Residual]:
+    """Additions that a switch of the configuration names; others need an entry by hand."""
+    return (residual for residual in layer.residuals if residual.sublayer in LOCATIONS)
+
+
+def residual_hooks(facts: ModelFacts) -> tuple[ResidualHook, ...]:
+    hooks: dict[StatementSite, ResidualHook] = {}
+    for layer in facts.layers:
+        for residual in _with_location(layer):
+            hooks.setdefault(residual.site, _residual_hook(layer, residual))
+    return tuple(hooks.values())
+
+
+def _residual_hook(layer: Layer, residual: Residual) -> ResidualHook:
+    sublayer = _SUBLAYER_WORDS[residual.sublayer]
+    norm = f", and {residual.norm} alone consumes the sum (post-LN)" if residual.norm else " (pre-LN)"
+    return ResidualHook(
+        cls=residual.site.cls,
+        method=residual.site.method,
+        statement=residual.site.text,
+        nth=residual.site.nth,
+        addition=residual.addition,
+        branch=residual.branch,
+        residual=residual.stream,
+        norm=residual.norm or "",
+        norm_statement=residual.norm_site.text if residual.norm_site else "",
+        slot=slot_of(layer, residual),
+        because=f"{residual.branch} is the {sublayer} output, {residual.stream} its input{norm}",
+        at=place(residual.site.at),
+    )
+
+
+def prefix_obstacles(layer: Layer) -> Iterator[str]:
+    """Why prefixes cannot be put into a class of layers; classes that only some configurations choose do not count."""
+    paths = {attention.path for attention in layer.attentions}
+    for path in sorted(paths):
+        variants = [attention for attention in layer.attentions if attention.path == path]
+        if all(variant.scores is None for variant in variants):
+            yield f"{variants[0].cls} at {place(variants[0].at)}: {variants[0].why_not}"
+
+
+def prefix_hooks(facts: ModelFacts) -> tuple[PrefixHook, ...]:
+    hooks: dict[StatementSite, PrefixHook] = {}
+    for layer in facts.layers:
+        for attention in layer.attentions:
+            if attention.scores is not None:
+                hooks.setdefault(attention.scores.site, _prefix_hook(attention))
+    return tuple(hooks.values())
+
+
+def _prefix_hook(attention: Attention) -> PrefixHook:
+    scores = attention.scores
+    assert scores is not None
+    how = "an attention function" if scores.through_interface else "hand-written attention"
+    return PrefixHook(
+        cls=scores.site.cls,
+        method=scores.site.method,
+        statement=scores.site.text,
+        nth=scores.site.nth,
+        query=scores.query,
+        key=scores.key,
+        value=scores.value,
+        mask=scores.mask or "",
+        hidden=scores.hidden,
+        head_dim=attention.head_dim,
+        is_causal=_is_causal(attention),
+        bias=scores.bias,
+        lengths=tuple(
+            LengthHook(
+                method=length.site.method,
+                statement=length.site.text,
+                nth=length.site.nth,
+                expression=length.expression,
+                cut_statement=length.slice_site.text,
+                cut_nth=length.slice_site.nth,
+                cut=length.slice_name,
+            )
+            for length in scores.lengths
+        ),
+        because=f"{scores.key} and {scores.value} are complete and 4-D here, {how} takes them next",
+        at=place(scores.site.at),
+    )
+
+
+def _is_causal(attention: Attention) -> str:
+    assert attention.scores is not None
+    if not attention.scores.through_interface:
+        return "False"
+    return f"self.{attention.is_causal}" if attention.is_causal else "True"
+
+
+def layer_plans(facts: ModelFacts, *, bottleneck: bool, prefixes: bool) -> tuple[LayerPlan, ...]:
+    return tuple(
+        LayerPlan(
+            layer.cls,
+            tuple(_bottleneck_places(layer)) if bottleneck else (),
+            tuple(_attention_places(layer)) if prefixes else (),
+            tuple(_projection_places(layer)),
+        )
+        for layer in facts.layers
+    )
+
+
+def _bottleneck_places(layer: Layer) -> Iterator[BottleneckPlace]:
+    order = list(SLOTS)
+    for residual in sorted(_with_location(layer), key=lambda r: order.index(LOCATIONS[r.sublayer])):
+        has_index = any(part.lstrip("-").isdigit() for part in residual.host.split("."))
+        yield BottleneckPlace(
+            location=LOCATIONS[residual.sublayer],  # type: ignore[arg-type]  # the values of LOCATIONS are the literals
+            host=residual.host,
+            slot=slot_of(layer, residual),
+            of=residual.host_class if has_index else "",
+            needs=_needed_attention(layer, residual),
+            because=f"{residual.host_class} adds the {_SUBLAYER_WORDS[residual.sublayer]} output to its input",
+            at=place(residual.site.at),
+        )
+
+
+def _needed_attention(layer: Layer, residual: Residual) -> str:
+    """The cross-attention that an addition of the layer itself belongs to, when only some configurations have it."""
+    if residual.sublayer != "cross_attention" or residual.host:
+        return ""
+    return next((a.path for a in layer.attentions if a.kind == "cross" and a.is_optional), "")
+
+
+def _attention_places(layer: Layer) -> Iterator[AttentionPlace]:
+    seen: set[str] = set()
+    for attention in layer.attentions:
+        if attention.path not in seen and attention.scores is not None:
+            seen.add(attention.path)
+            source = "the layer's own input" if attention.kind == "self" else "another input"
+            yield AttentionPlace(
+                path=attention.path,
+                kind=attention.kind,
+                keys=attention.keys,
+                because=f"{attention.cls} projects its keys from {source}",
+                at=place(attention.at),
+            )
+
+
+def _projection_places(layer: Layer) -> Iterator[ProjectionPlace]:
+    for projection in _in_reading_order(layer.projections):
+        split = "its output is split into equal parts in this order" if len(projection.roles) > 1 else ""
+        yield ProjectionPlace(
+            path=projection.path,
+            roles=projection.roles,
+            because=split or _ROLE_WORDS[projection.roles[0]],
+            at=place(projection.at),
+        )
+
+
+def _in_reading_order(projections: Sequence[Projection]) -> list[Projection]:
+    """Those of one module together, in the order of their roles."""
+    modules = list(dict.fromkeys(_module(projection) for projection in projections))
+    roles = list(_ROLE_WORDS)
+    return sorted(projections, key=lambda p: (modules.index(_module(p)), roles.index(p.roles[0])))
+
+
+def _module(projection: Projection) -> str:
+    return projection.path.rpartition(".")[0]
+
+
+_ROLE_WORDS = {
+    "q": "the attention's queries come from it",
+    "k": "the attention's keys come from it",
+    "v": "the attention's values come from it",
+    "o": "it takes the attention's output to the residual",
+    "gate": "its output goes through the activation and is multiplied with that of up",
+    "up": "it makes the feed-forward's inner states",
+    "down": "it takes the feed-forward's inner states to the residual",
+}

@@ -1,0 +1,294 @@
+"""What templates see: the plan and names made from it, ready to be written. No template computes anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from adaptergen import naming
+from adaptergen.plan import (
+    AttentionPlace,
+    BottleneckPlace,
+    HeadPlan,
+    IntegrationPlan,
+    LayerPlan,
+    PrefixHook,
+    ProjectionPlace,
+    StackPlan,
+)
+from adaptergen.rendering import layout
+from adaptergen.rendering.environment import literal, quoted
+from adaptergen.settings import Settings
+from adaptergen.transforms.edits import LINE_LENGTH
+from adaptergen.transforms.imports import Import, written
+
+
+CORE_LAYERS = "core.layers"
+CORE_MIXINS = "core.mixins"
+CORE_SITES = "core.sites"
+
+
+@dataclass(frozen=True)
+class HostMixin:
+    """The mixin of one class of which methods are copied."""
+
+    name: str
+    cls: str
+    doc: str
+    base: str
+    shim: str  # the call that makes its prefix shim, "" without one
+    slots: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelClass:
+    """A model-level class and the mixins that make it an adapter model."""
+
+    cls: str
+    name: str
+    bases: str
+
+
+def host_mixins(plan: IntegrationPlan) -> tuple[HostMixin, ...]:
+    return tuple(_host_mixin(plan, cls) for cls in plan.copied_classes)
+
+
+def _host_mixin(plan: IntegrationPlan, cls: str) -> HostMixin:
+    prefix = next((hook for hook in plan.prefixes if hook.cls == cls), None)
+    hooks = [hook for hook in plan.residuals if hook.cls == cls]
+    slots = tuple(hook.slot for hook in hooks if hook.slot)
+    is_layer = any(not hook.slot for hook in hooks)
+    parts = []
+    if prefix:
+        parts.append("prefixes for the keys and values")
+    if is_layer:
+        parts.append("bottleneck adapters at the residual")
+    elif slots:
+        parts.append("bottleneck adapters at the residuals")
+    doc = " and ".join(parts)
+    base = "AdapterLayerMixin" if is_layer else "AdapterHostMixin"
+    shim = _shim(prefix) if prefix else ""
+    return HostMixin(naming.mixin(cls), cls, f"{doc[0].upper()}{doc[1:]} of `{cls}`.", base, shim, slots)
+
+
+def _shim(prefix: PrefixHook) -> str:
+    arguments = ("self.config", f"head_dim=self.{prefix.head_dim}", f"is_causal={prefix.is_causal}")
+    return layout.call(8, "self.prefix_tuning = PrefixTuningShim", arguments)
+
+
+def model_classes(plan: IntegrationPlan) -> tuple[ModelClass, ...]:
+    """Holders and heads in one list, the base class first, then in upstream's order."""
+    names = dict.fromkeys([*plan.classes.holders, *plan.classes.heads])
+    return tuple(_model_class(plan, cls) for cls in names)
+
+
+def _model_class(plan: IntegrationPlan, cls: str) -> ModelClass:
+    mixins = []
+    if cls in plan.classes.heads:
+        mixins.append("ModelWithHeadsAdaptersMixin")
+    if cls in plan.classes.holders:
+        mixins.append(naming.mixin(plan.classes.base))
+    return ModelClass(cls, naming.with_adapters(cls), ", ".join([*mixins, cls]))
+
+
+def class_line(name: str, bases: str) -> str:
+    """`class Name(Bases):`, broken as a formatter breaks it."""
+    line = f"class {name}({bases}):"
+    return line if len(line) <= LINE_LENGTH else f"class {name}(\n    {bases}\n):"
+
+
+def mixin_imports(plan: IntegrationPlan, package: str) -> str:
+    imports = {
+        *(Import(plan.source.module, layer.cls) for layer in plan.layers),
+        *(Import(plan.source.module, place.of) for layer in plan.layers for place in layer.bottleneck if place.of),
+        *(Import(f"{package}.{CORE_MIXINS}", name) for name in _MODEL_MIXINS),
+        *(Import(f"{package}.{CORE_LAYERS}", name) for name in _layer_names(plan)),
+        *(Import(f"{package}.{CORE_SITES}", name) for name in _site_names(plan)),
+    }
+    return written(imports)
+
+
+_MODEL_MIXINS = ("EmbeddingAdaptersMixin", "InvertibleAdaptersMixin", "ModelAdaptersMixin")
+
+
+def _layer_names(plan: IntegrationPlan) -> Iterator[str]:
+    for mixin in host_mixins(plan):
+        yield mixin.base
+        if mixin.shim:
+            yield "PrefixTuningShim"
+        if mixin.slots:
+            yield "AdapterLayer"
+
+
+def _site_names(plan: IntegrationPlan) -> Iterator[str]:
+    yield from ("AdapterStack", "LayerSites")
+    for layer in plan.layers:
+        yield from (("BottleneckSite",) if layer.bottleneck else ())
+        yield from (("AttentionSite",) if layer.attention else ())
+        yield from (("Projection",) if layer.projections else ())
+
+
+def modeling_imports(plan: IntegrationPlan, package: str, borrowed: frozenset[Import]) -> str:
+    own = f"{package}.models.{plan.name}.mixin_{plan.name}"
+    base_mixin = naming.mixin(plan.classes.base)
+    imports = {
+        *borrowed,
+        *(Import(plan.source.module, model.cls) for model in model_classes(plan)),
+        *(Import(own, mixin.name) for mixin in host_mixins(plan)),
+        Import(own, base_mixin),
+        *([Import(f"{package}.{CORE_MIXINS}", "ModelWithHeadsAdaptersMixin")] if plan.classes.heads else []),
+    }
+    return written(imports)
+
+
+def site_lines(layer: LayerPlan) -> tuple[str, ...]:
+    """The keyword arguments of `LayerSites`."""
+    groups: Mapping[str, tuple[str, ...]] = {
+        "bottleneck": tuple(map(_bottleneck, layer.bottleneck)),
+        "attention": tuple(map(_attention, layer.attention)),
+        "projections": tuple(map(_projection, layer.projections)),
+    }
+    return tuple(_sites(f"{name}=", found) for name, found in groups.items() if found)
+
+
+def _sites(head: str, found: tuple[str, ...]) -> str:
+    """One site on the line of its name, several below each other."""
+    write = layout.entries if len(found) == 1 else layout.lines
+    return write(12, head, found, tail=",")
+
+
+def _bottleneck(place: BottleneckPlace) -> str:
+    host = f", host={quoted(place.host)}" if place.host else ""
+    slot = f", slot={quoted(place.slot)}" if place.slot else ""
+    of = f", of={place.of}" if place.of else ""
+    needs = f", needs={quoted(place.needs)}" if place.needs else ""
+    return f"BottleneckSite({quoted(place.location)}{host}{slot}{of}{needs})"
+
+
+def _attention(place: AttentionPlace) -> str:
+    kind = f", {quoted(place.kind)}" if place.kind != "self" else ""
+    return f"AttentionSite({quoted(place.path)}{kind}, keys={quoted(place.keys)})"
+
+
+def _projection(place: ProjectionPlace) -> str:
+    roles = quoted(place.roles[0]) if len(place.roles) == 1 else f"({', '.join(map(quoted, place.roles))})"
+    return f"Projection({quoted(place.path)}, {roles})"
+
+
+def stacks_line(plan: IntegrationPlan) -> str:
+    found = tuple(map(_stack, plan.stacks))
+    write = layout.entries if len(found) == 1 else layout.lines
+    return write(4, "adapter_stacks = ", found)
+
+
+def _stack(stack: StackPlan) -> str:
+    return (
+        f"AdapterStack(kind={quoted(stack.kind)}, layers={quoted(stack.layers)}, "
+        f"owner={quoted(stack.owner)}, entry={quoted(stack.entry)})"
+    )
+
+
+def adapter_model_imports(plan: IntegrationPlan, package: str) -> str:
+    own = plan.adapter_model
+    configuration = plan.source.module.replace(".modeling_", ".configuration_")
+    imports = {
+        Import("typing", "Any"),
+        Import("transformers.utils", "ModelOutput"),
+        Import(configuration, plan.classes.config),
+        Import(plan.source.module, plan.classes.base),
+        Import(plan.source.module, plan.classes.pretrained),
+        Import(f"{package}.core.flexible_heads", "ModelWithFlexibleHeadsAdaptersMixin"),
+        *(_dotted(dotted) for dotted in own.imports),
+        *([Import("transformers.generation", "GenerationMixin")] if own.generates else []),
+        *([Import(f"{package}.core.heads.encoder_decoder", ENCODER_DECODER)] if own.encoder_decoder else []),
+    }
+    return written(imports)
+
+
+ENCODER_DECODER = "EncoderDecoderHeadsMixin"
+
+
+def _dotted(dotted: str) -> Import:
+    module, _, name = dotted.rpartition(".")
+    return Import(module, name) if module else Import(name)
+
+
+def adapter_model_bases(plan: IntegrationPlan) -> str:
+    own = plan.adapter_model
+    mixins = [ENCODER_DECODER] if own.encoder_decoder else []
+    generation = ["GenerationMixin"] if own.generates else []
+    return ", ".join([*mixins, "ModelWithFlexibleHeadsAdaptersMixin", plan.classes.pretrained, *generation])
+
+
+def head_types_line(plan: IntegrationPlan) -> str:
+    """The class attribute, one type a line once there are several."""
+    types = tuple(map(quoted, plan.adapter_model.head_types))
+    write = layout.entries if len(types) < 2 else layout.lines
+    return write(4, "head_types = ", types)
+
+
+def test_imports(plan: IntegrationPlan, settings: Settings) -> str:
+    configuration = plan.source.module.replace(".modeling_", ".configuration_")
+    suite = f"{settings.tests.replace('/', '.')}.core.model_suite"
+    imports = {
+        Import(configuration, plan.classes.config),
+        Import(f"{settings.package}.models.{plan.name}", plan.adapter_model.name),
+        *(Import(suite, name) for name in TEST_SUITES),
+    }
+    return written(imports)
+
+
+TEST_SUITES = ("AdapterModelTests", "AdapterTests", "ClassConversionTests", "ModelCase")
+
+
+def parameter_names(plan: IntegrationPlan) -> tuple[str, ...]:
+    return tuple(parameter.partition(":")[0].partition("=")[0].strip() for parameter in plan.adapter_model.parameters)
+
+
+@dataclass(frozen=True)
+class StaticHeadEntry:
+    """A convertible head as the lines of the conversion table."""
+
+    cls: str
+    config: str
+    modules: str
+    output_bias: str
+
+
+def static_head(head: HeadPlan) -> StaticHeadEntry:
+    config = {"activation_function": None, **head.config}
+    ordered = [*_FIRST, *(key for key in config if key not in _FIRST)]
+    settings = [f"{quoted(key)}: {_setting(config[key])}" for key in ordered]
+    modules = [quoted(module) if module else "None" for module in head.modules]
+    return StaticHeadEntry(
+        head.cls,
+        layout.lines(4, "config=", settings, "{}", ","),
+        layout.entries(8, "modules=", modules, tail=",").replace("\n    ", "\n"),
+        head.output_bias,
+    )
+
+
+_FIRST = ("head_type", "layers", "activation_function")
+
+
+def _setting(value: object) -> str:
+    """A literal, or where the checkpoint's configuration tells it."""
+    if isinstance(value, Mapping) and "from_config" in value:
+        names = value["from_config"]
+        assert isinstance(names, tuple)
+        listed = f"({', '.join(map(quoted, names))}{',' if len(names) == 1 else ''})"
+        default = f", default={literal(value['default'])}" if "default" in value else ""
+        return f"FromConfig({listed}{default})"
+    return literal(value)
+
+
+def notice(source_text: str) -> str:
+    """Upstream's copyright and licence comment: everything above the first line that is not a comment."""
+    lines = []
+    for line in source_text.splitlines():
+        if not line.startswith("#"):
+            break
+        if not re.match(r"#\s*(coding|-\*-|!|🚨)|^#\s+(This file was automatically|Do NOT edit|the file from)", line):
+            lines.append(line.rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,241 @@
+"""One parsed upstream module: its classes, functions, constants and imports, and where each statement stands."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeVar
+
+import libcst as cst
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
+
+from adaptergen.problems import Location, Problem, ProblemsFound
+
+
+Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
+_STATEMENTS = (cst.SimpleStatementLine, cst.BaseCompoundStatement)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassSource:
+    """A class as written: its methods by name, and the names it derives from."""
+
+    name: str
+    node: cst.ClassDef
+    bases: tuple[str, ...]
+    methods: dict[str, cst.FunctionDef]
+    constants: dict[str, cst.BaseExpression]
+    module: SourceModule
+
+
+@dataclass(frozen=True)
+class ImportedName:
+    """A name that an import statement binds, with the dotted name it stands for."""
+
+    name: str
+    dotted: str
+
+
+@dataclass(frozen=True, eq=False)
+class SourceModule:
+    """The text and the tree of one file; nothing in it is ever executed."""
+
+    name: str  # dotted, as Python would import it
+    path: str  # as shown to people
+    text: str
+    tree: cst.Module
+    classes: dict[str, ClassSource] = field(default_factory=dict)
+    functions: dict[str, cst.FunctionDef] = field(default_factory=dict)
+    constants: dict[str, cst.BaseExpression] = field(default_factory=dict)
+    imports: dict[str, ImportedName] = field(default_factory=dict)
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @cached_property
+    def _ranges(self) -> Mapping[cst.CSTNode, CodeRange]:
+        return MetadataWrapper(self.tree, unsafe_skip_copy=True).resolve(PositionProvider)
+
+    def at(self, node: cst.CSTNode) -> Location:
+        return Location(self.path, self._ranges[node].start.line)
+
+    def code(self, node: cst.CSTNode) -> str:
+        """The text of a node without the comments and blank lines above it."""
+        if isinstance(node, _STATEMENTS):
+            node = node.with_changes(leading_lines=())
+        return self.tree.code_for_node(node).strip()
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(self.text.splitlines())
+
+    def lines_of(self, node: cst.CSTNode) -> tuple[int, int]:
+        """First and last line of a node, counted from 1, with its decorators, without comments above it."""
+        position = self._ranges[node]
+        first = node.decorators[0] if isinstance(node, cst.FunctionDef | cst.ClassDef) and node.decorators else node
+        return self._ranges[first].start.line, position.end.line
+
+    def header(self, statement: Statement) -> str:
+        """The text that names a statement: all of a simple one, the first line of a compound one."""
+        text = self.code(statement)
+        return text.splitlines()[0] if isinstance(statement, cst.BaseCompoundStatement) else text
+
+    def statements(self, node: cst.CSTNode) -> Iterator[Statement]:
+        """Every statement below a node, in the order of the text."""
+        for child in node.children:
+            if isinstance(child, cst.SimpleStatementLine | cst.BaseCompoundStatement):
+                yield child
+            yield from self.statements(child)
+
+    def following(self, statement: Statement) -> Statement | None:
+        """The statement right after this one in the same block."""
+        return self._followers.get(statement)
+
+    @cached_property
+    def _followers(self) -> dict[Statement, Statement]:
+        followers: dict[Statement, Statement] = {}
+        for block in descendants(self.tree, cst.IndentedBlock):
+            for statement, after in itertools.pairwise(block.body):
+                if isinstance(statement, _STATEMENTS) and isinstance(after, _STATEMENTS):
+                    followers[statement] = after
+        return followers
+
+    def ancestry(self, name: str) -> Iterator[ClassSource]:
+        """The class and its ancestors in this file, nearest first (a name met twice is yielded once)."""
+        seen: set[str] = set()
+        queue = [name]
+        while queue:
+            current = self.classes.get(queue.pop(0))
+            if current is None or current.name in seen:
+                continue
+            seen.add(current.name)
+            yield current
+            queue.extend(current.bases)
+
+    def find_method(self, class_name: str, method: str) -> tuple[ClassSource, cst.FunctionDef] | None:
+        for owner in self.ancestry(class_name):
+            if method in owner.methods:
+                return owner, owner.methods[method]
+        return None
+
+
+def parse_source(text: str, *, name: str, path: str) -> SourceModule:
+    """Parse a modeling file.
+
+    Raises:
+        ProblemsFound: the text is not Python.
+    """
+    try:
+        tree = cst.parse_module(text)
+    except cst.ParserSyntaxError as error:
+        raise ProblemsFound(
+            Problem(
+                "not-python", f"not valid Python: {error.message}", Location(path, error.raw_line), _NOT_PYTHON_FIX
+            )
+        ) from error
+    except RecursionError as error:
+        raise ProblemsFound(Problem("too-deep", "nested too deeply to be parsed", Location(path))) from error
+    module = SourceModule(name=name, path=path, text=text, tree=tree)
+    _collect(module, tree.body)
+    return module
+
+
+_NOT_PYTHON_FIX = "give a Python modeling file, such as modeling_<name>.py"
+
+
+def _collect(module: SourceModule, body: Sequence[cst.CSTNode]) -> None:
+    """Fill the lookups from module-level statements, also those inside `if` and `try`."""
+    for node in body:
+        match node:
+            case cst.ClassDef():
+                module.classes[node.name.value] = _class_source(module, node)
+            case cst.FunctionDef():
+                module.functions[node.name.value] = node
+            case cst.SimpleStatementLine():
+                for small in node.body:
+                    _collect_small(module, small)
+            case cst.If() | cst.Try() | cst.With():
+                for block in _blocks(node):
+                    _collect(module, block)
+
+
+def _blocks(node: cst.CSTNode) -> Iterator[Sequence[cst.CSTNode]]:
+    for child in node.children:
+        if isinstance(child, cst.IndentedBlock):
+            yield child.body
+        elif isinstance(child, cst.If | cst.Else | cst.ExceptHandler | cst.Finally):
+            yield from _blocks(child)
+
+
+def _collect_small(module: SourceModule, node: cst.BaseSmallStatement) -> None:
+    match node:
+        case cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))], value=value):
+            module.constants[name] = value
+        case cst.AnnAssign(target=cst.Name(value=name), value=cst.BaseExpression() as value):
+            module.constants[name] = value
+        case cst.Import(names=names):
+            for alias in names:
+                dotted = dotted_name(alias.name)
+                bound = alias.evaluated_alias or dotted.partition(".")[0]
+                target = dotted if alias.evaluated_alias else bound
+                module.imports[bound] = ImportedName(bound, target)
+        case cst.ImportFrom(names=[*_] as names):
+            origin = _import_origin(module.name, node)
+            for alias in names:
+                name = dotted_name(alias.name)
+                bound = alias.evaluated_alias or name
+                module.imports[bound] = ImportedName(bound, f"{origin}.{name}")
+
+
+def _import_origin(module: str, node: cst.ImportFrom) -> str:
+    """The absolute module of `from …x import y`, read relative to the module's own dotted name."""
+    written = dotted_name(node.module) if node.module else ""
+    if not node.relative:
+        return written
+    package = module.split(".")[: -len(node.relative)]
+    return ".".join([*package, written]) if written else ".".join(package)
+
+
+def _class_source(module: SourceModule, node: cst.ClassDef) -> ClassSource:
+    methods: dict[str, cst.FunctionDef] = {}
+    constants: dict[str, cst.BaseExpression] = {}
+    for statement in node.body.body:
+        match statement:
+            case cst.FunctionDef():
+                methods[statement.name.value] = statement
+            case cst.SimpleStatementLine(
+                body=[cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))], value=value), *_]
+            ):
+                constants[name] = value
+            case cst.SimpleStatementLine(
+                body=[cst.AnnAssign(target=cst.Name(value=name), value=cst.BaseExpression() as value), *_]
+            ):
+                constants[name] = value
+    bases = tuple(dotted_name(base.value) for base in node.bases if isinstance(base.value, cst.Name | cst.Attribute))
+    return ClassSource(node.name.value, node, bases, methods, constants, module)
+
+
+Node = TypeVar("Node", bound=cst.CSTNode)
+
+
+def descendants(node: cst.CSTNode, kind: type[Node]) -> Iterator[Node]:
+    """Every node of a kind at or below `node`, in the order of the text."""
+    if isinstance(node, kind):
+        yield node
+    for child in node.children:
+        yield from descendants(child, kind)
+
+
+def dotted_name(node: cst.BaseExpression) -> str:
+    """`a.b.c` for a chain of attributes, "" for anything else."""
+    match node:
+        case cst.Name(value=value):
+            return value
+        case cst.Attribute(value=value, attr=cst.Name(value=attribute)):
+            head = dotted_name(value)
+            return f"{head}.{attribute}" if head else ""
+    return ""

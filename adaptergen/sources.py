@@ -1,0 +1,71 @@
+"""Where the upstream source of a model comes from: the installed transformers, or a file that somebody gives."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from adaptergen import naming
+from adaptergen.plan import IntegrationPlan
+from adaptergen.problems import Location, Problem, ProblemsFound
+from adaptergen.source import SourceModule
+from adaptergen.upstream import Upstream, UpstreamModel, read_module
+
+
+def given_model(path: Path, name: str, upstream: Upstream) -> UpstreamModel:
+    """The model of a modeling file; its configuration is read from the file beside it, if there is one.
+
+    Raises:
+        ProblemsFound: the file cannot be read or is not Python.
+    """
+    modeling = read_module(path, _module_name(path, upstream))
+    beside = path.with_name(path.name.replace("modeling_", "configuration_"))
+    configuration = None
+    if beside != path and beside.is_file():
+        configuration = read_module(beside, _module_name(beside, upstream))
+    return upstream.describe(naming.checked_name(name), modeling, configuration)
+
+
+def _module_name(path: Path, upstream: Upstream) -> str:
+    """The dotted name under which Python would import the file: as far up as there are packages."""
+    path = path.resolve()
+    if path.is_relative_to(upstream.root.resolve()):
+        return ".".join(["transformers", *path.relative_to(upstream.root.resolve()).with_suffix("").parts])
+    parts = [path.stem]
+    for folder in path.parents:
+        if not (folder / "__init__.py").is_file():
+            break
+        parts.insert(0, folder.name)
+    return ".".join(parts)
+
+
+def relative_path(path: Path, root: Path, upstream: Upstream) -> str:
+    """How the plan records a given file: relative to the project, "" when it is the installed one."""
+    path = path.resolve()
+    if path.is_relative_to(upstream.root.resolve()):
+        return ""
+    return Path(os.path.relpath(path, root.resolve())).as_posix()
+
+
+def source_of(plan: IntegrationPlan, root: Path, upstream: Upstream) -> SourceModule:
+    """The file that a plan was made for, as it is now.
+
+    Raises:
+        ProblemsFound: it is gone, or cannot be read.
+    """
+    if plan.source.path:
+        return read_module(root / plan.source.path, plan.source.module)
+    source = upstream.load(plan.source.module)
+    if source is None:
+        message = f"{plan.source.module} is not in transformers {upstream.version}"
+        raise ProblemsFound(
+            Problem("upstream-gone", message, Location(plan.name), f"adaptergen remove-model {plan.name}")
+        )
+    return source
+
+
+def model_of(plan: IntegrationPlan, root: Path, upstream: Upstream) -> UpstreamModel:
+    """The upstream model of an existing plan, ready to be analysed again."""
+    if plan.source.path:
+        return given_model(root / plan.source.path, plan.name, upstream)
+    return upstream.find(plan.name)

@@ -1,0 +1,130 @@
+"""Questions about the graph of values: who consumes a value, and what is reached first below it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from adaptergen.source import ClassSource, SourceModule
+from adaptergen.tracing.values import Call, Choice, External, Instance, Sequence, Value
+
+
+LINEAR = ("torch.nn.Linear", "transformers.pytorch_utils.Conv1D")
+DROPOUT = ("Dropout", "DropPath", "StochasticDepth")
+_NORM = re.compile(r"Norm(\dd)?$")
+
+
+def walk(value: Value, *, stop: Value | None = None) -> Iterator[Value]:
+    """The value and everything it is made from, nearest first, not looking behind `stop`."""
+    seen: set[int] = set()
+    queue: list[Value] = [value]
+    for current in queue:
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        if current is not stop:
+            queue.extend(current.parts())
+
+
+def depends_on(value: Value, other: Value) -> bool:
+    return any(part is other for part in walk(value))
+
+
+def reached(value: Value, goal: Callable[[Value], bool], *, stop: Value | None = None) -> list[Value]:
+    """The nearest values below (or at) this one that satisfy the goal, never looking behind one of them."""
+    seen: set[int] = set()
+    found: list[Value] = []
+    queue = [value]
+    for current in queue:
+        if id(current) in seen or current is stop:
+            continue
+        seen.add(id(current))
+        if goal(current):
+            found.append(current)
+        else:
+            queue.extend(current.parts())
+    return found
+
+
+class Consumers:
+    """Who uses each value, looking through tuples and choices, over everything that leads to the roots."""
+
+    def __init__(self, roots: Iterable[Value]) -> None:
+        self._users: dict[int, list[Value]] = {}
+        seen: set[int] = set()
+        for root in roots:
+            for value in walk(root):
+                if id(value) in seen:
+                    continue
+                seen.add(id(value))
+                for part in value.parts():
+                    self._users.setdefault(id(part), []).append(value)
+
+    def of(self, value: Value) -> Iterator[Value]:
+        """The calls, sums and operations that take the value."""
+        seen: set[int] = set()
+        queue = list(self._users.get(id(value), ()))
+        for user in queue:
+            if id(user) in seen:
+                continue
+            seen.add(id(user))
+            if isinstance(user, Choice | Sequence) or (isinstance(user, Call) and user.result is not None):
+                queue.extend(self._users.get(id(user), ()))
+            else:
+                yield user
+
+
+def module_of(value: Value) -> Instance | None:
+    """The module that a call calls."""
+    return value.callee if isinstance(value, Call) and isinstance(value.callee, Instance) else None
+
+
+def is_linear(instance: Instance) -> bool:
+    return derives_from(instance, LINEAR)
+
+
+def is_norm(instance: Instance) -> bool:
+    return bool(_NORM.search(instance.class_name))
+
+
+def is_dropout(instance: Instance) -> bool:
+    return instance.class_name.rpartition(".")[2].endswith(DROPOUT)
+
+
+def is_linear_call(value: Value) -> bool:
+    instance = module_of(value)
+    return instance is not None and is_linear(instance)
+
+
+def is_norm_call(value: Value) -> bool:
+    instance = module_of(value)
+    return instance is not None and is_norm(instance)
+
+
+def derives_from(instance: Instance, dotted: tuple[str, ...]) -> bool:
+    """Is the instance of one of these external classes, or of a class of the file that derives from one?"""
+    if isinstance(instance.cls, External):
+        return instance.cls.dotted in dotted
+    return bool(external_bases(instance.cls) & set(dotted))
+
+
+def external_bases(cls: ClassSource) -> frozenset[str]:
+    """Dotted names of the imported classes that a class derives from, directly or through the file."""
+    bases = (base for ancestor in cls.module.ancestry(cls.name) for base in ancestor.bases)
+    return frozenset(dotted for base in bases if (dotted := _dotted(cls.module, base)))
+
+
+def _dotted(module: SourceModule, name: str) -> str:
+    head, _, rest = name.partition(".")
+    imported = module.imports.get(head)
+    if imported is None:
+        return ""
+    return f"{imported.dotted}.{rest}" if rest else imported.dotted
+
+
+def leaf_classes(source: SourceModule) -> frozenset[str]:
+    """Classes that are one step for our purposes: norms, and subclasses of torch's linear layers."""
+    return frozenset(
+        name for name, cls in source.classes.items() if _NORM.search(name) or external_bases(cls) & set(LINEAR)
+    )

@@ -1,0 +1,295 @@
+"""What the names of a modeling file stand for while its methods are followed.
+
+Values form a graph and are compared by identity: the tensor that leaves a layer norm *is* one node, wherever
+it goes, so "who consumes this sum" and "does this branch depend on that input" are questions about the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from adaptergen.source import ClassSource, SourceModule, Statement
+
+
+# Attributes and methods that tell about a tensor without carrying its data: no dependency runs through them.
+MEASURES = frozenset(
+    {"shape", "size", "dim", "ndim", "numel", "dtype", "device", "zeros_like", "ones_like", "empty_like", "full_like"}
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Site:
+    """The statement of a method (as defined in a class or module) that made a value, and for which module instance."""
+
+    module: SourceModule
+    cls: str  # the class that defines the method, "" for a module-level function
+    method: str
+    statement: Statement
+    expression: cst.BaseExpression
+    instance: Instance | None
+    names: Mapping[str, Value]  # what was bound at this point
+    caller: Site | None  # the call that led into this method
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Value:
+    """Anything. A bare `Value` is something that nothing is known about."""
+
+    def parts(self) -> tuple[Value, ...]:
+        """The values that this one is made from."""
+        return ()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dead(Value):
+    """The result of code that cannot run, such as a call with an argument that the callee does not take."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Constant(Value):
+    value: object
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Input(Value):
+    """A parameter of the method where following began; optional when it has a default."""
+
+    name: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Config(Value):
+    """The configuration object ("") or one of its attributes, with what the code has assigned to it."""
+
+    path: str = ""
+    assigned: Mapping[str, Value] = field(default_factory=dict)
+
+    def attribute(self, name: str) -> Value:
+        return self.assigned.get(name) or Config(f"{self.path}.{name}" if self.path else name)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class External(Value):
+    """Something imported from another file, by its dotted name."""
+
+    dotted: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ClassReference(Value):
+    cls: ClassSource
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Function(Value):
+    """A function or a method of the file, bound to an instance when it has one."""
+
+    node: cst.FunctionDef | cst.Lambda
+    module: SourceModule
+    owner: ClassSource | None = None
+    instance: Instance | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SuperOf(Value):
+    """`super()` inside a method that `owner` defines."""
+
+    owner: ClassSource
+    instance: Instance
+
+
+@dataclass
+class Making:
+    """What becomes known of an instance while constructors are followed."""
+
+    path: str | None = None  # where it hangs below the instance where following began; "" for that one
+    attributes: dict[str, Value] | None = None  # what its own constructor gave it, once that was followed
+    conditional: set[str] = field(default_factory=set)  # attributes that only some configurations have
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Instance(Value):
+    """An object made by calling a class: a module of this file, of torch, or an output dataclass."""
+
+    cls: ClassSource | External
+    args: tuple[Value, ...] = ()
+    kwargs: Mapping[str, Value] = field(default_factory=dict)
+    making: Making = field(default_factory=Making)
+
+    def parts(self) -> tuple[Value, ...]:
+        return (*self.args, *self.kwargs.values()) if isinstance(self.cls, External) else ()
+
+    def moved(self, path: str) -> Instance:
+        """The same module reached by another path, its own modules not yet made."""
+        return Instance(self.cls, self.args, self.kwargs, Making(path))
+
+    @property
+    def path(self) -> str:
+        return self.making.path or ""
+
+    @property
+    def class_name(self) -> str:
+        return self.cls.name if isinstance(self.cls, ClassSource) else self.cls.dotted
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sequence(Value):
+    """A tuple, list or ModuleList; `repeated` when a loop or comprehension made it from one element."""
+
+    items: tuple[Value, ...]
+    repeated: bool = False
+    is_modules: bool = False
+    path: str | None = None
+
+    def parts(self) -> tuple[Value, ...]:
+        return self.items
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dictionary(Value):
+    items: Mapping[object, Value]
+
+    def parts(self) -> tuple[Value, ...]:
+        return tuple(self.items.values())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Choice(Value):
+    """One of several values, because a condition is not known."""
+
+    options: tuple[Value, ...]
+
+    def parts(self) -> tuple[Value, ...]:
+        return self.options
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class IsNone(Value):
+    """`value is None`, or `value is not None` when negated."""
+
+    value: Value
+    negated: bool
+
+    def parts(self) -> tuple[Value, ...]:
+        return (self.value,)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Both(Value):
+    """`left and right`, as a condition."""
+
+    terms: tuple[Value, ...]
+
+    def parts(self) -> tuple[Value, ...]:
+        return self.terms
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Attribute(Value):
+    """`owner.name` where nothing more is known; for `self.name` also the value that the constructor gave it."""
+
+    owner: Value
+    name: str
+    value: Value | None = None
+
+    def parts(self) -> tuple[Value, ...]:
+        if self.name in MEASURES:
+            return ()
+        return (self.value,) if self.value is not None else (self.owner,)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Item(Value):
+    """`value[index]`, with the index as an integer where it is one and as text otherwise."""
+
+    value: Value
+    index: int | str
+    arguments: tuple[Value, ...] = ()
+
+    def parts(self) -> tuple[Value, ...]:
+        return (self.value, *self.arguments)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sum(Value):
+    """`left + right`."""
+
+    left: Value
+    right: Value
+    at: Site
+
+    def parts(self) -> tuple[Value, ...]:
+        return (self.left, self.right)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Operation(Value):
+    """A call of something outside the file, a tensor method, or an operator, by its name."""
+
+    name: str
+    args: tuple[Value, ...]
+    kwargs: Mapping[str, Value]
+    at: Site
+    origin: str = ""  # the dotted name of the function, "" for tensor methods and operators
+
+    def parts(self) -> tuple[Value, ...]:
+        return () if self.name in MEASURES else (*self.args, *self.kwargs.values())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Call(Value):
+    """A call of a module (or of any value): followed into when its class is in the file."""
+
+    callee: Value
+    args: tuple[Value, ...]
+    kwargs: Mapping[str, Value]
+    at: Site
+    result: Value | None = None  # what following the callee gave; None for a leaf such as nn.Linear
+
+    def parts(self) -> tuple[Value, ...]:
+        return (self.result,) if self.result is not None else (*self.args, *self.kwargs.values())
+
+
+def choice(options: list[Value]) -> Value:
+    """One value out of the alternatives that can happen: dead ones dropped, equal ones once."""
+    if options and all(option is options[0] for option in options):
+        return options[0]
+    alive: list[Value] = []
+    for option in options:
+        for single in option.options if isinstance(option, Choice) else (option,):
+            if not isinstance(single, Dead) and not any(_same(single, known) for known in alive):
+                alive.append(single)
+    if not alive:
+        return Dead()
+    return alive[0] if len(alive) == 1 else Choice(tuple(alive))
+
+
+def _same(left: Value, right: Value) -> bool:
+    if left is right:
+        return True
+    match left, right:
+        case Constant(value=a), Constant(value=b):
+            return type(a) is type(b) and a == b
+        case Config(path=a, assigned=x), Config(path=b, assigned=y):
+            return a == b and not x and not y
+        case External(dotted=a), External(dotted=b):
+            return a == b
+        case ClassReference(cls=a), ClassReference(cls=b):
+            return a is b
+    return False
+
+
+def alternatives(value: Value) -> tuple[Value, ...]:
+    return value.options if isinstance(value, Choice) else (value,)
+
+
+def is_structured(value: Value) -> bool:
+    """A choice between things whose attributes, items and methods are known one by one, unlike tensors."""
+    known = (Instance, External, SuperOf, Sequence, Dictionary, Config, ClassReference, Function)
+    return isinstance(value, Choice) and any(
+        isinstance(option.value if isinstance(option, Attribute) else option, known) for option in value.options
+    )

@@ -1,0 +1,90 @@
+"""Source and plan → the borrowed classes: upstream's methods with the planned edits, and nothing else of upstream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import libcst as cst
+
+from adaptergen import naming
+from adaptergen.plan import IntegrationPlan
+from adaptergen.source import SourceModule
+from adaptergen.transforms.call_adapters import call_adapters
+from adaptergen.transforms.call_prefixes import call_prefixes
+from adaptergen.transforms.edits import Edit, Replacement
+from adaptergen.transforms.imports import Imports, imports_for
+from adaptergen.transforms.own_class import drop_documentation, name_parents
+from adaptergen.transforms.undo import check_undone
+
+
+@dataclass(frozen=True)
+class Borrowed:
+    """Python text of the changed classes, what they import, and every edit that was made."""
+
+    code: str
+    imports: Imports
+    edits: tuple[Edit, ...]
+
+
+def borrow_classes(source: SourceModule, plan: IntegrationPlan) -> Borrowed:
+    """Apply the plan's hooks to the methods that they name, in subclasses that have only these methods.
+
+    Raises:
+        ProblemsFound: a statement that the plan names is gone, or undoing the edits does not give upstream back.
+    """
+    replacements = [
+        *(call_adapters(source, hook) for hook in plan.residuals),
+        *(replacement for hook in plan.prefixes for replacement in call_prefixes(source, hook)),
+    ]
+    methods = sorted({(r.edit.cls, r.edit.method) for r in replacements}, key=lambda key: _place(source, *key))
+    replacements += [r for cls, method in methods for r in name_parents(source, cls, method)]
+    edits = [replacement.edit for replacement in replacements]
+    classes: dict[str, list[cst.FunctionDef]] = {}
+    for cls, method in methods:
+        node, dropped = drop_documentation(source, cls, method)
+        edits.extend(dropped)
+        own = [r for r in replacements if (r.edit.cls, r.edit.method) == (cls, method)]
+        classes.setdefault(cls, []).append(_apply(node, own))
+    nodes = [_subclass(cls, bodies) for cls, bodies in classes.items()]
+    borrowed = cst.Module(body=nodes, default_indent=source.tree.default_indent).code if nodes else ""
+    check_undone(source, borrowed, edits)
+    return Borrowed(borrowed.strip("\n"), imports_for(source, nodes), tuple(sorted(edits, key=lambda edit: edit.line)))
+
+
+def _place(source: SourceModule, cls: str, method: str) -> int:
+    return source.lines_of(source.classes[cls].methods[method])[0]
+
+
+class _Replacer(cst.CSTTransformer):
+    def __init__(self, replacements: list[Replacement]) -> None:
+        super().__init__()
+        self._new = {id(r.replaced[0]): r.statements for r in replacements}
+        self._removed = {id(statement) for r in replacements for statement in r.replaced[1:]}
+
+    def on_leave(self, original_node: cst.CSTNodeT, updated_node: cst.CSTNodeT) -> object:  # type: ignore[override]
+        if id(original_node) in self._removed:
+            return cst.RemovalSentinel.REMOVE
+        if id(original_node) in self._new:
+            return cst.FlattenSentinel(self._new[id(original_node)])
+        return super().on_leave(original_node, updated_node)
+
+
+def _apply(method: cst.FunctionDef, replacements: list[Replacement]) -> cst.FunctionDef:
+    edited = method.visit(_Replacer(replacements))
+    assert isinstance(edited, cst.FunctionDef)
+    return edited
+
+
+def _subclass(cls: str, methods: list[cst.FunctionDef]) -> cst.ClassDef:
+    """`class GPTNeoBlockWithAdapters(GPTNeoBlockAdaptersMixin, GPTNeoBlock)` with these methods."""
+    bases = [cst.Arg(cst.Name(naming.mixin(cls))), cst.Arg(cst.Name(cls))]
+    body = [_spaced(method, first=index == 0) for index, method in enumerate(methods)]
+    name = cst.Name(naming.with_adapters(cls))
+    two_lines = [cst.EmptyLine(indent=False), cst.EmptyLine(indent=False)]
+    return cst.ClassDef(name=name, bases=bases, body=cst.IndentedBlock(body=body), leading_lines=two_lines)
+
+
+def _spaced(method: cst.FunctionDef, *, first: bool) -> cst.FunctionDef:
+    """One blank line before a method, none before the first; comments above it stay."""
+    comments = [line for line in method.leading_lines if line.comment is not None]
+    return method.with_changes(leading_lines=comments if first else [cst.EmptyLine(indent=False), *comments])

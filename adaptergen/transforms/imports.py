@@ -1,0 +1,108 @@
+"""Which imports does borrowed code need, and how are they written?
+
+Names of torch and the standard library are imported as upstream imports them; everything else (helpers, caches,
+registries, the classes themselves) comes from upstream's module, so that it is the same object there and here.
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import libcst as cst
+
+from adaptergen.source import SourceModule
+from adaptergen.transforms.edits import LINE_LENGTH
+
+
+@dataclass(frozen=True, order=True)
+class Import:
+    """`from module import name`, or `import module` when there is no name."""
+
+    module: str
+    name: str = ""
+
+
+Imports = frozenset[Import]
+
+# What upstream's modeling files import from outside; every other package is the project's own.
+OTHER_PACKAGES = frozenset({"torch", "transformers", "numpy", "packaging", "safetensors", "huggingface_hub", "einops"})
+
+
+def imports_for(source: SourceModule, nodes: Sequence[cst.CSTNode]) -> Imports:
+    """One import for every name that the classes use and do not define."""
+    used = {name for node in nodes for name in _names(node)}
+    defined = {node.name.value for node in nodes if isinstance(node, cst.ClassDef)}
+    return frozenset(
+        found for name in used - defined - set(dir(builtins)) if (found := _import_of(source, name)) is not None
+    )
+
+
+def _import_of(source: SourceModule, name: str) -> Import | None:
+    imported = source.imports.get(name)
+    if imported is not None and _is_outside(imported.dotted):
+        module, _, attribute = imported.dotted.rpartition(".")
+        if attribute == name:
+            return Import(module, name) if module else Import(name)
+        return None if imported.dotted != name else Import(name)
+    known = name in source.imports or name in source.classes or name in source.functions or name in source.constants
+    return Import(source.name, name) if known else None
+
+
+def _is_outside(dotted: str) -> bool:
+    """Not part of transformers: torch, the standard library, other packages."""
+    return not dotted.startswith("transformers.")
+
+
+def _names(node: cst.CSTNode) -> Iterator[str]:
+    """Every name that is read, but not attribute names, keywords of calls or parameters."""
+    match node:
+        case cst.Name():
+            yield node.value
+            return
+        case cst.Attribute():
+            yield from _names(node.value)
+            return
+        case cst.Arg():
+            yield from _names(node.value)
+            return
+        case cst.Param():
+            for part in (node.annotation, node.default):
+                if part is not None:
+                    yield from _names(part)
+            return
+    for child in node.children:
+        yield from _names(child)
+
+
+def written(imports: Iterable[Import]) -> str:
+    """The import block: standard library, other packages, then this project; sorted as an import sorter does."""
+    sections = [_section(imports, place) for place in range(3)]
+    return "\n\n".join(section for section in sections if section)
+
+
+def _section(imports: Iterable[Import], place: int) -> str:
+    own = sorted(found for found in imports if _place(found.module) == place)
+    whole = [f"import {found.module}" for found in own if not found.name]
+    modules = sorted({found.module for found in own if found.name}, key=str.lower)
+    return "\n".join([*whole, *(_from(module, own) for module in modules)])
+
+
+def _place(module: str) -> int:
+    top = module.partition(".")[0]
+    return 0 if top in sys.stdlib_module_names else 1 if top in OTHER_PACKAGES else 2
+
+
+def _from(module: str, imports: list[Import]) -> str:
+    names = sorted((found.name for found in imports if found.module == module and found.name), key=_sort_key)
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= LINE_LENGTH:
+        return line
+    return "\n".join([f"from {module} import (", *(f"    {name}," for name in names), ")"])
+
+
+def _sort_key(name: str) -> tuple[int, str]:
+    """Constants, then classes, then functions."""
+    return (0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name)

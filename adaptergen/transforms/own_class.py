@@ -1,0 +1,55 @@
+"""What a copied method must not take over as it stands: bare `super()`, and decorators that only serve documentation.
+
+    super().forward(x)  →  super(GPTNeoBlock, self).forward(x)
+
+In a subclass of upstream's class a bare `super()` would find upstream's own method instead of its parent's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import libcst as cst
+
+from adaptergen.source import SourceModule, descendants
+from adaptergen.transforms.edits import Edit, Replacement, parsed, upstream_lines
+
+
+FOR_DOCUMENTATION = ("auto_docstring", "add_start_docstrings_to_model_forward", "replace_return_docstrings")
+
+
+def name_parents(source: SourceModule, cls: str, method: str) -> Iterator[Replacement]:
+    """Every statement of the method that calls a bare `super()`, with the class named."""
+    for statement in source.statements(source.classes[cls].methods[method]):
+        if isinstance(statement, cst.SimpleStatementLine) and any(
+            map(_is_bare_super, descendants(statement, cst.Call))
+        ):
+            line, before = upstream_lines(source, statement, statement)
+            after = tuple(text.replace("super()", f"super({cls}, self)") for text in before)
+            edit = Edit(cls, method, line, before, after, f"super() would be {cls} itself in a subclass")
+            new = parsed(after).with_changes(leading_lines=statement.leading_lines)
+            yield Replacement(edit, (statement,), (new,))
+
+
+def drop_documentation(source: SourceModule, cls: str, method: str) -> tuple[cst.FunctionDef, tuple[Edit, ...]]:
+    """The method without decorators that only serve documentation."""
+    node = source.classes[cls].methods[method]
+    kept: list[cst.Decorator] = []
+    edits: list[Edit] = []
+    for decorator in node.decorators:
+        if _name(decorator.decorator) in FOR_DOCUMENTATION:
+            first, last = source.lines_of(decorator)
+            lines = source.lines[first - 1 : last]
+            edits.append(Edit(cls, method, first, lines, (), "upstream documents its own class with it"))
+        else:
+            kept.append(decorator)
+    return node.with_changes(decorators=kept), tuple(edits)
+
+
+def _is_bare_super(call: cst.Call) -> bool:
+    return not call.args and _name(call) == "super"
+
+
+def _name(node: cst.BaseExpression) -> str:
+    inner = node.func if isinstance(node, cst.Call) else node
+    return inner.value if isinstance(inner, cst.Name) else ""

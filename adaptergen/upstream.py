@@ -1,0 +1,193 @@
+"""Where transformers is installed and what its auto mappings say, read as text: nothing of it is imported."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib.util
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from adaptergen.problems import Location, Problem, ProblemsFound
+from adaptergen.source import SourceModule, parse_source
+
+
+@dataclass(frozen=True)
+class UpstreamModel:
+    """One architecture: its files, and the classes that the auto mappings name for it."""
+
+    name: str  # the folder, which names everything that is generated
+    model_type: str
+    modeling: SourceModule
+    configuration: SourceModule | None
+    config_class: str
+    base_class: str
+    tasks: Mapping[str, tuple[str, ...]]  # e.g. "causal_lm" → ("GPTNeoForCausalLM",)
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A transformers package on disk."""
+
+    root: Path
+
+    @cached_property
+    def version(self) -> str:
+        found = re.search(r'^__version__ = "([^"]+)"', _read(self.root / "__init__.py"), re.MULTILINE)
+        return found.group(1) if found else "unknown"
+
+    @cached_property
+    def _auto(self) -> dict[str, dict[str, object]]:
+        """The `…_MAPPING_NAMES` of the auto package, by name, with what later `.update()` calls add."""
+        folder = self.root / "models" / "auto"
+        tables: dict[str, dict[str, object]] = {}
+        for file in ("auto_mappings.py", "configuration_auto.py", "modeling_auto.py"):
+            _collect_tables(_read(folder / file), tables)
+        return tables
+
+    def table(self, name: str) -> dict[str, object]:
+        return self._auto.get(name, {})
+
+    @cached_property
+    def folders(self) -> tuple[str, ...]:
+        """Every model folder that has a modeling file of its own."""
+        models = self.root / "models"
+        return tuple(sorted(f.name for f in models.iterdir() if (f / f"modeling_{f.name}.py").is_file()))
+
+    @cached_property
+    def _loaded(self) -> dict[str, SourceModule | None]:
+        return {}
+
+    def load(self, module: str) -> SourceModule | None:
+        """A module of this package as source, or None if there is no such file. Each file is read once."""
+        if not module.startswith("transformers."):
+            return None
+        if module not in self._loaded:
+            path = self.root.joinpath(*module.split(".")[1:]).with_suffix(".py")
+            self._loaded[module] = read_module(path, module) if path.is_file() else None
+        return self._loaded[module]
+
+    def folder_of(self, name: str) -> str:
+        """The folder of a model type or folder name.
+
+        Raises:
+            ProblemsFound: there is none; the nearest names are suggested.
+        """
+        special = self.table("SPECIAL_MODEL_TYPE_TO_MODULE_NAME").get(name)
+        folder = str(special) if special else name.replace("-", "_")
+        if folder in self.folders:
+            return folder
+        near = difflib.get_close_matches(folder, self.folders, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`adaptergen list --available` shows every name"
+        raise ProblemsFound(
+            Problem("unknown-model", f"transformers {self.version} has no modeling file for '{name}'", fix=hint)
+        )
+
+    def find(self, name: str) -> UpstreamModel:
+        folder = self.folder_of(name)
+        module = f"transformers.models.{folder}.modeling_{folder}"
+        modeling = read_module(self.root / "models" / folder / f"modeling_{folder}.py", module)
+        return self.describe(folder, modeling, self.load(module.replace("modeling_", "configuration_")))
+
+    def describe(self, name: str, modeling: SourceModule, configuration: SourceModule | None) -> UpstreamModel:
+        """Join a parsed modeling file with what the auto mappings know of its classes."""
+        model_type = self._model_type(name, modeling)
+        base = _first(self.table("MODEL_MAPPING_NAMES").get(model_type), modeling)
+        tasks = {
+            match.group(1).lower(): names
+            for table, entries in self._auto.items()
+            if (match := re.fullmatch(r"MODEL_FOR_(\w+)_MAPPING_NAMES", table))
+            and (names := _present(entries.get(model_type), modeling))
+        }
+        config_class = str(self.table("CONFIG_MAPPING_NAMES").get(model_type, ""))
+        return UpstreamModel(name, model_type, modeling, configuration, config_class, base, tasks)
+
+    def _model_type(self, name: str, modeling: SourceModule) -> str:
+        """The model type whose base class is in the file: the folder's own name when there are several."""
+        mapping = self.table("MODEL_MAPPING_NAMES")
+        for candidate in (name, name.replace("_", "-")):
+            if _present(mapping.get(candidate), modeling):
+                return candidate
+        return next((str(t) for t, classes in mapping.items() if _present(classes, modeling)), name)
+
+
+def installed_transformers() -> Upstream:
+    """The transformers that Python would import.
+
+    Raises:
+        ProblemsFound: none is installed.
+    """
+    spec = importlib.util.find_spec("transformers")
+    if spec is None or not spec.submodule_search_locations:
+        raise ProblemsFound(
+            Problem("no-transformers", "transformers is not installed", fix="pip install 'transformers>=5.23,<5.24'")
+        )
+    return Upstream(Path(next(iter(spec.submodule_search_locations))))
+
+
+def read_module(path: Path, module: str) -> SourceModule:
+    """Parse a file, named to people by its path from the package on.
+
+    Raises:
+        ProblemsFound: unreadable, not UTF-8, or not Python.
+    """
+    parts = path.parts
+    shown = "/".join(parts[parts.index("transformers") :]) if "transformers" in parts else str(path)
+    return parse_source(_read(path, shown), name=module, path=shown)
+
+
+def _read(path: Path, shown: str = "") -> str:
+    at = Location(shown or str(path))
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ProblemsFound(Problem("unreadable", f"cannot be read: {reason}", at)) from error
+    except UnicodeDecodeError as error:
+        raise ProblemsFound(
+            Problem("not-utf-8", f"is not UTF-8 text (byte {error.start})", at, "save the file as UTF-8")
+        ) from error
+
+
+def _collect_tables(text: str, tables: dict[str, dict[str, object]]) -> None:
+    for node in ast.parse(text).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name.endswith(("_NAMES", "_NAME")):
+                entries = _entries(value)
+                tables.setdefault(name, {}).update(entries)
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="update"), args=[added])):
+                tables.setdefault(name, {}).update(_entries(added))
+
+
+def _entries(node: ast.expr) -> dict[str, object]:
+    """Literal keys and values of `OrderedDict([(k, v), …])`, `{k: v}` or `OrderedDict(**{…})`."""
+    match node:
+        case ast.Call(args=[ast.List(elts=pairs), *_]):
+            return dict(ast.literal_eval(pair) for pair in pairs if isinstance(pair, ast.Tuple) and _is_literal(pair))
+        case ast.Call(args=[], keywords=keywords):
+            return {key: value for word in keywords if word.arg is None for key, value in _entries(word.value).items()}
+        case ast.Dict() if _is_literal(node):
+            return dict(ast.literal_eval(node))
+    return {}
+
+
+def _is_literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except ValueError:
+        return False
+    return True
+
+
+def _present(names: object, modeling: SourceModule) -> tuple[str, ...]:
+    """Those of the mapped class names that the file defines."""
+    listed = names if isinstance(names, tuple | list) else (names,)
+    return tuple(name for name in listed if isinstance(name, str) and name in modeling.classes)
+
+
+def _first(names: object, modeling: SourceModule) -> str:
+    present = _present(names, modeling)
+    return present[0] if present else ""

@@ -1,0 +1,115 @@
+"""Is a written integration right? Models are built tiny and random, and every promise is tried on them.
+
+The one room of the tool that imports torch, transformers and the generated package.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import transformers
+
+from adaptergen.plan import IntegrationPlan
+from adaptergen.problems import Location, Problem
+from adaptergen.verify.adapters import supported_forms
+from adaptergen.verify.checks import ADAPTER_CHECKS, MODEL_CHECKS
+from adaptergen.verify.checks.sites import unreached_places
+from adaptergen.verify.outputs import CheckFailed
+from adaptergen.verify.subjects import ModelCase, Subject
+from adaptergen.workspace import Workspace
+
+
+Echo = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One check on one model, with an adapter or without."""
+
+    label: str
+    run: Callable[[], None]
+
+
+def verify_models(workspace: Workspace, names: Iterable[str], echo: Echo) -> list[Problem]:
+    """
+    Run every check on every class of these models.
+
+    Args:
+        echo: gets a line of progress for each class.
+
+    Returns:
+        Every promise that is not kept.
+    """
+    sys.path.insert(0, str(workspace.root))
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    problems: list[Problem] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in names:
+            plan = workspace.plan(name)
+            assert plan is not None
+            at = Location(workspace.settings.plan_path(name))
+            problems.extend(_verify(case_of(plan, workspace.settings.package), at, echo))
+    return problems
+
+
+def case_of(plan: IntegrationPlan, package: str) -> ModelCase:
+    """The classes that a plan names, imported."""
+    upstream = importlib.import_module(plan.source.module)
+    own = importlib.import_module(f"{package}.models.{plan.name}")
+    return ModelCase(
+        name=plan.name,
+        adapter_model_class=getattr(own, plan.adapter_model.name),
+        config_class=getattr(upstream, plan.classes.config),
+        config=plan.tiny_config.arguments,
+        unsupported={name: method.because for name, method in plan.methods.items() if not method.supported},
+    )
+
+
+def _verify(case: ModelCase, at: Location, echo: Echo) -> Iterator[Problem]:
+    for subject in case.subjects:
+        count = failed = 0
+        for trial in trials(subject):
+            count += 1
+            reason = _failure(trial)
+            if reason:
+                failed += 1
+                fix = f"see `adaptergen diff {case.name} --upstream`; correct the plan, or report it"
+                yield Problem("not-right", f"{subject.label}, {trial.label}: {reason}", at, fix)
+        echo(f"{subject.label}: {count} checks, {f'{failed} failed' if failed else 'all passed'}")
+    for site in unreached_places(case):
+        yield Problem("never-there", f"no class of {case.name} has what the plan calls {site}", at, "correct the plan")
+
+
+def trials(subject: Subject) -> Iterator[Trial]:
+    """Everything that is to be tried on a model, in order."""
+    for check in MODEL_CHECKS:
+        yield Trial("without adapters", partial(check, subject))
+    for adapter_check in ADAPTER_CHECKS:
+        if not adapter_check.applies(subject):
+            continue
+        for form in supported_forms(subject.case):
+            if adapter_check.is_about(form):
+                label = f"{form.label}, {adapter_check.name.replace('_', ' ')}"
+                yield Trial(label, partial(adapter_check.run, subject, form))
+
+
+def _failure(trial: Trial) -> str:
+    """Why a trial failed, or "". Whatever a generated forward raises is a failure of its integration."""
+    try:
+        trial.run()
+    except CheckFailed as failed:
+        return str(failed)
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        return f"{type(error).__name__} at {frame.filename}:{frame.lineno}: {error}"
+    return ""

@@ -1,0 +1,94 @@
+"""With which adapters is an architecture run? Each method in the forms whose code differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from adaptergen.verify.subjects import ModelCase
+
+
+NAME, OTHER = "proof", "other"
+EVERYWHERE = {"mh_adapter": True, "output_adapter": True, "cross_adapter": True}
+NOWHERE = dict.fromkeys(EVERYWHERE, False)
+SMALL = {"reduction_factor": 4, "non_linearity": "gelu"}
+ROLES = {"attn_matrices": ["q", "k", "v", "o"], "mlp_matrices": ["gate", "up", "down"]}
+
+
+@dataclass(frozen=True)
+class AdapterForm:
+    """
+    One form of an adapter method.
+
+    Args:
+        label: as people read it.
+        method: as plans call it.
+        make: gets the runtime package and gives a configuration.
+        reads_all: every word of the input has a say in it, padding and future words, too: UniPELT's gates are means
+            over the input. Such an adapter cannot promise that a cache changes nothing.
+        parallel: reads the input of the sub-layer, so that the last of a stack is the one that counts.
+    """
+
+    label: str
+    method: str
+    make: Callable[[ModuleType], Any]
+    reads_all: bool = False
+    parallel: bool = False
+
+
+FORMS = (
+    AdapterForm("bottleneck", "bottleneck", lambda rt: rt.BnConfig(**EVERYWHERE, **SMALL)),
+    AdapterForm(
+        "bottleneck (parallel, norms)",
+        "bottleneck",
+        lambda rt: rt.BnConfig(**EVERYWHERE, **SMALL, is_parallel=True, ln_before=True, ln_after=True),
+        parallel=True,
+    ),
+    AdapterForm(
+        "bottleneck (norm of the layer first)",
+        "bottleneck",
+        lambda rt: rt.BnConfig(**EVERYWHERE, **SMALL, original_ln_before=True, residual_before_ln=False),
+    ),
+    AdapterForm("lora", "lora", lambda rt: rt.LoRAConfig(r=4, **ROLES)),
+    AdapterForm("ia3", "ia3", lambda rt: rt.IA3Config()),
+    AdapterForm(
+        "prefix_tuning", "prefix_tuning", lambda rt: rt.PrefixTuningConfig(prefix_length=3, bottleneck_size=8)
+    ),
+    AdapterForm(
+        "prefix_tuning (flat, gated)",
+        "prefix_tuning",
+        lambda rt: rt.PrefixTuningConfig(prefix_length=3, flat=True, use_gating=True),
+        reads_all=True,
+    ),
+    AdapterForm("prefix_tuning (flat)", "prefix_tuning", lambda rt: rt.PrefixTuningConfig(prefix_length=3, flat=True)),
+    AdapterForm("invertible (nice)", "invertible", lambda rt: rt.BnConfig(**NOWHERE, **SMALL, **_invertible("nice"))),
+    AdapterForm("invertible (glow)", "invertible", lambda rt: rt.BnConfig(**NOWHERE, **SMALL, **_invertible("glow"))),
+)
+
+
+def _invertible(kind: str) -> dict[str, object]:
+    return {"inv_adapter": kind, "inv_adapter_reduction_factor": 2}
+
+
+def supported_forms(case: ModelCase) -> Iterator[AdapterForm]:
+    return (form for form in FORMS if form.method not in case.unsupported)
+
+
+def add_random(model: nn.Module, case: ModelCase, form: AdapterForm, name: str = NAME, seed: int = 3) -> None:
+    """Add and activate an adapter none of whose weights is zero."""
+    model.add_adapter(name, config=form.make(case.runtime))
+    model.set_active_adapters(name)
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in parameters(model, name).values():
+            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=random))
+
+
+def parameters(model: nn.Module, name: str = NAME) -> dict[str, nn.Parameter]:
+    """The parameters of an adapter by their names in the model."""
+    return {key: value for key, value in model.named_parameters() if f".{name}." in f".{key}."}

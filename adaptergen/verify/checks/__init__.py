@@ -1,0 +1,68 @@
+"""What is proven of an architecture: every check, in the order in which a reader would ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from adaptergen.verify.adapters import AdapterForm
+from adaptergen.verify.checks import (
+    attention,
+    composition,
+    copies,
+    files,
+    sites,
+    training,
+    unchanged,
+    writing,
+)
+from adaptergen.verify.subjects import Subject
+
+
+def _always(subject: Subject) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class AdapterCheck:
+    """A promise that a model with an adapter keeps, for the methods and models that it is about."""
+
+    run: Callable[[Subject, AdapterForm], None]
+    applies: Callable[[Subject], bool] = _always
+    methods: tuple[str, ...] = ()  # all, unless some are named
+    word_by_word: bool = False  # not kept by adapters that read the whole input
+    chained: bool = False  # not kept by adapters that all read the same input in a stack
+    slow: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__
+
+    def is_about(self, form: AdapterForm) -> bool:
+        kept = not (self.word_by_word and form.reads_all) and not (self.chained and form.parallel)
+        return kept and (not self.methods or form.method in self.methods)
+
+
+MODEL_CHECKS = (unchanged.equals_upstream,)
+
+ADAPTER_CHECKS = (
+    AdapterCheck(unchanged.idle_adapter_changes_nothing),
+    AdapterCheck(unchanged.deleting_leaves_no_trace),
+    AdapterCheck(sites.every_site_is_reached),
+    AdapterCheck(sites.every_layer_uses_its_own_norm, methods=("bottleneck",)),
+    AdapterCheck(training.adapter_has_an_effect),
+    AdapterCheck(training.gradients_reach_the_adapter_alone),
+    AdapterCheck(training.checkpointing_equals_plain, training.supports_checkpointing),
+    AdapterCheck(files.saved_adapter_loads),
+    AdapterCheck(attention.eager_equals_sdpa, attention.has_two_attentions),
+    AdapterCheck(attention.padding_is_not_seen, attention.reads_text, word_by_word=True),
+    AdapterCheck(attention.future_is_not_seen, attention.reads_text, word_by_word=True),
+    AdapterCheck(attention.prefix_is_seen_everywhere, methods=("prefix_tuning",)),
+    AdapterCheck(writing.cache_equals_recompute, writing.generates, word_by_word=True),
+    AdapterCheck(writing.adapter_acts_while_writing, writing.generates),
+    AdapterCheck(composition.stack_of_one_is_that_one, methods=("bottleneck", "lora", "ia3", "prefix_tuning")),
+    AdapterCheck(composition.stack_runs_all_of_it, methods=("bottleneck", "ia3", "prefix_tuning"), chained=True),
+    AdapterCheck(copies.copies_are_equal),
+    AdapterCheck(copies.runs_in_bfloat16),
+    AdapterCheck(copies.compiles_to_one_graph, copies.can_be_compiled, slow=True),
+)

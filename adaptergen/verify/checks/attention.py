@@ -1,0 +1,109 @@
+"""Do adapters keep what attention promises: the same in every implementation, blind to padding and the future?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from adaptergen.verify.adapters import AdapterForm, add_random
+from adaptergen.verify.inputs import LENGTH, PADDING
+from adaptergen.verify.outputs import EFFECT, CheckFailed, expect_close, run
+from adaptergen.verify.subjects import Subject
+
+
+def eager_equals_sdpa(subject: Subject, form: AdapterForm) -> None:
+    for padded in (False, True):
+        results = []
+        for attention in ("eager", "sdpa"):
+            model = subject.initialized(attention)
+            add_random(model, subject.case, form)
+            inputs = subject.inputs(model, padded=padded)
+            results.append(_at_words(run(model, inputs), inputs.get("attention_mask")))
+        expect_close(results[1], results[0], f"sdpa instead of eager, {'padded' if padded else 'not padded'}")
+
+
+def has_two_attentions(subject: Subject) -> bool:
+    return len(subject.attentions) > 1
+
+
+def padding_is_not_seen(subject: Subject, form: AdapterForm) -> None:
+    """What stands in a padded position changes nothing anywhere else, if it does not in upstream's model."""
+    for attention in subject.attentions:
+        upstream, model = subject.upstream(attention), subject.initialized(attention)
+        add_random(model, subject.case, form)
+        if not _changes(subject, upstream, slice(LENGTH - PADDING, None)):
+            _expect_blind(_changes(subject, model, slice(LENGTH - PADDING, None)), f"{attention}: padding is seen")
+
+
+def future_is_not_seen(subject: Subject, form: AdapterForm) -> None:
+    """In a causal model, the last words change nothing before them."""
+    for attention in subject.attentions:
+        upstream, model = subject.upstream(attention), subject.initialized(attention)
+        add_random(model, subject.case, form)
+        if not _changes_before(subject, upstream):
+            _expect_blind(_changes_before(subject, model), f"{attention}: the future is seen")
+
+
+def prefix_is_seen_everywhere(subject: Subject, form: AdapterForm) -> None:
+    """Every word, the first one included, sees the prefix."""
+    for attention in subject.attentions:
+        upstream, model = subject.upstream(attention), subject.initialized(attention)
+        add_random(model, subject.case, form)
+        inputs = subject.inputs(model, padded=True)
+        without, with_prefix = (_last_states(each, inputs) for each in (upstream, model))
+        distance = (with_prefix - without).abs().amax(dim=-1)
+        words = inputs.get("attention_mask", torch.ones_like(distance)).bool()
+        if words.shape == distance.shape and not bool((distance[words] > EFFECT).all()):
+            raise CheckFailed(f"{attention}: some words do not see the prefix")
+
+
+def reads_text(subject: Subject) -> bool:
+    return bool(subject.cls.main_input_name == "input_ids")
+
+
+def _last_states(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
+    with torch.no_grad():
+        output = model(**inputs, output_hidden_states=True)
+    states = output.get("decoder_hidden_states", output.get("hidden_states"))
+    return states[-1].detach()
+
+
+def _changes(subject: Subject, model: nn.Module, where: slice) -> list[str]:
+    """Results at words that differ when the tokens at padded places do."""
+    inputs = subject.inputs(model, padded=True)
+    mask = inputs["attention_mask"]
+    other = {**inputs, "input_ids": torch.where(mask == 0, 5, inputs["input_ids"])}
+    first, second = (_at_words(run(model, each), mask) for each in (inputs, other))
+    return [key for key in first if (first[key] - second[key]).abs().max() > EFFECT]
+
+
+def _changes_before(subject: Subject, model: nn.Module) -> list[str]:
+    """Results per word, before the last two, that differ when these do."""
+    inputs = subject.inputs(model, padded=False)
+    key = "decoder_input_ids" if "decoder_input_ids" in inputs else "input_ids"
+    tokens = inputs[key].clone()
+    tokens[..., -PADDING:] = 6
+    results = []
+    for given in (inputs, {**inputs, key: tokens}):
+        states = _last_states(model, given)
+        results.append(states[..., : LENGTH - PADDING, :] if states.shape[-2] == LENGTH else states[..., :0, :])
+    difference = (results[0] - results[1]).abs()
+    return ["hidden states"] if difference.numel() and difference.max() > EFFECT else []
+
+
+def _expect_blind(changed: list[str], what: str) -> None:
+    if changed:
+        raise CheckFailed(f"{what} in {', '.join(changed)}")
+
+
+def _at_words(results: dict[str, Tensor], mask: Tensor | None) -> dict[str, Tensor]:
+    """Results per word at the words, without those at padding, which mean nothing."""
+    if mask is None:
+        return results
+    return {key: _zero_padding(value, mask) for key, value in results.items()}
+
+
+def _zero_padding(value: Tensor, mask: Tensor) -> Tensor:
+    if value.shape[: mask.dim()] != mask.shape:
+        return value
+    return value * mask.reshape(mask.shape + (1,) * (value.dim() - mask.dim())).to(value.dtype)

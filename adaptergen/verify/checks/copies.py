@@ -1,0 +1,60 @@
+"""Does a model with an adapter survive what people do to models: copy, pickle, compile, another type of numbers?"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import torch
+
+from adaptergen.verify.adapters import AdapterForm, add_random
+from adaptergen.verify.outputs import CheckFailed, expect_close, expect_identical, run
+from adaptergen.verify.subjects import Subject
+
+
+def copies_are_equal(subject: Subject, form: AdapterForm) -> None:
+    model = subject.initialized()
+    add_random(model, subject.case, form)
+    inputs = subject.inputs(model, padded=True)
+    expected = run(model, inputs)
+    expect_identical(run(copy.deepcopy(model), inputs), expected, "a deep copy")
+    expect_identical(run(pickle.loads(pickle.dumps(model)), inputs), expected, "a pickled copy")
+
+
+def runs_in_bfloat16(subject: Subject, form: AdapterForm) -> None:
+    """Cast after the adapter came, and added to a model that is in bfloat16 already: the same, and finite."""
+    cast, native = subject.initialized(), subject.initialized().to(torch.bfloat16)
+    add_random(cast, subject.case, form)
+    cast.to(torch.bfloat16)
+    add_random(native, subject.case, form)
+    inputs = subject.inputs(cast, padded=True)
+    inputs = {key: value.bfloat16() if value.is_floating_point() else value for key, value in inputs.items()}
+    results = run(cast, inputs)
+    expect_identical(run(native, inputs), results, "in bfloat16 from the start")
+    broken = [key for key, value in results.items() if not bool(value.isfinite().all())]
+    if broken:
+        raise CheckFailed(f"in bfloat16: {', '.join(broken)} not finite")
+
+
+def compiles_to_one_graph(subject: Subject, form: AdapterForm) -> None:
+    """`torch.compile(fullgraph=True)` gives the same results."""
+    model = subject.initialized("sdpa" if "sdpa" in subject.attentions else "eager")
+    add_random(model, subject.case, form)
+    inputs = subject.inputs(model, padded=True)
+    expected = run(model, inputs)
+    torch.compiler.reset()
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    expect_close(run(compiled, inputs), expected, "compiled")
+
+
+def can_be_compiled(subject: Subject) -> bool:
+    """Upstream's own model can, and heads add nothing to what the base model shows."""
+    if subject != subject.case.subjects[0]:
+        return False
+    model = subject.upstream("sdpa" if "sdpa" in subject.attentions else "eager")
+    torch.compiler.reset()
+    try:
+        run(torch.compile(model, fullgraph=True, backend="aot_eager"), subject.inputs(model, padded=True))
+    except Exception:  # whatever upstream or the compiler raises: there is nothing to compare with
+        return False
+    return True

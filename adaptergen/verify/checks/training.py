@@ -1,0 +1,73 @@
+"""Does an adapter act, learn, and learn alone?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from adaptergen.verify.adapters import NAME, OTHER, AdapterForm, add_random, parameters
+from adaptergen.verify.outputs import CheckFailed, expect_close, expect_effect, loss, run
+from adaptergen.verify.subjects import Subject
+
+
+def adapter_has_an_effect(subject: Subject, form: AdapterForm) -> None:
+    model = subject.initialized()
+    inputs = subject.inputs(model, padded=True)
+    without = run(model, inputs)
+    add_random(model, subject.case, form)
+    expect_effect(run(model, inputs), without, "with a random adapter")
+
+
+def gradients_reach_the_adapter_alone(subject: Subject, form: AdapterForm) -> None:
+    """Every trainable weight gets a gradient, nothing else does, and a step of SGD moves only these."""
+    model = subject.initialized()
+    add_random(model, subject.case, form, OTHER)
+    add_random(model, subject.case, form)
+    model.train_adapter(NAME)
+    expected = {*parameters(model), *(name for name, value in model.named_parameters() if _is_of_head(model, value))}
+    _expect_same(_named(model, lambda value: value.requires_grad), expected, "trainable")
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    loss(model, subject.inputs(model, padded=False)).backward()
+    _expect_same(_named(model, lambda value: value.grad is not None), expected, "with a gradient")
+    _expect_same(_named(model, lambda value: value.grad is not None and bool(value.grad.any())), expected, "not zero")
+    torch.optim.SGD([value for value in model.parameters() if value.requires_grad], lr=1.0).step()
+    moved = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    _expect_same(moved, expected, "moved by a step")
+
+
+def checkpointing_equals_plain(subject: Subject, form: AdapterForm) -> None:
+    """Gradient checkpointing gives the same gradients."""
+    plain, saving = (_gradients(subject, form, checkpointing=checkpointing) for checkpointing in (False, True))
+    expect_close(saving, plain, "gradients with checkpointing")
+
+
+def supports_checkpointing(subject: Subject) -> bool:
+    return bool(subject.cls.supports_gradient_checkpointing)
+
+
+def _gradients(subject: Subject, form: AdapterForm, *, checkpointing: bool) -> dict[str, Tensor]:
+    model = subject.initialized()
+    add_random(model, subject.case, form)
+    model.train_adapter(NAME)
+    if checkpointing:
+        model.gradient_checkpointing_enable()
+    loss(model, subject.inputs(model, padded=False)).backward()
+    return {name: value.grad for name, value in parameters(model).items() if value.grad is not None}
+
+
+def _is_of_head(model: PreTrainedModel, parameter: nn.Parameter) -> bool:
+    """A fixed head is trained with the adapter, but for output embeddings."""
+    frozen = model.get_output_embeddings()
+    kept = set(frozen.parameters()) if frozen is not None else set()
+    return parameter not in kept and any(parameter is own for _, own in model.head_parameters())
+
+
+def _named(model: nn.Module, chosen: object) -> set[str]:
+    return {name for name, value in model.named_parameters() if chosen(value)}  # type: ignore[operator]
+
+
+def _expect_same(actual: set[str], expected: set[str], what: str) -> None:
+    if actual != expected:
+        missing, extra = sorted(expected - actual), sorted(actual - expected)
+        raise CheckFailed(f"parameters {what}: missing {missing}, not expected {extra}")

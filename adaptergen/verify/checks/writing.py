@@ -1,0 +1,63 @@
+"""Does a model write the same text with and without a cache, and with adapters, too?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from adaptergen.verify import inputs
+from adaptergen.verify.adapters import AdapterForm, add_random
+from adaptergen.verify.outputs import CheckFailed, expect_close
+from adaptergen.verify.subjects import Subject
+
+
+NEW_TOKENS = 5
+
+
+def cache_equals_recompute(subject: Subject, form: AdapterForm) -> None:
+    """Left-padded prompts, greedy: the same tokens and logits from a cache as from the whole text each time."""
+    for attention in subject.attentions:
+        model = subject.initialized(attention)
+        add_random(model, subject.case, form)
+        expected = _write(model, use_cache=False)
+        expect_close(_write(model, use_cache=True), expected, f"{attention}: with a cache")
+        if attention == "sdpa" and model._can_compile_fullgraph:
+            static = _write(model, use_cache=True, cache_implementation="static", disable_compile=True)
+            expect_close(static, expected, f"{attention}: with a static cache")
+
+
+def adapter_acts_while_writing(subject: Subject, form: AdapterForm) -> None:
+    """Without the adapter, the text or its logits differ."""
+    model = subject.initialized()
+    add_random(model, subject.case, form)
+    written = _write(model, use_cache=True)
+    model.set_active_adapters(None)
+    if all(torch.equal(value, written[key]) for key, value in _write(model, use_cache=True).items()):
+        raise CheckFailed("the adapter has no effect on what is written")
+
+
+def generates(subject: Subject) -> bool:
+    """Upstream's own model does in this role, for these prompts."""
+    if not subject.generates:
+        return False
+    try:
+        _write(subject.upstream(), use_cache=True)
+    except Exception:  # whatever upstream raises: there is nothing to compare with
+        return False
+    return True
+
+
+def _write(model: PreTrainedModel, **options: Any) -> dict[str, Tensor]:
+    written = model.generate(
+        **inputs.prompts(model),
+        max_new_tokens=NEW_TOKENS,
+        min_new_tokens=NEW_TOKENS,
+        do_sample=False,
+        output_logits=True,
+        return_dict_in_generate=True,
+        **options,
+    )
+    return {"tokens": written.sequences.float(), "logits": torch.stack(written.logits)}

@@ -1,0 +1,78 @@
+"""When are two outputs the same? Exactly, where nothing may differ; closely, where only the order of sums does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+TOLERANCE = 2e-4  # of float32 sums in another order, after layers with weights of std 0.3
+EFFECT = 1e-3  # a difference that no order of sums makes
+
+
+class CheckFailed(AssertionError):
+    """A promise that a model does not keep; the message says how."""
+
+
+def floats(output: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Every floating-point tensor of an output with its path; caches are no results."""
+    match output:
+        case Tensor():
+            if output.is_floating_point():
+                yield path, output
+        case Mapping():
+            for key, value in output.items():
+                yield from floats(value, f"{path}.{key}" if path else str(key))
+        case list() | tuple():
+            for index, value in enumerate(output):
+                yield from floats(value, f"{path}[{index}]")
+
+
+def run(model: nn.Module, inputs: Mapping[str, Tensor], **options: Any) -> dict[str, Tensor]:
+    """The floating-point results of a forward without gradients."""
+    with torch.no_grad():
+        return dict(floats(model(**inputs, **options)))
+
+
+def expect_identical(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
+    _expect_same_keys(actual, expected, what)
+    for key, value in expected.items():
+        if not torch.equal(actual[key], value):
+            raise CheckFailed(f"{what}: {key} differs by {_distance(actual[key], value):.2e}, and must not at all")
+
+
+def expect_close(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
+    _expect_same_keys(actual, expected, what)
+    for key, value in expected.items():
+        distance = _distance(actual[key], value)
+        allowed = TOLERANCE * max(1.0, float(value.abs().max()))
+        if not distance <= allowed:
+            raise CheckFailed(f"{what}: {key} differs by {distance:.2e}, more than {allowed:.0e}")
+
+
+def expect_effect(actual: Mapping[str, Tensor], without: Mapping[str, Tensor], what: str) -> None:
+    if all(_distance(actual[key], value) < EFFECT for key, value in without.items()):
+        raise CheckFailed(f"{what}: the output does not change")
+
+
+def _expect_same_keys(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
+    if not expected or actual.keys() != expected.keys():
+        raise CheckFailed(f"{what}: the output has {sorted(actual)}, expected {sorted(expected)}")
+
+
+def _distance(first: Tensor, second: Tensor) -> float:
+    """Largest absolute difference; infinite for other shapes, zero where both are infinite alike."""
+    if first.shape != second.shape:
+        return float("inf")
+    difference = torch.where(first == second, 0.0, (first - second).abs())
+    return float(difference.max()) if difference.numel() else 0.0
+
+
+def loss(model: nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
+    """A random projection of all results: a norm at the end would hide most changes from a plain sum."""
+    random = torch.Generator().manual_seed(2)
+    results = [value for _, value in floats(model(**inputs))]
+    return torch.stack([(value * torch.randn(value.shape, generator=random)).sum() for value in results]).sum()

@@ -1,0 +1,161 @@
+"""Which models does an architecture have? Every class that adapters were generated for, in each of its roles."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES
+
+from adaptergen.verify import inputs, places
+
+
+DECODER = {"is_decoder": True}
+CROSS_ATTENTION = {"is_decoder": True, "add_cross_attention": True}
+
+
+@dataclass(frozen=True)
+class ModelCase:
+    """
+    An architecture, small enough to be run.
+
+    Args:
+        name: of the generated package.
+        adapter_model_class: its class with flexible heads.
+        config_class: upstream's configuration class.
+        config: arguments for it.
+        unsupported: adapter methods that the architecture cannot take, with the reason.
+    """
+
+    name: str
+    adapter_model_class: type[PreTrainedModel]
+    config_class: type[Any]
+    config: Mapping[str, Any]
+    unsupported: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def runtime(self) -> ModuleType:
+        """The package that adapters are used with."""
+        return importlib.import_module(self.adapter_model_class.__module__.partition(".models.")[0])
+
+    @cached_property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Every public class, the base class first, in each of its roles."""
+        base, *heads = self._public_classes()
+        return (
+            *self._in_roles(base, (*self._decoder_roles(base), *self._switches(base))),
+            *(s for cls in heads for s in self._in_roles(cls, self._decoder_roles(cls) if cls.can_generate() else ())),
+        )
+
+    def _in_roles(self, cls: type[PreTrainedModel], roles: Iterable[Mapping[str, Any]]) -> Iterator[Subject]:
+        yield from (Subject(self, cls, overrides) for overrides in ({}, *roles))
+
+    def _public_classes(self) -> Iterator[type[PreTrainedModel]]:
+        own = self.adapter_model_class.__module__.removesuffix(".adapter_model")
+        modeling = importlib.import_module(f"{own}.modeling_{self.name}")
+        for cls in modeling.ADAPTED_CLASSES:
+            public = getattr(sys.modules[cls.__module__], "__all__", ())
+            if issubclass(cls, PreTrainedModel) and cls.__name__ in public:
+                yield cls
+
+    def _decoder_roles(self, cls: type[PreTrainedModel]) -> Iterator[Mapping[str, Any]]:
+        config = self.config_class(**self.config)
+        if config.is_encoder_decoder:
+            return
+        if getattr(config, "is_decoder", None) is False:
+            yield DECODER
+        if getattr(config, "add_cross_attention", None) is False and inputs.CROSS_STATES in inputs.parameters(cls):
+            yield {key: value for key, value in CROSS_ATTENTION.items() if hasattr(config, key)}
+
+    def _switches(self, base: type[PreTrainedModel]) -> Iterator[Mapping[str, Any]]:
+        """Configuration switches without which some planned place is never built, e.g. gated feed-forwards."""
+        roles = ({}, *self._decoder_roles(base))
+        models = [Subject(self, base, role).initialized().base_model for role in roles]
+        missing = places.planned_places(models[0])
+        for model in models:
+            missing -= places.present_places(self.runtime, model)
+        config = vars(Subject(self, base, {}).config)
+        for name in sorted(key for key, value in config.items() if isinstance(value, bool)) if missing else ():
+            switched = {name: not config[name]}
+            found = self._places_with(base, switched)
+            if missing & found:
+                missing -= found
+                yield switched
+
+    def _places_with(self, base: type[PreTrainedModel], overrides: Mapping[str, Any]) -> frozenset[places.Place]:
+        try:
+            model = Subject(self, base, overrides).initialized().base_model
+        except Exception:  # upstream refuses this combination in whatever way it likes
+            return frozenset()
+        return places.present_places(self.runtime, model)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One model class in one role."""
+
+    case: ModelCase
+    cls: type[PreTrainedModel]
+    overrides: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        roles = ", ".join(self.overrides)
+        return f"{self.cls.__name__} ({roles})" if roles else self.cls.__name__
+
+    @property
+    def attentions(self) -> tuple[str, ...]:
+        """The attention implementations that run anywhere."""
+        return ("eager", "sdpa") if self.cls._supports_sdpa else ("eager",)
+
+    @property
+    def config(self) -> Any:
+        """A configuration of its own: models write into theirs."""
+        config = self.case.config_class(**self.case.config)
+        for name, value in self.overrides.items():
+            setattr(config, name, value)
+        return config
+
+    def upstream(self, attention: str = "eager") -> PreTrainedModel:
+        """Upstream's model, in eval mode, with weights so large that everything in it shows in the output."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = self.cls._from_config(self.config, attn_implementation=attention).eval()
+            spread(model)
+        return model
+
+    def initialized(self, attention: str = "eager") -> PreTrainedModel:
+        """The same model, prepared for adapters."""
+        return self.case.runtime.init(self.upstream(attention))
+
+    def inputs(self, model: PreTrainedModel, *, padded: bool) -> dict[str, torch.Tensor]:
+        """A batch of two examples, with padding on the right of the second if asked for."""
+        choices = self.cls.__name__ in MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES.values()
+        return inputs.batch(model, padded=padded, choices=choices)
+
+    @property
+    def generates(self) -> bool:
+        """Can it write text in this role?"""
+        config = self.upstream().config  # a model may decide about its role itself
+        return self.cls.can_generate() and bool(config.is_encoder_decoder or getattr(config, "is_decoder", True))
+
+
+def spread(model: nn.Module) -> None:
+    """Weights of linear maps and embeddings become large, those of norms and biases differ; nothing is dropped."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(std=0.3)
+            else:
+                parameter.add_(0.1 * torch.randn_like(parameter))
