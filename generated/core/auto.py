@@ -1,0 +1,77 @@
+"""Which adapter model class does a checkpoint need?
+
+Only the module of that one architecture is imported, and only when it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from os import PathLike
+from typing import Any
+
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.configuration_auto import model_type_to_module_name
+
+from generated.core.errors import UnsupportedModelError
+from generated.models import ADAPTER_MODEL_MAPPING_NAMES
+
+
+# Arguments of `from_pretrained` that say where a checkpoint is; all others are about what to do with it.
+LOCATION_ARGUMENTS = (
+    "cache_dir",
+    "force_download",
+    "local_files_only",
+    "proxies",
+    "revision",
+    "subfolder",
+    "token",
+    "trust_remote_code",
+)
+
+
+def adapter_model_class(model_type: str) -> type[PreTrainedModel]:
+    """The class with adapters and flexible heads for `model_type`, for example `BertAdapterModel` for "bert".
+
+    Raises:
+        UnsupportedModelError: no module was generated for this architecture.
+    """
+    architecture = model_type_to_module_name(model_type)
+    if model_type not in ADAPTER_MODEL_MAPPING_NAMES:
+        raise UnsupportedModelError(
+            f"no adapter model was generated for the model type '{model_type}'. "
+            f"Run `adaptergen add-model {architecture}`, which needs the package adaptergen"
+        )
+    module = importlib.import_module(f"generated.models.{architecture}.adapter_model")
+    return getattr(module, ADAPTER_MODEL_MAPPING_NAMES[model_type])
+
+
+class AutoAdapterModel:
+    """Loads a checkpoint into the adapter model of its architecture."""
+
+    def __init__(self) -> None:
+        raise TypeError("use AutoAdapterModel.from_pretrained(...) or AutoAdapterModel.from_config(...)")
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | PathLike[str], *model_args: Any, **kwargs: Any
+    ) -> PreTrainedModel:
+        """The checkpoint as an adapter model; all arguments are those of transformers' `from_pretrained`.
+
+        Raises:
+            UnsupportedModelError: no module was generated for this architecture.
+        """
+        config = kwargs.get("config")
+        if not isinstance(config, PreTrainedConfig):
+            location = {name: kwargs[name] for name in LOCATION_ARGUMENTS if name in kwargs}
+            config = AutoConfig.from_pretrained(config or pretrained_model_name_or_path, **location)
+        model_class = adapter_model_class(config.model_type)
+        return model_class.from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+
+    @classmethod
+    def from_config(cls, config: PreTrainedConfig, **kwargs: Any) -> PreTrainedModel:
+        """An adapter model of this config with new weights.
+
+        Raises:
+            UnsupportedModelError: no module was generated for this architecture.
+        """
+        return adapter_model_class(config.model_type)._from_config(config, **kwargs)

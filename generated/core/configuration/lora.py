@@ -1,0 +1,97 @@
+"""LoRA and (IA)³: which projections are adapted, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from generated.core.configuration.base import AdapterConfig, register_architecture, register_identifiers
+
+
+ATTENTION_ROLES = ("q", "k", "v", "o")
+FEED_FORWARD_ROLES = ("gate", "up", "down")
+
+
+@dataclass(eq=False)
+class LoRAConfig(AdapterConfig):
+    """
+    Low-rank adaptation of linear maps (Hu et al., 2022, https://arxiv.org/abs/2106.09685): W x + (alpha / r) B A x.
+
+    Args:
+        selfattn_lora: adapt the projections of attention (of cross-attention, too) that `attn_matrices` names.
+        intermediate_lora: adapt the up-projection of the feed-forward block.
+        output_lora: adapt its down-projection.
+        leave_out: numbers of layers that are not adapted.
+        r: rank.
+        alpha: numerator of the scaling.
+        dropout: dropout on the input of A.
+        attn_matrices: any of "q", "k", "v", "o".
+        composition_mode: "add" (LoRA), or "scale" to multiply the output by a vector ((IA)³; needs r = 1).
+        init_weights: "lora" (B starts as zero), "bert" (normal, std 0.02) or "ia3" (ones).
+        init_weights_seed: draw every module from this seed.
+        use_gating: a learned gate, one value per example, takes the place of the scaling (UniPELT).
+        use_dora, vera_d, vera_b: settings of DoRA and VeRA, kept for files that hold them.
+        dtype: name of the torch type of the new weights, e.g. "float32"; by default that of the adapted projection.
+        mlp_matrices: any of "gate", "up", "down"; if given, it decides about the feed-forward block instead of
+            `intermediate_lora` and `output_lora`.
+    """
+
+    architecture: str | None = "lora"
+
+    selfattn_lora: bool = True
+    intermediate_lora: bool = False
+    output_lora: bool = False
+    leave_out: list[int] = field(default_factory=list)
+
+    r: int = 8
+    alpha: int = 8
+    dropout: float = 0.0
+    attn_matrices: list[str] = field(default_factory=lambda: ["q", "v"])
+    composition_mode: str = "add"
+    init_weights: str = "lora"
+    init_weights_seed: int | None = None
+    use_gating: bool = False
+    use_dora: bool = False
+    vera_d: float | None = None
+    vera_b: float | None = None
+    dtype: str | None = None
+    mlp_matrices: list[str] | None = None
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles of the projections to adapt."""
+        attention = self.attn_matrices if self.selfattn_lora else ()
+        return frozenset(attention) | frozenset(self._feed_forward_roles())
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the base class. `mlp_matrices` only where it is used, as other libraries do not know it."""
+        data = super().to_dict()
+        return {key: value for key, value in data.items() if key != "mlp_matrices" or value is not None}
+
+    def _feed_forward_roles(self) -> tuple[str, ...]:
+        if self.mlp_matrices is not None:
+            return tuple(self.mlp_matrices)
+        return ("up",) * self.intermediate_lora + ("down",) * self.output_lora
+
+
+@dataclass(eq=False)
+class IA3Config(LoRAConfig):
+    """(IA)³: a learned vector scales the output of a projection (Liu et al., 2022, https://arxiv.org/abs/2205.05638)."""
+
+    selfattn_lora: bool = True
+    intermediate_lora: bool = True
+    output_lora: bool = False
+    leave_out: list[int] = field(default_factory=list)
+
+    r: int = 1
+    alpha: int = 1
+    dropout: float = 0.0
+    attn_matrices: list[str] = field(default_factory=lambda: ["k", "v"])
+    composition_mode: str = "scale"
+    init_weights: str = "ia3"
+    use_gating: bool = False
+    dtype: str | None = None
+
+
+register_architecture("lora", LoRAConfig)
+register_identifiers({"lora": LoRAConfig, "ia3": IA3Config})

@@ -1,0 +1,176 @@
+"""A model with adapters and any number of named prediction heads: what every `<Model>AdapterModel` is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from generated.core.composition import Setup
+from generated.core.errors import AdapterFileError
+from generated.core.heads import make_head
+from generated.core.heads.adding import AddHeadsMixin
+from generated.core.heads.filling import fill_head
+from generated.core.heads.running import HeadForwardMixin
+from generated.core.heads.static_checkpoint import StaticHeadCheckpointMixin
+from generated.core.heads.storage import HEADS_FOLDER, head_folders, read_head, write_head
+from generated.core.init import init
+from generated.core.loading import ADAPTERS_FOLDER
+from generated.core.mixins import ModelWithHeadsAdaptersMixin
+
+
+class ModelWithFlexibleHeadsAdaptersMixin(
+    StaticHeadCheckpointMixin, HeadForwardMixin, AddHeadsMixin, ModelWithHeadsAdaptersMixin
+):
+    """Adapters and flexible heads for a class over a `PreTrainedModel` of transformers.
+
+    A subclass states `head_types` and `sentence_source`, puts its base model under `base_model_prefix`, and calls
+    `forward_base_and_head` in its forward. A head goes with the adapter of the same name: it is activated, trained,
+    saved and loaded together with it.
+    """
+
+    def post_init(self) -> None:
+        super().post_init()
+        init(self)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *model_args: Any, **kwargs: Any) -> Any:
+        """Load a base model, a model with a head of transformers (converted to the head "default"), or one saved here.
+
+        All arguments are those of transformers' `from_pretrained`. Adapters and heads are restored from the folders
+        `adapters` and `heads` of a local checkpoint; a single head becomes the active one.
+        """
+        subfolder = kwargs.get("subfolder", "")
+        loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        if pretrained_model_name_or_path is not None:
+            model._restore(Path(str(pretrained_model_name_or_path), subfolder))
+        return loaded
+
+    def _restore(self, directory: Path) -> None:
+        self.load_all_adapters(directory / ADAPTERS_FOLDER)
+        for folder in head_folders(directory / HEADS_FOLDER):
+            self.load_head(folder, set_active=False)
+        if len(self.heads) == 1:
+            self.active_head = next(iter(self.heads))
+
+    def save_pretrained(self, save_directory: str | PathLike, *args: Any, **kwargs: Any) -> Any:
+        """Write the base model as transformers does, adapters to `adapters/<name>/` and heads to `heads/<name>/`."""
+        with self._heads_hidden():
+            result = super().save_pretrained(save_directory, *args, **kwargs)
+        self.save_all_heads(f"{save_directory}/{HEADS_FOLDER}")
+        return result
+
+    @contextmanager
+    def _heads_hidden(self) -> Iterator[None]:
+        usual = self._keys_to_ignore_on_save
+        self._keys_to_ignore_on_save = usual | self.heads.state_dict(prefix="heads.").keys()
+        try:
+            yield
+        finally:
+            self._keys_to_ignore_on_save = usual
+
+    def set_active_adapters(self, adapter_setup: Setup | None, skip_layers: Collection[int] | None = None) -> None:
+        """Choose what acts in the next forward, and with it the head that is called like the last of the adapters.
+
+        If there is no such head, the active head stays.
+        """
+        super().set_active_adapters(adapter_setup, skip_layers)
+        active = self.adapters_config.active_setup
+        if active is not None and active.last() in self.heads:
+            self.active_head = active.last()
+
+    def train_adapter(self, adapter_setup: Setup, train_embeddings: bool = False) -> None:
+        """Activate a setup, and train nothing but its adapters and the active head.
+
+        A projection onto the vocabulary counts as part of the base model.
+        """
+        super().train_adapter(adapter_setup, train_embeddings)
+        used = self.used_heads()
+        for head in self.heads.values():
+            for name, parameter in self._own_parameters(head):
+                parameter.requires_grad_(head in used and not _is_projection(head, name))
+
+    def head_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The parameters of all heads, without those that are the model's input embeddings."""
+        for name, head in self.heads.items():
+            yield from ((f"heads.{name}.{key}", parameter) for key, parameter in self._own_parameters(head))
+
+    def inverse_site(self) -> None:
+        """Invertible adapters are undone inside the heads, not in front of a module."""
+
+    def save_adapter(
+        self,
+        save_directory: str | PathLike,
+        adapter_name: str,
+        with_head: bool = True,
+        meta_dict: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write an adapter to a folder, and with it the head of the same name, if there is one."""
+        super().save_adapter(save_directory, adapter_name, with_head and adapter_name in self.heads, meta_dict)
+
+    def _load_head_of_adapter(self, directory: str | PathLike, name: str) -> None:
+        """The head is active when its adapter is, and that is decided after both are loaded."""
+        active = self._active_heads
+        super()._load_head_of_adapter(directory, name)
+        self._active_heads = active
+
+    def save_head(self, save_directory: str | PathLike, head_name: str | None = None) -> None:
+        """Write a head, by default the active one, to a folder: `head_config.json` and `model_head.safetensors`.
+
+        Raises:
+            UnknownHeadError: there is no such head.
+            ValueError: no name given and not exactly one head active.
+        """
+        write_head(self, self.get_head(head_name or self._only_active_head()), save_directory)
+
+    def save_all_heads(self, save_directory: str | PathLike) -> None:
+        """Write each head to a folder of its own name below `save_directory`."""
+        for name in self.heads:
+            self.save_head(f"{save_directory}/{name}", name)
+
+    def load_head(
+        self,
+        save_directory: str | PathLike,
+        load_as: str | None = None,
+        id2label: Mapping[int | str, str] | None = None,
+        set_active: bool = True,
+    ) -> str:
+        """Read a head from a folder, and convert it if it is the fixed head of a transformers class.
+
+        A head of the same name is replaced.
+
+        Args:
+            load_as: name in this model; by default the name under which it was saved, "default" for a fixed head.
+            id2label: names of the labels, instead of those in the folder.
+
+        Returns:
+            The name of the head in this model.
+
+        Raises:
+            HeadMismatchError: it is the head of another architecture, or one that cannot be converted.
+            AdapterFileError: the folder cannot be read or does not fit; the heads are as before.
+        """
+        stored = read_head(self, save_directory)
+        name = load_as or stored.name or "default"
+        config = {**stored.config, "id2label": id2label} if id2label else stored.config
+        try:
+            head = make_head(self._head_class(config["head_type"]), self, name, config)
+        except TypeError as problem:
+            raise AdapterFileError(f"the head config in {save_directory} is not understood: {problem}") from problem
+        fill_head(head, stored.weights, self.get_input_embeddings(), str(stored.path))
+        self.add_prediction_head(head, overwrite_ok=True, set_active=set_active)
+        return name
+
+    def _own_parameters(self, head: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+        shared = self.get_input_embeddings().weight if head.is_tied else None
+        return ((name, parameter) for name, parameter in head.named_parameters() if parameter is not shared)
+
+
+def _is_projection(head: nn.Module, parameter_name: str) -> bool:
+    projection = head.get_output_embeddings()
+    return projection is not None and parameter_name.startswith(f"{len(head) - 1}.")

@@ -1,0 +1,149 @@
+"""What happens in the forward pass of an adapter model?
+
+arguments ──► base model ──► outputs ──► the named head, or the active ones ──► loss and predictions
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from transformers.utils import ModelOutput
+
+from generated.core.heads.base import PredictionHead
+from generated.core.heads.language_modeling import LanguageModelingHead
+from generated.core.heads.multiple_choice import MultipleChoiceHead
+from generated.core.heads.outputs import MultiHeadOutput
+from generated.core.heads.sentence import sentence_representation
+
+
+LABEL_NAMES = ("labels", "start_positions", "end_positions")
+
+
+class HeadForwardMixin:
+    """Runs the base model, and then heads on what it returns.
+
+    Attributes:
+        lm_scale: factor between the base model's hidden states and its language modeling heads.
+    """
+
+    lm_scale: float = 1.0
+
+    def forward_base_and_head(self, head: str | None, **arguments: Any) -> ModelOutput | tuple[Any, ...]:
+        """Run the base model, then the head called `head`, by default the active ones.
+
+        Args:
+            arguments: all other arguments of `forward`: targets and options of the heads
+                (`PredictionHead.argument_names`), `return_dict`, and everything else for the base model.
+
+        Raises:
+            ValueError: labels are given, but there is no head to compare them with.
+        """
+        heads = self.used_heads(head)
+        head_arguments = _take(arguments, (name for used in heads for name in used.argument_names()))
+        return_dict = _take(arguments, ["return_dict"]).get("return_dict", self.config.return_dict)
+        if not heads and _has_labels(arguments):
+            raise ValueError("labels were given, but no head is active. Set model.active_head, or pass head=...")
+        if any(isinstance(used, MultipleChoiceHead) for used in heads):
+            arguments, head_arguments["num_choices"] = flatten_choices(arguments)
+        outputs = self.base_model(**self.complete_arguments(arguments, heads, head_arguments), return_dict=True)
+        if not heads:
+            return outputs if return_dict else outputs.to_tuple()
+        return self.forward_head(
+            outputs,
+            head,
+            attention_mask=arguments.get("attention_mask"),
+            return_dict=return_dict,
+            input_ids=arguments.get("input_ids"),
+            **head_arguments,
+        )
+
+    def complete_arguments(
+        self, arguments: dict[str, Any], heads: tuple[PredictionHead, ...], head_arguments: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What the base model is called with: `arguments`, but without a cache where a loss is computed."""
+        if _has_labels(head_arguments) and arguments.get("use_cache", True) is None:
+            return {**arguments, "use_cache": False}
+        return arguments
+
+    def forward_head(
+        self,
+        all_outputs: ModelOutput,
+        head_name: str | None = None,
+        cls_output: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        return_dict: bool = False,
+        input_ids: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> ModelOutput | tuple[Any, ...]:
+        """Run the head called `head_name`, by default the active ones, on the base model's outputs.
+
+        Args:
+            cls_output: (batch, hidden) sentence vectors; by default they are found as `sentence_source` says.
+            input_ids: (batch, length) token ids, for the sources that find the sentence vector by looking at them.
+            kwargs: targets and options of the head.
+
+        Returns:
+            The head's output; a `MultiHeadOutput` if several heads are active; `all_outputs` if none is.
+        """
+        heads = self.used_heads(head_name)
+        if not heads:
+            return all_outputs
+        return_dict = return_dict or len(heads) > 1
+        outputs = []
+        for head in heads:
+            sentence = self._sentence(head, all_outputs, input_ids) if cls_output is None else cls_output
+            options = {**kwargs, **self._language_modeling_options(head)}
+            outputs.append(head(all_outputs, sentence, attention_mask, return_dict, **options))
+        return outputs[0] if len(outputs) == 1 else MultiHeadOutput.of(outputs)
+
+    @property
+    def accepts_loss_kwargs(self) -> bool:
+        """Whether the Trainer may ask for a loss that is averaged over several batches at once."""
+        return self._scores_vocabulary()
+
+    def _supports_logits_to_keep(self) -> bool:
+        """Asked by `generate`, which then leaves out the logits of the prompt."""
+        return self._scores_vocabulary()
+
+    def _scores_vocabulary(self) -> bool:
+        heads = self.used_heads()
+        return bool(heads) and all(isinstance(head, LanguageModelingHead) for head in heads)
+
+    def _sentence(
+        self, head: PredictionHead, outputs: ModelOutput, input_ids: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        if not head.reads_sentence:
+            return None
+        use_pooler = head.config.get("use_pooler", False)
+        return sentence_representation(self.sentence_source, outputs, input_ids, self.config, use_pooler)
+
+    def _language_modeling_options(self, head: PredictionHead) -> dict[str, Any]:
+        if not isinstance(head, LanguageModelingHead):
+            return {}
+        return {"hidden_scale": self.lm_scale, "invertible_adapter": self.get_invertible_adapter()}
+
+
+def flatten_choices(arguments: dict[str, Any]) -> tuple[dict[str, Any], int | None]:
+    """Make (batch, choices, …) inputs flat, and say how many choices there are; `None` if they are flat already."""
+    input_ids, inputs_embeds = arguments.get("input_ids"), arguments.get("inputs_embeds")
+    if inputs_embeds is not None:
+        leading = inputs_embeds.shape[:-2]
+    else:
+        leading = input_ids.shape[:-1] if input_ids is not None else ()
+    if len(leading) < 2:
+        return arguments, None
+
+    def flatten(value: Any) -> Any:
+        return value.flatten(0, 1) if isinstance(value, torch.Tensor) and value.shape[:2] == leading else value
+
+    return {name: flatten(value) for name, value in arguments.items()}, leading[1]
+
+
+def _take(arguments: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Remove the arguments called `names` and return those that were given."""
+    taken = {name: arguments.pop(name, None) for name in dict.fromkeys(names)}
+    return {name: value for name, value in taken.items() if value is not None}
+
+
+def _has_labels(arguments: dict[str, Any]) -> bool:
+    return any(arguments.get(name) is not None for name in LABEL_NAMES)

@@ -1,0 +1,79 @@
+"""How does a model become one that takes adapters, and how is that undone?"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from torch import nn
+from torch.distributed.fsdp import FSDPModule
+from torch.nn.parallel import DistributedDataParallel
+from transformers import PreTrainedModel
+
+from generated.core.errors import SwapError, UnsupportedModelError
+from generated.core.integrations import load_integration, package_of
+from generated.core.methods.invertible import undo_in_front_of
+from generated.core.mixins import ModelAdaptersMixin, ModelWithHeadsAdaptersMixin
+from generated.core.swap import adapt, is_swapped, restore
+
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def init(model: Model) -> Model:
+    """
+    Give a model of transformers the methods for adapters.
+
+    The model is changed in place: its class, and that of its base model, are extended. Its forward, its weights and
+    their names stay as they are until an adapter is added. Calling it again changes nothing.
+
+    Args:
+        model: a base model or a model with a head; may be wrapped by `torch.compile` or DistributedDataParallel.
+
+    Returns:
+        The same object.
+
+    Raises:
+        UnsupportedModelError: no adapters were generated for its architecture.
+        StaleModuleError: they were generated from another version of its modeling file.
+        SwapError: its layers are sharded already.
+    """
+    inner = _unwrap(model)
+    _refuse_sharded(inner)
+    base = inner.base_model
+    integration = load_integration(package_of(type(base)))
+    for part in (base, inner):
+        if not isinstance(part, ModelAdaptersMixin):
+            found = integration.counterpart(type(part))
+            adapt(part, found[1] if found else ModelWithHeadsAdaptersMixin)
+    if inner is not base:
+        base._head_model.module = inner
+        undo_in_front_of(base, inner.inverse_site())
+    return model
+
+
+def deinit(model: Model) -> Model:
+    """Undo `init`: delete all adapters, and give the model its own classes back."""
+    inner = _unwrap(model)
+    for name in list(inner.adapters_config):
+        inner.delete_adapter(name)
+    for part in dict.fromkeys((inner.base_model, inner)):
+        if is_swapped(part):
+            restore(part)
+    return model
+
+
+def _unwrap(model: nn.Module) -> PreTrainedModel:
+    while True:
+        if hasattr(model, "_orig_mod"):
+            model = model._orig_mod
+        elif isinstance(model, DistributedDataParallel):
+            model = model.module
+        elif isinstance(model, PreTrainedModel):
+            return model
+        else:
+            raise UnsupportedModelError(f"{type(model).__name__} is no model of transformers")
+
+
+def _refuse_sharded(model: nn.Module) -> None:
+    if any(isinstance(module, FSDPModule) for module in model.modules()):
+        raise SwapError("the model is sharded by FSDP already; call `generated.init` before `fully_shard`")

@@ -1,0 +1,139 @@
+"""Which generated package belongs to a model class, and may it be used with the installed transformers?"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import transformers
+from torch import nn
+
+from generated.core.errors import StaleModuleError, UnsupportedMethodError, UnsupportedModelError
+from generated.core.layers.slot import AdapterHostMixin
+from generated.core.swap import adapt
+from generated.models import MODEL_PACKAGES
+
+
+@dataclass(frozen=True)
+class Source:
+    """The upstream file that a package was generated from."""
+
+    module: str
+    transformers: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Integration:
+    """
+    A generated package.
+
+    Args:
+        package: its import name.
+        source: what it was made from.
+        unsupported: methods that the architecture cannot take, with the reason.
+        adapted_classes: for each upstream class the one that replaces it.
+    """
+
+    package: str
+    source: Source
+    unsupported: Mapping[str, str]
+    adapted_classes: Mapping[type, type]
+
+    def counterpart(self, cls: type) -> tuple[type, type] | None:
+        """The nearest class above `cls` (or itself) that has a replacement, and that replacement."""
+        return next(((base, self.adapted_classes[base]) for base in cls.__mro__ if base in self.adapted_classes), None)
+
+
+def package_of(cls: type) -> str:
+    """
+    The import name of the generated package for a model class.
+
+    Raises:
+        UnsupportedModelError: there is none.
+    """
+    for base in cls.__mro__:
+        if base.__module__ in MODEL_PACKAGES:
+            return f"generated.models.{MODEL_PACKAGES[base.__module__]}"
+    architecture = cls.__module__.rpartition(".modeling_")[2]
+    raise UnsupportedModelError(
+        f"no adapters were generated for {cls.__name__} ({cls.__module__}); "
+        f"run `adaptergen add-model {architecture}`, which needs the package adaptergen"
+    )
+
+
+@cache
+def load_integration(package: str) -> Integration:
+    """
+    Import a generated package.
+
+    Raises:
+        StaleModuleError: the installed modeling file is not the one that the package was generated from.
+    """
+    plan = _read_plan(package)
+    source = Source(*(plan["source"][key] for key in ("module", "transformers", "sha256")))
+    _refuse_stale(package, source)
+    modeling = importlib.import_module(f"{package}.modeling_{package.rpartition('.')[2]}")
+    return Integration(package, source, _unsupported(plan.get("methods", {})), modeling.ADAPTED_CLASSES)
+
+
+def integration_of(model: nn.Module) -> Integration:
+    return load_integration(model.model_package)
+
+
+def adapt_site(model: nn.Module, module: nn.Module) -> None:
+    """
+    Let a module inside `model` call its slots. Does nothing if it does already.
+
+    Raises:
+        UnsupportedMethodError: the generated package has no class with hooks for this one.
+        SwapError: see `swap.adapt`.
+    """
+    if isinstance(module, AdapterHostMixin):
+        return
+    found = integration_of(model).counterpart(type(module))
+    if found is None:
+        raise UnsupportedMethodError(
+            f"{type(module).__name__} has no adapter hooks in {model.model_package}; "
+            f"run `adaptergen update {model.model_package.rpartition('.')[2]}`"
+        )
+    upstream, adapted = found
+    adapt(module, adapted, upstream)
+
+
+def _read_plan(package: str) -> Mapping[str, Any]:
+    """Found without importing the package: with another transformers, that import may fail before anything is said."""
+    folder = Path(importlib.util.find_spec(package).origin).parent
+    return tomllib.loads((folder / "plan.toml").read_text(encoding="utf-8"))
+
+
+def _unsupported(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    return {
+        name: method.get("because", "no reason is given")
+        for name, method in methods.items()
+        if not method.get("supported", True)
+    }
+
+
+def _refuse_stale(package: str, source: Source) -> None:
+    installed = importlib.util.find_spec(source.module)
+    if installed is not None and _digest(installed.origin) == source.sha256:
+        return
+    name = package.rpartition(".")[2]
+    state = "has no such module" if installed is None else "differs from it"
+    raise StaleModuleError(
+        f"{package} was generated from {source.module} of transformers {source.transformers}; the installed "
+        f"transformers {transformers.__version__} {state}. Run `adaptergen update {name}`, or install "
+        f"transformers {source.transformers}"
+    )
+
+
+def _digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

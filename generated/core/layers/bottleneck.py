@@ -1,0 +1,220 @@
+"""Bottleneck adapters: what one computes, and how it meets the residual and the norm of the layer it sits in.
+
+With h the output of a sub-layer, r its residual, N the norm after the addition (post-norm models only):
+
+    sequential   before: x = h or N(h + r)      block: f(x) + skip      after: N(f + r), f + r or f
+    parallel     before: x = r                  block: f(r)             after: the same on f + h
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from generated.core.configuration import BnConfig
+from generated.core.errors import AdapterConfigError
+from generated.core.layers.linear import Gate, Linear, activation, init_bert_weights
+from generated.core.layers.phm import PHMLinear
+from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot
+
+
+Norm = Callable[[Tensor], Tensor]
+
+
+def add_and_norm(hidden_states: Tensor, residual: Tensor | None, norm: Norm | None) -> Tensor:
+    """What the layer itself does at this place. There is no residual where two branches share one addition."""
+    added = hidden_states if residual is None else hidden_states + residual
+    return added if norm is None else norm(added)
+
+
+class BottleneckAdapter(nn.Module):
+    """
+    Down-projection, non-linearity, up-projection.
+
+    Args:
+        hidden_size: width of the layer.
+        width: width of the bottleneck.
+        shared: parameters that all hypercomplex projections of the adapter use together, if any.
+    """
+
+    def __init__(self, hidden_size: int, width: int, config: BnConfig, shared: nn.Module | None = None) -> None:
+        super().__init__()
+        self.config = config
+        down = []
+        if config.ln_before:
+            self.adapter_norm_before = nn.LayerNorm(hidden_size)
+            down.append(self.adapter_norm_before)
+        self.adapter_down = nn.Sequential(
+            *down, _projection(hidden_size, width, "down", config, shared), activation(config.non_linearity)
+        )
+        self.adapter_up = _projection(width, hidden_size, "up", config, shared)
+        self.scaling = _scaling(config.scaling, hidden_size)
+        if config.ln_after:
+            self.adapter_norm_after = nn.LayerNorm(hidden_size)
+        if config.use_gating:
+            self.gate = Gate(hidden_size, 1)
+        self.stochastic_depth = StochasticDepth(config.stochastic_depth or 0.0)
+        self.dropout = nn.Dropout(config.dropout)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        if self.config.init_weights not in INITIALIZERS:
+            known = ", ".join(INITIALIZERS)
+            raise AdapterConfigError(f"unknown init_weights {self.config.init_weights!r}; known: {known}")
+        INITIALIZERS[self.config.init_weights](self)
+
+    def before(self, hidden_states: Tensor, residual: Tensor | None, norm: Norm | None) -> tuple[Tensor, Tensor]:
+        """The block's input, and the residual around the block."""
+        config = self.config
+        if config.is_parallel:
+            return residual, residual
+        if not config.original_ln_before:
+            return hidden_states, hidden_states
+        added = add_and_norm(hidden_states, residual, None)
+        block_input = added if norm is None else norm(added)
+        if config.residual_before_ln == "post_add":
+            return block_input, added
+        return block_input, hidden_states if config.residual_before_ln else block_input
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """(batch, length, hidden) → the same shape; `skip` is the residual around the block."""
+        output = self.stochastic_depth(self.adapter_up(self.adapter_down(x)))
+        output = self.dropout(output * self.scaling)
+        if self.config.use_gating:
+            output = output * self.gate(x)
+        if self.config.is_parallel:
+            return self._norm_after(output)
+        if self.config.adapter_residual_before_ln:
+            return self._norm_after(output + skip)
+        return self._norm_after(output) + skip
+
+    def after(self, output: Tensor, hidden_states: Tensor, residual: Tensor | None, norm: Norm | None) -> Tensor:
+        """What leaves the layer's residual addition, given the block's output and the un-adapted `hidden_states`."""
+        if self.config.is_parallel:
+            output = output + hidden_states
+        return add_and_norm(output, residual, norm) if self.config.original_ln_after else output
+
+    def _norm_after(self, output: Tensor) -> Tensor:
+        return self.adapter_norm_after(output) if self.config.ln_after else output
+
+
+class StochasticDepth(nn.Module):
+    """In training, zero an example with probability `p` and scale the others by 1 / (1 - p) (Huang et al., 2016)."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0.0:
+            return x
+        keep = x.new_empty(x.shape[0], *(1,) * (x.dim() - 1)).bernoulli_(1 - self.p)
+        return x * keep / (1 - self.p)
+
+
+class BottleneckState(NamedTuple):
+    """What a composition of bottleneck adapters works on; `last` is the adapter that spoke last."""
+
+    hidden_states: Tensor
+    residual: Tensor | None
+    norm: Norm | None
+    last: str = ""
+
+
+class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
+    """The bottleneck adapters of one residual addition."""
+
+    def _init_adapter_modules(self) -> None:
+        self.active = None
+        self.adapters = AdapterModules()
+
+    @property
+    def container(self) -> AdapterModules:
+        return self.adapters
+
+    def adapter_layer_forward(
+        self, hidden_states: Tensor, residual: Tensor | None, layer_norm: Norm | None = None
+    ) -> Tensor:
+        """
+        Take the place of `layer_norm(hidden_states + residual)`.
+
+        Args:
+            hidden_states: output of the sub-layer, (batch, length, hidden).
+            residual: what the layer adds to it, of the same shape, or `None`.
+            layer_norm: the norm that follows the addition, or `None` in a pre-norm model.
+        """
+        if self.active is None:
+            return add_and_norm(hidden_states, residual, layer_norm)
+        state = self.active.run(self, BottleneckState(hidden_states, residual, layer_norm))
+        output = self.adapters[state.last].after(state.hidden_states, hidden_states, residual, layer_norm)
+        return output.to(hidden_states.dtype)
+
+    def run_adapter(self, name: str, state: BottleneckState) -> BottleneckState:
+        adapter = self.adapters[name]
+        block_input, skip = adapter.before(state.hidden_states, state.residual, state.norm)
+        return state._replace(hidden_states=adapter(block_input, skip), last=name)
+
+
+class AdapterLayer(AdapterLayerMixin, nn.Module):
+    """A slot as a module of its own, for hosts whose forward adds more than one residual."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._init_adapter_modules()
+
+
+def _projection(
+    in_features: int, out_features: int, position: str, config: BnConfig, shared: nn.Module | None
+) -> nn.Module:
+    if config.phm_layer:
+        return PHMLinear(in_features, out_features, position, config, shared)
+    return Linear(in_features, out_features)
+
+
+def _scaling(scaling: float | str, hidden_size: int) -> float | nn.Parameter:
+    if scaling == "learned":
+        return nn.Parameter(torch.ones(1))
+    if scaling == "channel":
+        return nn.Parameter(torch.ones(hidden_size))
+    if isinstance(scaling, str):
+        raise AdapterConfigError(f"unknown scaling {scaling!r}; give a number, 'learned' or 'channel'")
+    return float(scaling)
+
+
+def _dense(adapter: BottleneckAdapter) -> tuple[list[Linear], list[Linear]]:
+    """The dense projections down and up. Hypercomplex ones have an initialisation of their own."""
+    down = [module for module in adapter.adapter_down if isinstance(module, Linear)]
+    return down, [adapter.adapter_up] if isinstance(adapter.adapter_up, Linear) else []
+
+
+def _init_bert(adapter: BottleneckAdapter) -> None:
+    adapter.adapter_down.apply(init_bert_weights)
+    adapter.adapter_up.apply(init_bert_weights)
+    if adapter.config.use_gating:
+        init_bert_weights(adapter.gate)
+
+
+def _init_as_zero(adapter: BottleneckAdapter) -> None:
+    """He et al., 2022: the block starts as the zero function."""
+    down, up = _dense(adapter)
+    for linear in down:
+        linear.reset_parameters()
+        nn.init.zeros_(linear.bias)
+    for linear in up:
+        nn.init.zeros_(linear.weight)
+        nn.init.zeros_(linear.bias)
+    if adapter.config.use_gating:
+        init_bert_weights(adapter.gate)
+
+
+def _init_houlsby(adapter: BottleneckAdapter) -> None:
+    down, up = _dense(adapter)
+    for linear in (*down, *up):
+        nn.init.trunc_normal_(linear.weight, std=0.01, a=-0.02, b=0.02)
+        nn.init.zeros_(linear.bias)
+
+
+INITIALIZERS = {"bert": _init_bert, "mam_adapter": _init_as_zero, "houlsby": _init_houlsby}

@@ -1,0 +1,181 @@
+"""Prefix tuning: trained keys and values in front of those of an attention (Li & Liang, 2021).
+
+The prefixes of all layers are made by one module that hangs on the model, in a pool. An attention asks it for the two
+slices that are its own; it does so in its own forward, so that nothing has to be carried through the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedConfig
+
+from generated.core.configuration import PrefixTuningConfig
+from generated.core.layers.attention_mask import AttentionMask, extend_attention_mask, extend_left
+from generated.core.layers.linear import Linear, activation
+from generated.core.layers.slot import AdapterModules, AdapterSlot
+
+
+class PrefixShape(NamedTuple):
+    """Sizes of the prefixes of one location: how many layers have one, and the keys and values of a layer."""
+
+    layers: int
+    heads: int
+    head_dim: int
+
+    @property
+    def per_layer(self) -> int:
+        """Numbers per position: keys and values."""
+        return 2 * self.heads * self.head_dim
+
+
+class PrefixTuning(nn.Module):
+    """Prefixes that a small network makes from one embedding per position."""
+
+    def __init__(self, shape: PrefixShape, hidden_size: int, config: PrefixTuningConfig) -> None:
+        super().__init__()
+        self.shape = shape
+        self.prefix_length = config.prefix_length
+        self.wte = nn.Embedding(config.prefix_length, hidden_size)
+        self.control_trans = nn.Sequential(
+            Linear(hidden_size, config.bottleneck_size),
+            activation(config.non_linearity),
+            Linear(config.bottleneck_size, shape.layers * shape.per_layer),
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def rows(self, index: int) -> Tensor:
+        """Keys and values of the layer at `index`, (prefix length, 2 · heads · head_dim)."""
+        reduce, non_linearity, expand = self.control_trans
+        own = slice(index * self.shape.per_layer, (index + 1) * self.shape.per_layer)
+        hidden = non_linearity(reduce(self.wte.weight))
+        return F.linear(hidden, expand.weight[own], expand.bias[own])
+
+    def flatten(self) -> FlatPrefixTuning:
+        """The same prefixes without the network that makes them."""
+        flat = FlatPrefixTuning(self.shape, self.prefix_length, self.dropout.p)
+        rows = self.control_trans(self.wte.weight).detach()
+        flat.control_trans = nn.Parameter(rows.flatten(), requires_grad=self.wte.weight.requires_grad)
+        return flat.train(self.training)
+
+
+class FlatPrefixTuning(nn.Module):
+    """Prefixes that are parameters themselves."""
+
+    def __init__(self, shape: PrefixShape, prefix_length: int, dropout: float) -> None:
+        super().__init__()
+        self.shape = shape
+        self.prefix_length = prefix_length
+        self.control_trans = nn.Parameter(torch.randn(prefix_length * shape.layers * shape.per_layer))
+        self.dropout = nn.Dropout(dropout)
+
+    def rows(self, index: int) -> Tensor:
+        """Keys and values of the layer at `index`, (prefix length, 2 · heads · head_dim)."""
+        return self.control_trans.view(self.prefix_length, self.shape.layers, self.shape.per_layer)[:, index]
+
+
+class PrefixTuningPool(nn.Module):
+    """All prefixes of a model: for each adapter one module per location, e.g. self_prefix and cross_prefix."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prefix_tunings = AdapterModules()
+
+
+class LayerPrefix(NamedTuple):
+    """The prefix of one adapter at one attention: the module that makes it, and which of its layers this is."""
+
+    source: PrefixTuning | FlatPrefixTuning
+    index: int
+
+    def key_values(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values, (batch, heads, prefix length, head_dim), for keys `like` these."""
+        shape = self.source.shape
+        rows = self.source.rows(self.index).to(dtype=like.dtype, device=like.device)
+        rows = self.source.dropout(rows.expand(like.shape[0], -1, -1))
+        keys, values = rows.unflatten(-1, (2, shape.heads, shape.head_dim)).unbind(dim=-3)
+        return keys.transpose(1, 2), values.transpose(1, 2)
+
+
+class PrefixTuningState(NamedTuple):
+    """What a composition of prefixes works on."""
+
+    key: Tensor
+    value: Tensor
+    hidden_states: Tensor
+
+
+class PrefixTuningShim(AdapterSlot, nn.Module):
+    """
+    Puts prefixes in front of the keys and values of one attention.
+
+    Args:
+        config: configuration of the model; tells which attention kernel runs.
+        head_dim: width of a key.
+        is_causal: whether the kernel would hide the future by itself if it were given no mask.
+    """
+
+    def __init__(self, config: PreTrainedConfig, head_dim: int, is_causal: bool) -> None:
+        super().__init__()
+        self.config = config
+        self.head_dim = head_dim
+        self.is_causal = is_causal
+        self.prefixes: dict[str, LayerPrefix] = {}
+        self.prefix_gates = AdapterModules()
+
+    @property
+    def container(self) -> AdapterModules:
+        return self.prefix_gates
+
+    @property
+    def held(self) -> Collection[str]:
+        return self.prefixes.keys()
+
+    @property
+    def length(self) -> int:
+        """Number of prefix positions that are active here."""
+        return sum(prefix.source.prefix_length for prefix in self._active_prefixes())
+
+    def forget(self, name: str) -> None:
+        self.prefixes.pop(name, None)
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: AttentionMask, hidden_states: Tensor
+    ) -> tuple[Tensor, Tensor, AttentionMask]:
+        """
+        Extend keys, values and mask; unchanged if no prefix is active.
+
+        Args:
+            query, key, value: (batch, heads, length, head_dim), after rotary embeddings and cache.
+            mask: any mask that transformers may pass, see `attention_mask`.
+            hidden_states: input of the attention, (batch, length, hidden), which gates read.
+        """
+        if self.active is None:
+            return key, value, mask
+        state = self.active.run(self, PrefixTuningState(key, value, hidden_states))
+        mask = extend_attention_mask(mask, self.length, query, key, self.config._attn_implementation, self.is_causal)
+        return state.key, state.value, mask
+
+    def run_adapter(self, name: str, state: PrefixTuningState) -> PrefixTuningState:
+        keys, values = self.prefixes[name].key_values(like=state.key)
+        if name in self.prefix_gates:
+            gate = self.prefix_gates[name](state.hidden_states).unsqueeze(-1).to(keys.dtype)
+            keys, values = keys * gate[:, :, :1], values * gate[:, :, -1:]
+        return state._replace(key=torch.cat([keys, state.key], dim=-2), value=torch.cat([values, state.value], dim=-2))
+
+    def extend_mask(self, mask: Tensor) -> Tensor:
+        """Let a mask of the attention's own cover the active prefix: "may attend" on the left."""
+        return extend_left(mask, self.length)
+
+    def extend_bias(self, position_bias: Tensor | None) -> Tensor | None:
+        """Let a bias of the scores cover the active prefix: zeros on the left."""
+        if position_bias is None or self.active is None:
+            return position_bias
+        return F.pad(position_bias, (self.length, 0))
+
+    def _active_prefixes(self) -> Iterator[LayerPrefix]:
+        return (self.prefixes[name] for name in self.active.names) if self.active is not None else iter(())

@@ -1,0 +1,166 @@
+"""How do adapters come, act and go? All of it on the base model: a model with a head hands over to it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from torch import Tensor, nn
+
+from generated.core.composition import Setup, parse_composition
+from generated.core.configuration import AdapterConfig
+from generated.core.errors import AdapterConfigError, AdapterExistsError, UnsupportedMethodError
+from generated.core.integrations import integration_of
+from generated.core.layers.invertible import InvertibleAdapters
+from generated.core.layers.slot import AdapterModules, iter_containers, iter_slots
+from generated.core.methods import METHODS, Target, methods_of
+from generated.core.sites import Projection
+
+
+def add_adapter(
+    model: nn.Module,
+    name: str,
+    config: AdapterConfig,
+    overwrite_ok: bool = False,
+    projections: frozenset[Projection] | None = None,
+) -> None:
+    """
+    Add an adapter to the base model `model`. If anything goes wrong, the model is as before.
+
+    Raises:
+        AdapterExistsError: the name is taken, and may not be overwritten.
+        UnsupportedMethodError: the architecture cannot take this method, or has no place for it.
+    """
+    _check_name(name)
+    if name in model.adapters_config and not overwrite_ok:
+        raise AdapterExistsError(f"the model has an adapter {name!r} already; pass overwrite_ok=True to replace it")
+    refuse_unsupported(model, config)
+    if name in model.adapters_config:
+        _replace(model, name, config, projections)
+    else:
+        _place(model, name, config, projections)
+
+
+def delete_adapter(model: nn.Module, name: str) -> None:
+    """Remove an adapter and everything that only it needed. What is active goes on without it."""
+    config = model.adapters_config
+    config.require(name)
+    _remove(model, name)
+    del config.adapters[name]
+    if config.active_setup is not None:
+        activate(model, config.active_setup.restricted_to(config.adapters), config.skip_layers)
+
+
+def activate(model: nn.Module, setup: Setup | None, skip_layers: Collection[int] | None = None) -> None:
+    """
+    Let a composition of adapters act, and nothing else.
+
+    Raises:
+        UnknownAdapterError: the model has not all of them.
+        UnsupportedCompositionError: the setup cannot be run here; nothing has changed.
+    """
+    config = model.adapters_config
+    block = parse_composition(setup)
+    skipped = frozenset(skip_layers or ())
+    if block is not None:
+        config.require(*block.names)
+    before = [(slot, slot.active) for slot in iter_slots(model)]
+    try:
+        for slot, _ in before:
+            slot.activate(None if block is None or slot.layer in skipped else block)
+    except BaseException:
+        for slot, active in before:
+            slot.active = active
+        raise
+    config.active_setup, config.skip_layers = block, skipped
+
+
+def adapter_modules(model: nn.Module, name: str) -> Iterator[tuple[str, AdapterModules]]:
+    """The containers that hold something of an adapter, with their paths from `model`."""
+    return ((path, container) for path, container in iter_containers(model) if name in container)
+
+
+def adapter_parameters(model: nn.Module, name: str) -> Iterator[nn.Parameter]:
+    for _, container in adapter_modules(model, name):
+        yield from container[name].parameters()
+
+
+def adapter_tensors(model: nn.Module, name: str) -> dict[str, Tensor]:
+    """All tensors of an adapter by their names in the state dict of `model`. They share memory with the model."""
+    tensors: dict[str, Tensor] = {}
+    for path, container in adapter_modules(model, name):
+        tensors |= container[name].state_dict(prefix=f"{path}.{name}.")
+    return tensors
+
+
+def locate_adapter(model: nn.Module, name: str) -> dict[int, dict[str, nn.Module]]:
+    """The modules of an adapter as {layer: {location: module}}; -1 holds what layers share."""
+    model.adapters_config.require(name)
+    found: dict[int, dict[str, nn.Module]] = {}
+    for _, container in adapter_modules(model, name):
+        location = found.setdefault(container.place.layer, {})
+        earlier = location.get(container.place.location)
+        location[container.place.location] = _together(earlier, container[name])
+    return dict(sorted(found.items()))
+
+
+def refuse_unsupported(model: nn.Module, config: AdapterConfig) -> None:
+    """
+    Raises:
+        UnsupportedMethodError: the plan of the architecture rules out a method that `config` asks for.
+    """
+    unsupported: Mapping[str, str] = integration_of(model).unsupported
+    for method in (method for part in config.parts for method in methods_of(part)):
+        if method.name in unsupported:
+            raise UnsupportedMethodError(
+                f"{type(model).__name__} cannot take {method.name}: {unsupported[method.name]}"
+            )
+
+
+def _place(model: nn.Module, name: str, config: AdapterConfig, projections: frozenset[Projection] | None) -> None:
+    try:
+        for part in config.parts:
+            target = Target(model, name, part, projections)
+            if not sum(method.add(target) for method in methods_of(part)):
+                raise UnsupportedMethodError(
+                    f"{type(part).__name__} of adapter {name!r} has no place in {type(model).__name__}: no layer has "
+                    "a site that it switches on, so it would never act; check its switches and leave_out"
+                )
+    except BaseException:
+        _remove(model, name)
+        raise
+    model.adapters_config.adapters[name] = config
+
+
+def _replace(model: nn.Module, name: str, config: AdapterConfig, projections: frozenset[Projection] | None) -> None:
+    """The old adapter goes when the new one has found its places under another name; what is active stays so."""
+    rehearsal = f"{name}__rehearsal"
+    _place(model, rehearsal, config, projections)
+    delete_adapter(model, rehearsal)
+    setup, skipped = model.adapters_config.active_setup, model.adapters_config.skip_layers
+    delete_adapter(model, name)
+    _place(model, name, config, projections)
+    activate(model, setup, skipped)
+
+
+def _remove(model: nn.Module, name: str) -> None:
+    for _, container in list(adapter_modules(model, name)):
+        del container[name]
+    for slot in iter_slots(model):
+        slot.forget(name)
+    for method in METHODS:
+        method.tidy(model)
+
+
+def _check_name(name: str) -> None:
+    containers = (AdapterModules(), InvertibleAdapters())
+    if not name or "." in name or any(hasattr(container, name) for container in containers):
+        raise AdapterConfigError(
+            f"{name!r} cannot name an adapter: it becomes part of weight names, so it must not be empty, hold a dot "
+            "or be an attribute of torch modules"
+        )
+
+
+def _together(earlier: nn.Module | None, module: nn.Module) -> nn.Module:
+    if earlier is None:
+        return module
+    return nn.ModuleList([*earlier, module] if type(earlier) is nn.ModuleList else [earlier, module])

@@ -1,0 +1,185 @@
+"""How does one adapter get to disk and back? Loading is all or nothing: an error leaves the model as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.utils import logging
+
+from generated.core import lifecycle
+from generated.core.config_names import config_value
+from generated.core.configuration import AdapterConfig, ConfigUnion, PrefixTuningConfig, config_from_dict
+from generated.core.errors import AdapterFileError
+from generated.core.loading.folder import ADAPTER_FILES, read_config, read_tensors, write
+from generated.core.loading.keys import (
+    Renaming,
+    WeightName,
+    is_pool_duplicate,
+    match_names,
+    parse_name,
+    readings,
+)
+from generated.core.loading.legacy import modernize
+from generated.core.loading.placement import layer_paths, projections_of, renaming, with_true_roles
+from generated.core.methods.prefix_tuning import adds_position_bias
+from generated.core.version import VERSION
+
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class StoredAdapter:
+    """An adapter as read from a folder; `version` is the library that wrote it."""
+
+    path: Path
+    version: str
+    name: str
+    config: AdapterConfig
+    tensors: Mapping[str, Tensor]
+
+
+def save_adapter(
+    model: nn.Module, directory: str | PathLike, name: str, meta: Mapping[str, Any] | None = None
+) -> None:
+    """Write an adapter of `model` (a base model, or one with a head) to a folder."""
+    description = describe(model, model.adapters_config[name].to_dict(), name)
+    tensors = lifecycle.adapter_tensors(model.adapted_base, name)
+    named = {key_prefix(model) + key: tensor for key, tensor in tensors.items()}
+    write(directory, ADAPTER_FILES, {**(meta or {}), **description}, named)
+
+
+def load_adapter(
+    model: nn.Module, directory: str | PathLike, load_as: str | None, leave_out: Collection[int] | None
+) -> str:
+    """Read an adapter from a folder into `model`; its name there."""
+    stored = _read(directory, leave_out)
+    name = load_as or stored.name
+    add = _replace_with_weights if name in model.adapters_config else _add_with_weights
+    try:
+        add(model.adapted_base, name, stored)
+    except BaseException as error:
+        error.add_note(f"while loading the adapter in {directory}")
+        raise
+    _warn_of_shifted_positions(model.adapted_base, stored)
+    return name
+
+
+def adapter_folders(directory: str | PathLike) -> list[Path]:
+    """All folders below `directory` that hold an adapter. Names of adapters may contain slashes."""
+    return sorted(path.parent for path in Path(directory).rglob(f"*/{ADAPTER_FILES.config}"))
+
+
+def describe(model: nn.Module, config: Mapping[str, Any] | None, name: str | None) -> dict[str, Any]:
+    """What AdapterHub's JSON files say beside the configuration itself."""
+    return {
+        "config": config,
+        "hidden_size": config_value(model.config, "hidden_size"),
+        "model_class": type(model).__name__,
+        "model_name": model.config.name_or_path or None,
+        "model_type": model.config.model_type,
+        "name": name,
+        "version": f"adaptergen.{VERSION}",
+    }
+
+
+def key_prefix(model: nn.Module) -> str:
+    """What stands before the names of the base model in the state dict of `model`."""
+    return "" if model.base_model is model else f"{model.base_model_prefix}."
+
+
+@contextmanager
+def hidden_from_checkpoint(model: nn.Module) -> Iterator[None]:
+    """Let transformers write the model without adapter weights."""
+    prefix, base = key_prefix(model), model.adapted_base
+    hidden = {prefix + key for name in base.adapters_config for key in lifecycle.adapter_tensors(base, name)}
+    usual = model._keys_to_ignore_on_save
+    model._keys_to_ignore_on_save = hidden.union(usual or ())
+    try:
+        yield
+    finally:
+        model._keys_to_ignore_on_save = usual
+
+
+def _read(directory: str | PathLike, leave_out: Collection[int] | None) -> StoredAdapter:
+    description = modernize(read_config(directory, ADAPTER_FILES))
+    path, tensors = read_tensors(directory, ADAPTER_FILES)
+    name, config = description.get("name"), description.get("config")
+    if not isinstance(name, str) or not isinstance(config, dict):
+        raise AdapterFileError(f"{Path(directory) / ADAPTER_FILES.config} lacks `name` or `config`")
+    parsed = config_from_dict(config)
+    version = str(description.get("version", ""))
+    return StoredAdapter(path, version, name, _leaving_out(parsed, leave_out or ()), tensors)
+
+
+def _warn_of_shifted_positions(base: nn.Module, stored: StoredAdapter) -> None:
+    """AdapterHub computes relative positions for keys that include the prefix; here tokens keep their distances."""
+    has_prefix = any(isinstance(part, PrefixTuningConfig) for part in stored.config.parts)
+    if has_prefix and not stored.version.startswith("adaptergen.") and adds_position_bias(base):
+        logger.warning(
+            "The prefix in %s was trained with relative positions that its length had shifted. Here tokens keep their "
+            "positions, so outputs differ from those of the library that trained it; continue its training",
+            stored.path.parent,
+        )
+
+
+def _leaving_out(config: AdapterConfig, layers: Collection[int]) -> AdapterConfig:
+    if isinstance(config, ConfigUnion):
+        return ConfigUnion(*(_leaving_out(part, layers) for part in config.parts))
+    return config.replace(leave_out=sorted({*layers, *config.leave_out})) if layers else config
+
+
+def _add_with_weights(base: nn.Module, name: str, stored: StoredAdapter) -> None:
+    rename = renaming(base)
+    names = (reading for key in stored.tensors for reading in readings(key, stored.name, rename))
+    projections = projections_of(base, stored.config, names)
+    config = with_true_roles(base, stored.config, projections)
+    lifecycle.add_adapter(base, name, config, overwrite_ok=True, projections=projections)
+    try:
+        _fill(base, name, stored, rename)
+    except BaseException:
+        lifecycle.delete_adapter(base, name)
+        raise
+
+
+def _replace_with_weights(base: nn.Module, name: str, stored: StoredAdapter) -> None:
+    """Try the weights under a name that nobody uses, so that the old adapter survives if they do not fit."""
+    rehearsal = f"{name}__incoming"
+    _add_with_weights(base, rehearsal, stored)
+    lifecycle.delete_adapter(base, rehearsal)
+    logger.warning("The adapter %r of the model is replaced by the one in %s", name, stored.path.parent)
+    _add_with_weights(base, name, stored)
+
+
+def _fill(base: nn.Module, name: str, stored: StoredAdapter, rename: Renaming) -> None:
+    """Copy the weights of a file into a new adapter, after checking that all of them are there and fit."""
+    expected = {parse_name(key, name): tensor for key, tensor in lifecycle.adapter_tensors(base, name).items()}
+    matched = match_names(stored.tensors, stored.name, expected, layer_paths(base), rename)
+    _refuse_unfit(stored, name, expected, matched)
+    with torch.no_grad():
+        for key, target in matched.items():
+            expected[target].copy_(stored.tensors[key])
+
+
+def _refuse_unfit(
+    stored: StoredAdapter, name: str, expected: Mapping[WeightName, Tensor], matched: Mapping[str, WeightName]
+) -> None:
+    missing = sorted(target.full(name) for target in expected.keys() - set(matched.values()))
+    misshapen = [
+        f"{key} is {tuple(stored.tensors[key].shape)}, the model needs {tuple(expected[target].shape)}"
+        for key, target in matched.items()
+        if stored.tensors[key].shape != expected[target].shape
+    ]
+    problems = [f"missing: {key}" for key in missing] + [f"wrong shape: {text}" for text in misshapen]
+    if problems:
+        raise AdapterFileError(f"{stored.path} does not fit this model:\n  " + "\n  ".join(problems))
+    unexpected = [key for key in stored.tensors if key not in matched and not is_pool_duplicate(key)]
+    if unexpected:
+        logger.warning("%s holds weights for which this model has no place: %s", stored.path, ", ".join(unexpected))

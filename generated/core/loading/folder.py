@@ -1,0 +1,100 @@
+"""The files of an adapter: reading and writing them, and nothing else. No code in a file is ever executed.
+
+adapter_config.json    adapter.safetensors      or pytorch_adapter.bin
+head_config.json       model_head.safetensors   or pytorch_model_head.bin
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from generated.core.errors import AdapterFileError
+
+
+ADAPTERS_FOLDER = "adapters"
+
+
+@dataclass(frozen=True)
+class FileNames:
+    """Names of the files of one kind of folder."""
+
+    config: str
+    safetensors: str
+    pickle: str
+
+
+ADAPTER_FILES = FileNames("adapter_config.json", "adapter.safetensors", "pytorch_adapter.bin")
+HEAD_FILES = FileNames("head_config.json", "model_head.safetensors", "pytorch_model_head.bin")
+
+
+def read_config(directory: str | Path, names: FileNames) -> dict[str, Any]:
+    """
+    Raises:
+        AdapterFileError: the file is missing or is not a JSON object.
+    """
+    path = Path(directory) / names.config
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise AdapterFileError(f"{path} does not exist; give the folder that an adapter was saved to") from error
+    except (OSError, ValueError) as error:
+        raise AdapterFileError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise AdapterFileError(f"{path} holds no JSON object")
+    if "peft_type" in config:
+        raise AdapterFileError(f"{path} was written by PEFT; load it with peft, or convert it first")
+    return config
+
+
+def read_tensors(directory: str | Path, names: FileNames) -> tuple[Path, dict[str, Tensor]]:
+    """
+    The weights, and the file that they are from: safetensors, or else a pickle that may hold only tensors.
+
+    Raises:
+        AdapterFileError: there is no such file, or it is damaged, or it holds something else.
+    """
+    for name, read in ((names.safetensors, load_file), (names.pickle, _read_pickle)):
+        path = Path(directory) / name
+        if path.is_file():
+            return path, _checked(path, read)
+    raise AdapterFileError(f"{directory} holds neither {names.safetensors} nor {names.pickle}")
+
+
+def write(directory: str | Path, names: FileNames, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write configuration and weights; the folder is made if need be."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(config, indent=2, sort_keys=True)
+    (directory / names.config).write_text(text + "\n", encoding="utf-8")
+    # Each tensor is copied: safetensors refuses names that share memory.
+    owned = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    save_file(owned, directory / names.safetensors, metadata={"format": "pt"})
+
+
+def has_head(directory: str | Path) -> bool:
+    directory = Path(directory)
+    return (directory / HEAD_FILES.safetensors).is_file() or (directory / HEAD_FILES.pickle).is_file()
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _checked(path: Path, read: Any) -> dict[str, Tensor]:
+    try:
+        tensors = read(path)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise AdapterFileError(f"{path} cannot be read as weights: {error}") from error
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise AdapterFileError(f"{path} holds something else than tensors by name")
+    return tensors

@@ -1,0 +1,117 @@
+"""What is a method, seen from the model? And where do new weights live?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from generated.core.configuration import AdapterConfig
+from generated.core.layers.slot import AdapterHostMixin, AdapterModules, Place
+from generated.core.sites import Projection
+from generated.core.swap import is_swapped, restore
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    What is to be added to a model.
+
+    Args:
+        model: the base model.
+        name: name of the new adapter.
+        config: its configuration.
+        projections: the only projections to adapt, where stored weights say so instead of the configuration.
+    """
+
+    model: nn.Module
+    name: str
+    config: AdapterConfig
+    projections: frozenset[Projection] | None = None
+
+    def leaves_out(self, layer: int) -> bool:
+        return layer in (self.config.get("leave_out") or ())
+
+
+@dataclass(frozen=True)
+class AdapterMethod:
+    """
+    One method.
+
+    Args:
+        name: as in the `methods` tables of a plan.
+        is_wanted: does a configuration ask for it?
+        add: put a new adapter into the model; returns the number of places.
+        tidy: take out of the model what no adapter of this method needs any more.
+    """
+
+    name: str
+    is_wanted: Callable[[AdapterConfig], bool]
+    add: Callable[[Target], int]
+    tidy: Callable[[nn.Module], None]
+
+
+def install(target: Target, container: AdapterModules, place: Place, module: nn.Module, host: nn.Module) -> None:
+    """Put an adapter module into its container, on the device and in the type of `host`."""
+    device, dtype = weight_placement(host, target.model)
+    module.to(device=device, dtype=_own_dtype(target.config) or dtype)
+    module.train(host.training)
+    mark_initialized(module)
+    container.place = place
+    container[target.name] = module
+
+
+def mark_initialized(module: nn.Module) -> None:
+    """transformers draws the weights of all modules anew that lack this mark, whenever it initialises a model."""
+    for part in (*module.modules(), *module.parameters(), *module.buffers()):
+        part._is_hf_initialized = True
+
+
+def weight_placement(host: nn.Module, model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """
+    Device and type for new weights in `host`: those of its own weights. Offloaded weights are on "meta", so the
+    device is the one they are brought to; quantised ones are integers, so the type is that of the model.
+    """
+    weight = next(host.parameters(), None)
+    if weight is None:
+        weight = next(model.parameters())
+    dtype = weight.dtype if weight.is_floating_point() and weight.element_size() > 1 else _model_dtype(model)
+    if weight.device.type != "meta":
+        return weight.device, dtype
+    hooks = (getattr(module, "_hf_hook", None) for module in host.modules())
+    devices = (getattr(hook, "execution_device", None) for hook in hooks)
+    return torch.device(next((device for device in devices if device is not None), "cpu")), dtype
+
+
+@contextmanager
+def drawn_from(seed: int | None) -> Iterator[None]:
+    """Draw random numbers from `seed` without disturbing the generators of the caller."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def restore_vacant_hosts(model: nn.Module) -> None:
+    """Give their own class back to all modules in whose slots no adapter is left."""
+    for module in list(model.modules()):
+        if isinstance(module, AdapterHostMixin) and is_swapped(module) and not _holds_adapters(module):
+            restore(module)
+
+
+def _holds_adapters(host: AdapterHostMixin) -> bool:
+    return any(slot.held for slot in host.adapter_slots())
+
+
+def _own_dtype(config: AdapterConfig) -> torch.dtype | None:
+    name = config.get("dtype")
+    return getattr(torch, name) if name else None
+
+
+def _model_dtype(model: nn.Module) -> torch.dtype:
+    return getattr(model.config, "dtype", None) or torch.get_default_dtype()

@@ -1,0 +1,93 @@
+"""Bottleneck adapters and Compacter: one module at each residual addition that the configuration switches on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from generated.core.config_names import config_value
+from generated.core.configuration import AdapterConfig, BnConfig
+from generated.core.errors import AdapterConfigError
+from generated.core.integrations import adapt_site
+from generated.core.layers.bottleneck import AdapterLayerMixin, BottleneckAdapter
+from generated.core.layers.phm import SharedPHM
+from generated.core.layers.slot import AdapterModules, Place
+from generated.core.methods.base import AdapterMethod, Target, drawn_from, install, restore_vacant_hosts
+from generated.core.sites import BottleneckSite, PlacedLayer, placed_layers, resolve
+
+
+def add(target: Target) -> int:
+    hidden_size = config_value(target.model.config, "hidden_size")
+    shared = _add_shared(target, hidden_size)
+    return sum(
+        _add_to_site(target, layer, site, hidden_size, shared)
+        for layer in placed_layers(target.model)
+        if not target.leaves_out(layer.index)
+        for site in layer.sites.bottleneck
+        if target.config[site.location]
+    )
+
+
+def tidy(model: nn.Module) -> None:
+    restore_vacant_hosts(model)
+    if hasattr(model, "shared_parameters") and not model.shared_parameters:
+        del model.shared_parameters
+
+
+def bottleneck_width(hidden_size: int, factor: float | Mapping[str, float], layer: int) -> int:
+    """
+    Width of the bottleneck in a layer: hidden size over reduction factor, at least 1.
+
+    Raises:
+        AdapterConfigError: a mapping of factors has no entry for this layer and no default.
+    """
+    if isinstance(factor, Mapping):
+        if str(layer) not in factor and "default" not in factor:
+            raise AdapterConfigError(
+                f"reduction_factor has no value for layer {layer} and no 'default': {dict(factor)}; add one of them"
+            )
+        factor = factor.get(str(layer), factor.get("default"))
+    return max(int(hidden_size // factor), 1)
+
+
+def _add_to_site(
+    target: Target, layer: PlacedLayer, site: BottleneckSite, hidden_size: int, shared: nn.Module | None
+) -> int:
+    host = resolve(layer.module, site.host, of=site.of)
+    if host is None or resolve(layer.module, site.needs) is None:
+        return 0
+    adapt_site(target.model, host)
+    slot: AdapterLayerMixin = getattr(host, site.slot) if site.slot else host
+    width = bottleneck_width(hidden_size, target.config.reduction_factor, layer.index)
+    with drawn_from(target.config.init_weights_seed):
+        adapter = BottleneckAdapter(hidden_size, width, target.config, shared)
+    install(target, slot.adapters, Place(layer.index, site.location), adapter, host)
+    return 1
+
+
+def _add_shared(target: Target, hidden_size: int) -> SharedPHM | None:
+    """The matrices that all hypercomplex projections share hang on the model itself."""
+    config: BnConfig = target.config
+    if not config.phm_layer or not (config.shared_phm_rule or config.shared_W_phm):
+        return None
+    if config.shared_W_phm and isinstance(config.reduction_factor, Mapping):
+        raise AdapterConfigError("shared_W_phm needs one reduction_factor for all layers, not a mapping")
+    width = (
+        0
+        if isinstance(config.reduction_factor, Mapping)
+        else bottleneck_width(hidden_size, config.reduction_factor, 0)
+    )
+    with drawn_from(config.init_weights_seed):
+        shared = SharedPHM(hidden_size, width, config)
+    if not hasattr(target.model, "shared_parameters"):
+        target.model.shared_parameters = AdapterModules()
+    install(target, target.model.shared_parameters, Place(-1, "parameters"), shared, target.model)
+    return shared
+
+
+def _is_wanted(config: AdapterConfig) -> bool:
+    return isinstance(config, BnConfig)
+
+
+METHOD = AdapterMethod("bottleneck", _is_wanted, add, tidy)

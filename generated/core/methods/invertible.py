@@ -1,0 +1,86 @@
+"""Invertible adapters: one module on the owner of the first stack, reached through hooks."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from generated.core.config_names import config_value
+from generated.core.configuration import AdapterConfig, BnConfig
+from generated.core.layers.invertible import InvertibleAdapters, build_invertible
+from generated.core.layers.slot import Place
+from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
+from generated.core.sites import present_stacks, resolve
+
+
+def add(target: Target) -> int:
+    model = target.model
+    owner = invertible_owner(model)
+    if not hasattr(owner, "invertible_adapters"):
+        owner.invertible_adapters = InvertibleAdapters()
+        _attach(model, owner.invertible_adapters)
+    size = getattr(model.config, "embedding_size", None) or config_value(model.config, "hidden_size")
+    with drawn_from(target.config.init_weights_seed):
+        coupling = build_invertible(size, target.config)
+    install(target, owner.invertible_adapters, Place(-1, "invertible"), coupling, owner)
+    return 1
+
+
+def tidy(model: nn.Module) -> None:
+    owner = invertible_owner(model)
+    adapters = getattr(owner, "invertible_adapters", None)
+    if isinstance(adapters, InvertibleAdapters) and not adapters:
+        _detach(model, adapters)
+        del owner.invertible_adapters
+
+
+def invertible_owner(model: nn.Module) -> nn.Module:
+    """The module that embeds the input: the encoder, where there is one."""
+    return resolve(model, next(present_stacks(model)).owner)
+
+
+def undo_in_front_of(model: nn.Module, output_embeddings: nn.Module | None) -> None:
+    """Let the invertible adapters of `model` be undone in front of this module, and nowhere else."""
+    adapters = getattr(invertible_owner(model), "invertible_adapters", None)
+    if isinstance(adapters, InvertibleAdapters):
+        _remove_hooks(adapters, model.inverse_site())
+        _undo_here(adapters, output_embeddings)
+
+
+def _attach(model: nn.Module, adapters: InvertibleAdapters) -> None:
+    stack = next(present_stacks(model))
+    if stack.entry:
+        _entry(model).register_forward_hook(adapters.adapt_output)
+    else:
+        _entry(model).register_forward_pre_hook(adapters.adapt_input, with_kwargs=True)
+    _undo_here(adapters, model.inverse_site())
+
+
+def _undo_here(adapters: InvertibleAdapters, output_embeddings: nn.Module | None) -> None:
+    if output_embeddings is not None:
+        output_embeddings.register_forward_pre_hook(adapters.invert_input)
+
+
+def _detach(model: nn.Module, adapters: InvertibleAdapters) -> None:
+    for module in (_entry(model), model.inverse_site()):
+        _remove_hooks(adapters, module)
+
+
+def _entry(model: nn.Module) -> nn.Module:
+    """The module whose output, or else the first layer, whose input is what the layers start from."""
+    stack = next(present_stacks(model))
+    return resolve(invertible_owner(model), stack.entry) if stack.entry else resolve(model, stack.layers)[0]
+
+
+def _remove_hooks(adapters: InvertibleAdapters, module: nn.Module | None) -> None:
+    """By owner, not by handle: a handle does not survive a copy of the model."""
+    for hooks in (module._forward_hooks, module._forward_pre_hooks) if module is not None else ():
+        for key in [key for key, hook in hooks.items() if getattr(hook, "__self__", None) is adapters]:
+            del hooks[key]
+            module._forward_pre_hooks_with_kwargs.pop(key, None)
+
+
+def _is_wanted(config: AdapterConfig) -> bool:
+    return isinstance(config, BnConfig) and bool(config.inv_adapter)
+
+
+METHOD = AdapterMethod("invertible", _is_wanted, add, tidy)

@@ -1,0 +1,14 @@
+"""What `generated.init` adds to models: the public methods of base models and of models with heads."""
+
+from generated.core.mixins.embeddings import EmbeddingAdaptersMixin
+from generated.core.mixins.heads import ModelWithHeadsAdaptersMixin
+from generated.core.mixins.invertible import InvertibleAdaptersMixin
+from generated.core.mixins.model import ModelAdaptersMixin
+
+
+__all__ = [
+    "EmbeddingAdaptersMixin",
+    "InvertibleAdaptersMixin",
+    "ModelAdaptersMixin",
+    "ModelWithHeadsAdaptersMixin",
+]

@@ -1,0 +1,75 @@
+"""What a model with a prediction head adds to the methods of its base model."""
+
+from __future__ import annotations
+
+from os import PathLike
+
+from torch import Tensor, nn
+
+from generated.core import loading
+from generated.core.layers.prefix_tuning import PrefixTuningPool
+from generated.core.layers.slot import AdapterModules
+from generated.core.methods.invertible import undo_in_front_of
+from generated.core.mixins.embeddings import EmbeddingAdaptersMixin
+from generated.core.mixins.invertible import InvertibleAdaptersMixin
+from generated.core.mixins.model import ModelAdaptersMixin
+
+
+class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixin, ModelAdaptersMixin):
+    """
+    Adapters in a model with a head.
+
+    Here the head is the fixed one of a transformers class. Models with heads of another kind override
+    `head_tensors`, `save_head`, `load_head` and `inverse_site`.
+    """
+
+    def _init_adapter_modules(self) -> None:
+        if self.base_model is self:
+            super()._init_adapter_modules()
+
+    def head_tensors(self) -> dict[str, Tensor]:
+        """All tensors of the state dict outside the base model, by name. What is tied to it belongs to it."""
+        parts = [child for child in self.children() if self._belongs_to_base(child)]
+        in_base = {id(tensor) for part in parts for tensor in part.state_dict(keep_vars=True).values()}
+        state = self.state_dict(keep_vars=True)
+        return {name: tensor for name, tensor in state.items() if id(tensor) not in in_base}
+
+    def inverse_site(self) -> nn.Module | None:
+        return self.get_output_embeddings()
+
+    def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
+        """As in transformers, which calls this when the vocabulary is resized, too."""
+        undo_in_front_of(self.adapted_base, new_embeddings if self.inverse_site() is not None else None)
+        super().set_output_embeddings(new_embeddings)
+
+    def save_head(self, save_directory: str | PathLike, head_name: str | None = None) -> None:
+        """
+        Write the head to a folder: `head_config.json` and `model_head.safetensors`.
+
+        Args:
+            head_name: of no meaning here: a fixed head has no name.
+        """
+        loading.save_static_head(self, save_directory)
+
+    def load_head(self, save_directory: str | PathLike, load_as: str | None = None) -> str | None:
+        """
+        Read the head from a folder.
+
+        Args:
+            load_as: of no meaning here: a fixed head has no name.
+
+        Raises:
+            HeadMismatchError: it is the head of another model class.
+            AdapterFileError: the folder cannot be read; the head is as before.
+        """
+        loading.load_static_head(self, save_directory)
+
+    def _belongs_to_base(self, child: nn.Module) -> bool:
+        """Where base model and head are one object, the base is the embeddings, the stacks, and what adapters add."""
+        base = self.base_model
+        if base is not self:
+            return child is base
+        first_steps = {stack.layers.partition(".")[0] for stack in self.adapter_stacks}
+        parts = [getattr(self, step, None) for step in first_steps]
+        is_added = isinstance(child, AdapterModules | PrefixTuningPool)
+        return is_added or child in parts or child is self.get_input_embeddings()

@@ -1,0 +1,25 @@
+"""Access to the invertible adapters of a model."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from generated.core.methods.invertible import invertible_owner
+
+
+class InvertibleAdaptersMixin:
+    """Invertible adapters of a base model, or of the base model below a head."""
+
+    def get_invertible_adapter(self) -> nn.Module | None:
+        """
+        The invertible adapter that is active: a module with `forward(x, rev=False)` over (..., hidden).
+
+        Heads of their own call it with `rev=True` in front of their last projection.
+        """
+        adapters = getattr(invertible_owner(self.base_model), "invertible_adapters", None)
+        return None if adapters is None or adapters.active is None else adapters[adapters.active]
+
+    def invertible_adapters_forward(self, hidden_states: Tensor, rev: bool = False) -> Tensor:
+        """Apply the active invertible adapter, or its inverse; hidden states are unchanged if there is none."""
+        adapter = self.get_invertible_adapter()
+        return hidden_states if adapter is None else adapter(hidden_states, rev=rev)

@@ -1,0 +1,208 @@
+"""The public methods of a model with adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import wraps
+from os import PathLike
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from generated.core import lifecycle, training
+from generated.core.composition import AdapterCompositionBlock, Setup, parse_composition
+from generated.core.configuration import DEFAULT_ADAPTER_CONFIG, AdapterConfig, ModelAdaptersConfig
+from generated.core.errors import NotInitializedError, UnsupportedMethodError
+from generated.core.layers.slot import Borrowed
+from generated.core.methods import prefix_tuning
+from generated.core.mixins.files import AdapterFilesMixin
+from generated.core.sites import AdapterStack, LayerSites, placed_layers
+from generated.core.summary import format_summary, summarize
+
+
+ConfigLike = AdapterConfig | Mapping[str, Any] | str | PathLike
+
+
+def or_peft(method: Callable) -> Callable:
+    """transformers has methods of the same names for PEFT: a call with a PEFT configuration is meant for those."""
+
+    @wraps(method)
+    def dispatch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        given = args[0] if args else kwargs.get("adapter_config")
+        if hasattr(given, "peft_type"):
+            return getattr(super(ModelAdaptersMixin, self), method.__name__)(*args, **kwargs)
+        return method(self, *args, **kwargs)
+
+    return dispatch
+
+
+class ModelAdaptersMixin(AdapterFilesMixin):
+    """
+    Adapters in a model.
+
+    Weights and configurations live on the base model. All methods can be called on it or on a model with a head
+    around it, and do the same. A generated subclass says where adapters sit:
+
+        model_package     import name of the generated package
+        adapter_stacks    the lists of layers
+        adapter_sites     for each class of layers, the places in it
+    """
+
+    model_package: ClassVar[str]
+    adapter_stacks: ClassVar[tuple[AdapterStack, ...]]
+    adapter_sites: ClassVar[Mapping[type[nn.Module], LayerSites]]
+
+    def _init_adapter_modules(self) -> None:
+        self._adapters_config = ModelAdaptersConfig()
+        self._head_model = Borrowed(None)
+
+    @property
+    def adapted_base(self) -> nn.Module:
+        """
+        The model that holds the adapters: this one, or the base model below its head.
+
+        Raises:
+            NotInitializedError: the base model was not prepared for adapters.
+        """
+        base = self.base_model
+        if not hasattr(base, "_adapters_config"):
+            raise NotInitializedError(
+                f"{type(base).__name__} takes no adapters yet; call `generated.init(model)` first"
+            )
+        return base
+
+    @property
+    def adapters_config(self) -> ModelAdaptersConfig:
+        """Configurations of the adapters by name, and what is active."""
+        return self.adapted_base._adapters_config
+
+    def iter_layers(self) -> Iterator[tuple[int, nn.Module]]:
+        """All layers with their numbers; those of a decoder follow those of the encoder."""
+        base = self.base_model
+        if base is not self:
+            yield from base.iter_layers()
+        else:
+            yield from ((layer.index, layer.module) for layer in placed_layers(self))
+
+    @or_peft
+    def add_adapter(
+        self,
+        adapter_name: str,
+        config: ConfigLike | None = None,
+        overwrite_ok: bool = False,
+        set_active: bool = False,
+    ) -> None:
+        """
+        Add an adapter with new weights.
+
+        Args:
+            adapter_name: its name; may hold no dot.
+            config: an `AdapterConfig`, a dictionary, an identifier ("seq_bn", "lora[r=16]") or a JSON file; by
+                default "seq_bn".
+            overwrite_ok: replace an adapter of the same name.
+            set_active: activate it.
+
+        Raises:
+            AdapterExistsError, AdapterConfigError, UnsupportedMethodError: the model is as before.
+        """
+        parsed = AdapterConfig.load(config if config is not None else DEFAULT_ADAPTER_CONFIG)
+        lifecycle.add_adapter(self.adapted_base, adapter_name, parsed, overwrite_ok)
+        if set_active:
+            self.set_active_adapters(adapter_name)
+
+    def delete_adapter(self, adapter_name: str) -> None:
+        """
+        Remove an adapter. The last one to go leaves the model as it was before the first one came.
+
+        A name that only PEFT adapters have is handed over to the method of transformers.
+        """
+        if getattr(self, "_hf_peft_config_loaded", False) and adapter_name not in self.adapters_config:
+            super().delete_adapter(adapter_name)
+        else:
+            lifecycle.delete_adapter(self.adapted_base, adapter_name)
+
+    def set_active_adapters(self, adapter_setup: Setup | None, skip_layers: Collection[int] | None = None) -> None:
+        """
+        Choose what acts in the next forward.
+
+        Args:
+            adapter_setup: a name, a composition such as `Stack("a", "b")`, a list (a Stack), or `None` for nothing.
+            skip_layers: numbers of layers in which nothing acts.
+        """
+        lifecycle.activate(self.adapted_base, adapter_setup, skip_layers)
+
+    @property
+    def active_adapters(self) -> AdapterCompositionBlock | None:
+        """
+        The active composition.
+
+        transformers has a method of this name for PEFT adapters. If only such are loaded, this is that method.
+        """
+        active = self.adapters_config.active_setup
+        if active is None and getattr(self, "_hf_peft_config_loaded", False):
+            return super().active_adapters
+        return active
+
+    @active_adapters.setter
+    def active_adapters(self, adapter_setup: Setup | None) -> None:
+        self.set_active_adapters(adapter_setup)
+
+    def has_adapters(self) -> bool:
+        return bool(self.adapters_config)
+
+    def supports_adapter(self, config: ConfigLike) -> bool:
+        """Can the architecture take adapters of this configuration?"""
+        try:
+            lifecycle.refuse_unsupported(self.adapted_base, AdapterConfig.load(config))
+        except UnsupportedMethodError:
+            return False
+        return True
+
+    def get_adapter(self, name: str) -> dict[int, dict[str, nn.Module]]:
+        """The modules of an adapter as {layer number: {location: module}}; -1 holds what layers share."""
+        return lifecycle.locate_adapter(self.adapted_base, name)
+
+    def adapter_summary(self, as_dict: bool = False) -> str | list[dict[str, Any]]:
+        """Names, methods and sizes of all adapters, as a table or as a list of rows."""
+        rows = summarize(self.adapted_base)
+        return rows if as_dict else format_summary(rows)
+
+    def adapter_to(
+        self, name: str, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> None:
+        """Move the weights of an adapter to a device or a type of their own."""
+        self.adapters_config.require(name)
+        for _, container in lifecycle.adapter_modules(self.adapted_base, name):
+            container[name].to(device=device, dtype=dtype)
+
+    def eject_prefix_tuning(self, name: str) -> None:
+        """
+        Let the prefixes of an adapter be parameters themselves, without the network that makes them. Outputs stay.
+
+        Raises:
+            AdapterError: the adapter has no such network.
+        """
+        prefix_tuning.eject(self.adapted_base, name)
+
+    def train_adapter(self, adapter_setup: Setup, train_embeddings: bool = False) -> None:
+        """
+        Activate a setup and make its adapters, and a head, the only things that are trained.
+
+        Args:
+            adapter_setup: as for `set_active_adapters`.
+            train_embeddings: train the input embeddings, too.
+        """
+        setup = parse_composition(adapter_setup)
+        self.set_active_adapters(setup)
+        self.train()
+        training.train_only(self, setup.names if setup else (), train_embeddings)
+
+    def freeze_model(self, freeze: bool = True) -> None:
+        """Freeze (or release) the base model with all its adapters."""
+        training.freeze_model(self, freeze)
+
+    def inverse_site(self) -> nn.Module | None:
+        """The module in front of which invertible adapters are undone: the output embeddings of the head above."""
+        head = self.base_model._head_model.module
+        return None if head is None else head.inverse_site()

@@ -1,0 +1,113 @@
+"""How does an existing module get another class without anyone noticing?
+
+A masquerade is a subclass of the instance's class that carries its name, qualified name and module. What transformers,
+accelerate or PyTorch look up by name, by `str(cls)` or by `isinstance` is found as before; pickle and deepcopy rebuild
+the class from the two that it is made of.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from functools import cache
+from typing import Any
+
+from torch import nn
+
+from generated.core.errors import SwapError
+
+
+@cache
+def masquerade(adapted: type, original: type) -> type:
+    """The class that behaves as `adapted` and looks like `original`."""
+    disguise = {
+        "__module__": original.__module__,
+        "__qualname__": original.__qualname__,
+        "__doc__": original.__doc__,
+        "__reduce_ex__": _reduce,
+        "_swapped": (adapted, original),
+    }
+    return types.new_class(
+        original.__name__, (adapted, original), exec_body=lambda namespace: namespace.update(disguise)
+    )
+
+
+def is_swapped(module: nn.Module) -> bool:
+    return "_swapped" in vars(type(module))
+
+
+def adapt(module: nn.Module, adapted: type, upstream: type | None = None) -> None:
+    """
+    Give `module` the class `adapted` and let it create its slots. `restore` takes both back.
+
+    Args:
+        adapted: a class that defines `_init_adapter_modules` and methods with hooks.
+        upstream: the class whose methods `adapted` holds copies of, if it does.
+
+    Raises:
+        SwapError: the methods of `adapted` would not run, or would replace methods of a subclass that differ.
+    """
+    original = type(module)
+    if upstream is not None:
+        _refuse_overridden_methods(original, adapted, upstream)
+    if "forward" in vars(adapted):
+        _refuse_instance_forward(module)
+    before = _attributes(module)
+    module.__class__ = masquerade(adapted, original)
+    module._init_adapter_modules()
+    created = _attributes(module) - before
+    module.__dict__["_adapter_attributes"] = frozenset(created)
+    for name in created & module._modules.keys():
+        module._modules[name].train(module.training)
+    _rebind_hooked_forward(module)
+
+
+def restore(module: nn.Module) -> None:
+    """Undo `adapt`: the class, and everything that came with it."""
+    _, original = vars(type(module))["_swapped"]
+    for name in module.__dict__.pop("_adapter_attributes"):
+        delattr(module, name)
+    module.__class__ = original
+    _rebind_hooked_forward(module)
+
+
+def _attributes(module: nn.Module) -> set[str]:
+    return {*module.__dict__, *module._modules}
+
+
+def _reduce(self: nn.Module, protocol: int) -> tuple[Any, ...]:
+    cls = type(self)
+    _, _, *state = super(cls, self).__reduce_ex__(max(protocol, 2))
+    return (_rebuild, vars(cls)["_swapped"], *state)
+
+
+def _rebuild(adapted: type, original: type) -> nn.Module:
+    cls = masquerade(adapted, original)
+    return cls.__new__(cls)
+
+
+def _refuse_overridden_methods(original: type, adapted: type, upstream: type) -> None:
+    """A subclass that redefines a copied method computes something else than the copy does."""
+    for name, method in vars(adapted).items():
+        if not isinstance(method, types.FunctionType) or not hasattr(upstream, name):
+            continue
+        if inspect.unwrap(getattr(original, name)) is not inspect.unwrap(getattr(upstream, name)):
+            raise SwapError(
+                f"{original.__name__} overrides {upstream.__name__}.{name}, so a hook in it would not run; "
+                f"load the model with an implementation that uses {upstream.__name__} itself "
+                '(for attention: attn_implementation="eager" or "sdpa")'
+            )
+
+
+def _refuse_instance_forward(module: nn.Module) -> None:
+    if "forward" in module.__dict__ and "_old_forward" not in module.__dict__:
+        raise SwapError(
+            f"an instance of {type(module).__name__} has a forward of its own, bound before adapters came (tensor "
+            "parallelism does this), so a hook in its class would never run; apply adapters first, or load without it"
+        )
+
+
+def _rebind_hooked_forward(module: nn.Module) -> None:
+    """accelerate's device hooks call a bound forward that they keep in `_old_forward`."""
+    if "_old_forward" in module.__dict__:
+        module._old_forward = types.MethodType(type(module).forward, module)

@@ -1,0 +1,316 @@
+"""Which flexible head equals the head of which transformers class?"""
+
+from generated.core.heads.conversion import FromConfig, StaticHead
+
+
+STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
+    # adaptergen: begin head-conversions (computed from every plan.toml)
+    "BartForConditionalGeneration": StaticHead(
+        config={
+            "head_type": "seq2seq_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("lm_head",),
+        output_bias="final_logits_bias",
+    ),
+    "BartForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "BartForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 2,
+            "activation_function": "tanh",
+            "dropout_prob": FromConfig(("classifier_dropout",)),
+        },
+        modules=(None, "classification_head.dense", None, None, "classification_head.out_proj"),
+    ),
+    "BertForMaskedLM": StaticHead(
+        config={
+            "head_type": "masked_lm",
+            "layers": 2,
+            "activation_function": FromConfig(("hidden_act",)),
+            "layer_norm": True,
+            "bias": True,
+        },
+        modules=(
+            "cls.predictions.transform.dense",
+            None,
+            "cls.predictions.transform.LayerNorm",
+            "cls.predictions.decoder",
+        ),
+        output_bias="cls.predictions.bias",
+    ),
+    "BertForMultipleChoice": StaticHead(
+        config={
+            "head_type": "multiple_choice",
+            "layers": 1,
+            "activation_function": None,
+            "use_pooler": True,
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout_prob")),
+        },
+        modules=(None, "classifier"),
+    ),
+    "BertForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "BertForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 1,
+            "activation_function": None,
+            "use_pooler": True,
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout_prob")),
+        },
+        modules=(None, "classifier"),
+    ),
+    "BertForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout_prob")),
+        },
+        modules=(None, "classifier"),
+    ),
+    "BertLMHeadModel": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 2,
+            "activation_function": FromConfig(("hidden_act",)),
+            "layer_norm": True,
+            "bias": True,
+        },
+        modules=(
+            "cls.predictions.transform.dense",
+            None,
+            "cls.predictions.transform.LayerNorm",
+            "cls.predictions.decoder",
+        ),
+        output_bias="cls.predictions.bias",
+    ),
+    "DistilBertForMaskedLM": StaticHead(
+        config={
+            "head_type": "masked_lm",
+            "layers": 2,
+            "activation_function": FromConfig(("activation",)),
+            "layer_norm": True,
+            "bias": True,
+        },
+        modules=("vocab_transform", None, "vocab_layer_norm", "vocab_projector"),
+    ),
+    "DistilBertForMultipleChoice": StaticHead(
+        config={
+            "head_type": "multiple_choice",
+            "layers": 2,
+            "activation_function": "relu",
+            "dropout_prob": FromConfig(("seq_classif_dropout",)),
+        },
+        modules=(None, "pre_classifier", None, None, "classifier"),
+    ),
+    "DistilBertForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("qa_dropout",)),
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "DistilBertForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 2,
+            "activation_function": "relu",
+            "dropout_prob": FromConfig(("seq_classif_dropout",)),
+        },
+        modules=(None, "pre_classifier", None, None, "classifier"),
+    ),
+    "DistilBertForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("dropout",)),
+        },
+        modules=(None, "classifier"),
+    ),
+    "GPT2ForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "GPT2ForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 1,
+            "activation_function": None,
+            "bias": False,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "score"),
+    ),
+    "GPT2ForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout"), default=0.1),
+        },
+        modules=(None, "classifier"),
+    ),
+    "GPT2LMHeadModel": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("lm_head",),
+    ),
+    "GPTNeoForCausalLM": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("lm_head",),
+    ),
+    "GPTNeoForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "GPTNeoForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 1,
+            "activation_function": None,
+            "bias": False,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "score"),
+    ),
+    "GPTNeoForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("classifier_dropout",)),
+        },
+        modules=(None, "classifier"),
+    ),
+    "LlamaForCausalLM": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("lm_head",),
+    ),
+    "LlamaForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "LlamaForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 1,
+            "activation_function": None,
+            "bias": False,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "score"),
+    ),
+    "LlamaForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout"), default=0.1),
+        },
+        modules=(None, "score"),
+    ),
+    "T5ForConditionalGeneration": StaticHead(
+        config={
+            "head_type": "seq2seq_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("lm_head",),
+    ),
+    "T5ForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "T5ForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 2,
+            "activation_function": "tanh",
+            "dropout_prob": FromConfig(("classifier_dropout",)),
+        },
+        modules=(None, "classification_head.dense", None, None, "classification_head.out_proj"),
+    ),
+    "ViTForImageClassification": StaticHead(
+        config={
+            "head_type": "image_classification",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "classifier"),
+    ),
+    # adaptergen: end head-conversions
+}
+
+STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
+    # adaptergen: begin unconvertible-heads (computed from every plan.toml)
+    "BartForCausalLM": "its base model is BartDecoderWrapper, that of BartModel holds more",
+    "BertForNextSentencePrediction": "no flexible head is for next sentence prediction",
+    "BertForPreTraining": "no flexible head is for pretraining",
+    "GPT2DoubleHeadsModel": "the auto mappings of transformers do not say what it predicts",
+    "T5ForTokenClassification": "its base model is T5EncoderModel, that of T5Model holds more",
+    "ViTForMaskedImageModeling": "no flexible head is for masked image modeling",
+    # adaptergen: end unconvertible-heads
+}
