@@ -1,0 +1,63 @@
+"""Tiny inputs with targets, one set per kind of head."""
+
+import torch
+from transformers import PreTrainedConfig
+
+
+BATCH, LENGTH, CHOICES, NUM_LABELS = 3, 8, 4, 3
+
+Tensors = dict[str, torch.Tensor]
+
+
+def example_inputs(head_type: str, config: PreTrainedConfig, num_labels: int = NUM_LABELS) -> Tensors:
+    """Inputs and targets for a head of `head_type` on a model with `config`."""
+    generator = torch.Generator().manual_seed(11)
+    if head_type == "image_classification":
+        size = (BATCH, config.num_channels, config.image_size, config.image_size)
+        return {"pixel_values": torch.randn(size, generator=generator), "labels": torch.arange(BATCH) % num_labels}
+    if head_type == "multiple_choice":
+        inputs = {name: tensor.view(BATCH, CHOICES, LENGTH) for name, tensor in text(config, BATCH * CHOICES).items()}
+    else:
+        inputs = text(config, BATCH)
+    return {**inputs, **targets(head_type, inputs["input_ids"], num_labels, generator)}
+
+
+def example_prompts(config: PreTrainedConfig) -> Tensors:
+    """Padded prompts to generate from: a decoder goes on where the text ends, so its padding is on the left."""
+    return text(config, BATCH, padding_side="right" if config.is_encoder_decoder else "left")
+
+
+def text(config: PreTrainedConfig, rows: int, padding_side: str = "right") -> Tensors:
+    """`input_ids` and `attention_mask` (rows, LENGTH) of texts of unequal length.
+
+    A text that is padded on the right ends with its only end-of-sequence token, if there is such a token.
+    """
+    generator = torch.Generator().manual_seed(7)
+    special = {getattr(config, f"{name}_token_id", None) for name in ("pad", "bos", "eos")}
+    ordinary = torch.tensor([token for token in range(config.vocab_size) if token not in special])
+    input_ids = torch.full((rows, LENGTH), config.pad_token_id or 0)
+    attention_mask = torch.zeros_like(input_ids)
+    for row in range(rows):
+        length = LENGTH - row % 3
+        start = 0 if padding_side == "right" else LENGTH - length
+        tokens = ordinary[torch.randint(len(ordinary), (length,), generator=generator)]
+        input_ids[row, start : start + length] = tokens
+        attention_mask[row, start : start + length] = 1
+        if config.eos_token_id is not None and padding_side == "right":
+            input_ids[row, length - 1] = config.eos_token_id
+    return {"input_ids": input_ids, "attention_mask": attention_mask}
+
+
+def targets(head_type: str, input_ids: torch.Tensor, num_labels: int, generator: torch.Generator) -> Tensors:
+    """What a head of `head_type` is trained on."""
+    if head_type == "question_answering":
+        return {"start_positions": torch.tensor([1, 0, LENGTH + 5]), "end_positions": torch.tensor([3, 2, 4])}
+    if head_type.endswith("_lm"):
+        return {"labels": torch.where(torch.rand(input_ids.shape, generator=generator) < 0.6, input_ids, -100)}
+    if head_type == "tagging":
+        return {"labels": torch.randint(num_labels, input_ids.shape, generator=generator)}
+    if head_type == "multilabel_classification":
+        return {"labels": torch.randint(2, (BATCH, num_labels), generator=generator).float()}
+    if head_type == "multiple_choice":
+        return {"labels": torch.randint(CHOICES, (BATCH,), generator=generator)}
+    return {"labels": torch.arange(BATCH) % num_labels}

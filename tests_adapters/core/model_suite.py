@@ -1,0 +1,176 @@
+"""The promises that every generated model keeps. A generated test module says only which model it is about.
+
+class BertAdapterModelTest(AdapterModelTests):
+    case = BERT
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from adaptergen.verify.adapters import FORMS, NAME, add_random, parameters, supported_forms
+from adaptergen.verify.checks import ADAPTER_CHECKS, AdapterCheck
+from adaptergen.verify.checks.sites import unreached_places
+from adaptergen.verify.checks.unchanged import equals_upstream
+from adaptergen.verify.outputs import expect_close, expect_identical, run
+from adaptergen.verify.subjects import ModelCase, Subject
+from generated.core.auto import AutoAdapterModel
+from tests_adapters.core.heads.conversion_suite import ClassConversionSuite
+from tests_adapters.core.heads.examples import NUM_LABELS, example_inputs, example_prompts
+from tests_adapters.core.heads.random_models import changed, with_head
+
+
+__all__ = ["AdapterModelTests", "AdapterTests", "ClassConversionTests", "ModelCase"]
+
+CHECKS = [
+    pytest.param(check, id=check.name, marks=[pytest.mark.slow] if check.slow else []) for check in ADAPTER_CHECKS
+]
+
+
+LABELLED = ("classification", "multilabel_classification", "tagging", "image_classification")
+
+
+class AdapterTests:
+    """Every class of the architecture, in every role that it can have, with every adapter method."""
+
+    case: ClassVar[ModelCase]
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "subject" in metafunc.fixturenames:
+            subjects = self.case.subjects
+            metafunc.parametrize("subject", subjects, ids=[subject.label for subject in subjects])
+
+    def test_without_adapters(self, subject: Subject) -> None:
+        equals_upstream(subject)
+
+    @pytest.mark.parametrize("check", CHECKS)
+    def test_with_adapters(self, subject: Subject, check: AdapterCheck) -> None:
+        if not check.applies(subject):
+            pytest.skip("upstream's own model makes no such promise")
+        for form in supported_forms(self.case):
+            if check.is_about(form):
+                check.run(subject, form)
+
+    def test_every_planned_place_exists(self) -> None:
+        assert unreached_places(self.case) == ()
+
+    def test_unsupported_methods_are_refused_with_their_reason(self) -> None:
+        model = self.case.subjects[0].initialized()
+        for method, reason in self.case.unsupported.items():
+            config = next(form for form in FORMS if form.method == method).make(self.case.runtime)
+            with pytest.raises(ValueError, match="cannot take") as refusal:
+                model.add_adapter("refused", config=config)
+            assert reason in str(refusal.value)
+
+
+class AdapterModelTests:
+    """The class with flexible heads: each kind of head with each adapter method."""
+
+    case: ClassVar[ModelCase]
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        kinds = self.case.adapter_model_class.head_types
+        if "kind" in metafunc.fixturenames:
+            metafunc.parametrize("kind", kinds)
+        if "writer" in metafunc.fixturenames:
+            metafunc.parametrize("writer", [kind for kind in kinds if kind in ("causal_lm", "seq2seq_lm")])
+
+    @property
+    def config(self) -> PreTrainedConfig:
+        return self.case.config_class(**self.case.config)
+
+    def model(self, kind: str) -> PreTrainedModel:
+        """A random model with a random head of a kind."""
+        short = {"question_answering": "qa", "multilabel_classification": "classification"}.get(kind, kind)
+        options = {"multilabel": True} if kind == "multilabel_classification" else {}
+        if kind in LABELLED:
+            options["num_labels"] = NUM_LABELS
+        return with_head(_in_role(self.config, kind), short, name=NAME, **options)
+
+    def test_auto_class(self) -> None:
+        assert type(AutoAdapterModel.from_config(self.config)) is self.case.adapter_model_class
+
+    def test_training(self, kind: str) -> None:
+        """The adapter and its head are trained, and nothing else."""
+        for form in supported_forms(self.case):
+            model = self.model(kind)
+            add_random(model, self.case, form)
+            model.train_adapter(NAME)
+            of_adapter = {key for key in parameters(model) if not key.startswith("heads.")}
+            trained = {*of_adapter, *_trained_parameters_of_head(model)}
+            assert {key for key, value in model.named_parameters() if value.requires_grad} == trained
+            model(**example_inputs(kind, model.config)).loss.backward()
+            assert {key for key, value in model.named_parameters() if value.grad is not None} == trained
+
+    def test_files(self, kind: str, tmp_path: Path) -> None:
+        """An adapter takes its head along, and a checkpoint both."""
+        for form in supported_forms(self.case):
+            model, inputs = self.model(kind), example_inputs(kind, self.config)
+            add_random(model, self.case, form)
+            expected = run(model, inputs)
+
+            folder = tmp_path / form.label
+            model.save_adapter(folder / "adapter", NAME)
+            other = self.model(kind)
+            other.delete_head(NAME)
+            other.load_adapter(folder / "adapter", set_active=True)
+            expect_identical(run(other, inputs), expected, f"{form.label}, from an adapter's folder")
+
+            model.save_pretrained(folder / "model")
+            loaded = AutoAdapterModel.from_pretrained(folder / "model")
+            loaded.set_active_adapters(NAME)
+            expect_identical(run(loaded, inputs), expected, f"{form.label}, from a checkpoint")
+
+    def test_writing(self, writer: str) -> None:
+        """With a cache the model writes what it writes without one."""
+        for form in supported_forms(self.case):
+            if form.reads_all:
+                continue
+            model = self.model(writer)
+            add_random(model, self.case, form)
+            with_cache, without = (_written(model, use_cache=use_cache) for use_cache in (True, False))
+            expect_close(with_cache, without, form.label)
+
+
+class ClassConversionTests(ClassConversionSuite):
+    """Classes with a fixed head, and the flexible heads that equal them."""
+
+    case: ClassVar[ModelCase]
+
+    @property
+    def adapter_model(self) -> type[PreTrainedModel]:
+        return self.case.adapter_model_class
+
+    @property
+    def config(self) -> PreTrainedConfig:
+        return self.case.config_class(**self.case.config)
+
+
+def _in_role(config: PreTrainedConfig, kind: str) -> PreTrainedConfig:
+    """A model that is an encoder by default must be told to write."""
+    return changed(config, is_decoder=True) if kind == "causal_lm" and hasattr(config, "is_decoder") else config
+
+
+def _trained_parameters_of_head(model: PreTrainedModel) -> list[str]:
+    """All but the projection onto the vocabulary, which stays as it is."""
+    output = model.get_output_embeddings()
+    frozen = set(output.parameters()) if output is not None else set()
+    return [key for key, value in model.heads.named_parameters(prefix="heads") if value not in frozen]
+
+
+def _written(model: PreTrainedModel, *, use_cache: bool) -> dict[str, torch.Tensor]:
+    written = model.generate(
+        **example_prompts(model.config),
+        max_new_tokens=4,
+        min_new_tokens=4,
+        do_sample=False,
+        use_cache=use_cache,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    return {"tokens": written.sequences.float(), "logits": torch.stack(written.logits)}

@@ -1,0 +1,253 @@
+"""Configurations: values, names of both generations, and what is done with data that comes from elsewhere."""
+
+import json
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+
+import pytest
+
+import generated
+from generated.core.configuration import (
+    AdapterConfig,
+    AdapterPlusConfig,
+    BnConfig,
+    CompacterConfig,
+    CompacterPlusPlusConfig,
+    ConfigUnion,
+    DoubleSeqBnConfig,
+    DoubleSeqBnInvConfig,
+    IA3Config,
+    LoRAConfig,
+    MAMConfig,
+    ParBnConfig,
+    PrefixTuningConfig,
+    SeqBnConfig,
+    SeqBnInvConfig,
+    UniPELTConfig,
+)
+from generated.core.errors import AdapterConfigError
+from generated.core.loading.legacy import modernize
+
+
+IDENTIFIERS = {
+    "seq_bn": SeqBnConfig(),
+    "pfeiffer": SeqBnConfig(),
+    "seq_bn_inv": SeqBnInvConfig(),
+    "pfeiffer+inv": SeqBnInvConfig(),
+    "double_seq_bn": DoubleSeqBnConfig(),
+    "houlsby": DoubleSeqBnConfig(),
+    "double_seq_bn_inv": DoubleSeqBnInvConfig(),
+    "houlsby+inv": DoubleSeqBnInvConfig(),
+    "par_bn": ParBnConfig(),
+    "parallel": ParBnConfig(),
+    "scaled_par_bn": ParBnConfig(scaling="learned"),
+    "scaled_parallel": ParBnConfig(scaling="learned"),
+    "compacter": CompacterConfig(),
+    "compacter++": CompacterPlusPlusConfig(),
+    "adapter_plus": AdapterPlusConfig(),
+    "prefix_tuning": PrefixTuningConfig(),
+    "prefix_tuning_flat": PrefixTuningConfig(flat=True),
+    "lora": LoRAConfig(),
+    "ia3": IA3Config(),
+    "mam": MAMConfig(),
+    "unipelt": UniPELTConfig(),
+}
+
+
+@pytest.mark.parametrize("identifier", IDENTIFIERS)
+def test_identifiers(identifier: str) -> None:
+    loaded = AdapterConfig.load(identifier)
+    assert loaded == IDENTIFIERS[identifier]
+    assert type(loaded) is type(IDENTIFIERS[identifier])
+    assert loaded is not AdapterConfig.load(identifier)
+
+
+def test_names_of_the_first_generation() -> None:
+    assert generated.PfeifferConfig is SeqBnConfig
+    assert generated.PfeifferInvConfig is SeqBnInvConfig
+    assert generated.HoulsbyConfig is DoubleSeqBnConfig
+    assert generated.HoulsbyInvConfig is DoubleSeqBnInvConfig
+    assert generated.ParallelConfig is ParBnConfig
+    assert generated.AdapterConfigBase is AdapterConfig
+
+
+def test_published_values() -> None:
+    """The choices that make an architecture what its paper describes."""
+    seq, double, parallel = SeqBnConfig(), DoubleSeqBnConfig(), ParBnConfig()
+    assert (seq.mh_adapter, seq.output_adapter, seq.reduction_factor, seq.non_linearity) == (False, True, 16, "relu")
+    assert (double.mh_adapter, double.output_adapter, double.non_linearity) == (True, True, "swish")
+    assert (seq.original_ln_before, double.original_ln_before) == (True, False)
+    assert (parallel.is_parallel, parallel.scaling, parallel.init_weights) == (True, 4.0, "mam_adapter")
+    assert (CompacterConfig().phm_layer, CompacterConfig().reduction_factor) == (True, 32)
+    assert (LoRAConfig().r, LoRAConfig().alpha, LoRAConfig().attn_matrices) == (8, 8, ["q", "v"])
+    assert IA3Config().roles == {"k", "v", "up"}
+    assert (PrefixTuningConfig().prefix_length, PrefixTuningConfig().bottleneck_size) == (30, 512)
+    assert [field.name for field in fields(BnConfig)][:6] == [
+        "mh_adapter",
+        "output_adapter",
+        "reduction_factor",
+        "non_linearity",
+        "original_ln_before",
+        "original_ln_after",
+    ]
+
+
+def test_mapping() -> None:
+    config = LoRAConfig(r=4)
+    assert config["r"] == config.r == 4
+    assert config.get("unheard_of", 3) == 3
+    assert "alpha" in config
+    assert dict(config) == config.to_dict() | {"mlp_matrices": None}
+    assert len(config) == len(list(config))
+
+
+def test_set_once() -> None:
+    config = SeqBnConfig()
+    with pytest.raises(FrozenInstanceError, match="replace"):
+        config.reduction_factor = 2
+    with pytest.raises(FrozenInstanceError):
+        del config.reduction_factor
+    assert config.replace(reduction_factor=2).reduction_factor == 2
+    assert config.reduction_factor == 16
+    assert isinstance(config.replace(reduction_factor=2), SeqBnConfig)
+
+
+def test_replace_knows_what_can_be_replaced() -> None:
+    with pytest.raises(AdapterConfigError, match="has no reduction_facotr"):
+        SeqBnConfig().replace(reduction_facotr=2)
+
+
+def test_configurations_share_no_lists() -> None:
+    first, second = SeqBnConfig(), SeqBnConfig()
+    first.leave_out.append(1)
+    assert second.leave_out == []
+    copy = first.replace(reduction_factor=2)
+    copy.leave_out.append(2)
+    assert first.leave_out == [1]
+
+
+def test_unknown_keys_are_kept() -> None:
+    config = AdapterConfig.load({"architecture": "lora", "r": 2, "from_the_future": [1]})
+    assert isinstance(config, LoRAConfig)
+    assert config.from_the_future == [1]
+    assert config.to_dict()["from_the_future"] == [1]
+    assert config.replace(alpha=3).from_the_future == [1]
+
+
+@pytest.mark.parametrize("config", IDENTIFIERS.values(), ids=IDENTIFIERS)
+def test_dictionary_round_trip(config: AdapterConfig) -> None:
+    stored = json.loads(json.dumps(config.to_dict()))
+    assert AdapterConfig.load(stored) == config
+
+
+def test_file(tmp_path: Path) -> None:
+    config = LoRAConfig(r=5)
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    (tmp_path / "adapter.json").write_text(json.dumps({"name": "a", "config": config.to_dict()}))
+    assert AdapterConfig.load(tmp_path / "config.json") == config
+    assert AdapterConfig.load(str(tmp_path / "adapter.json")) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("lora[r=16]", LoRAConfig(r=16)),
+        ("lora[r=16, attn_matrices=['q', 'k'], dropout=0.1]", LoRAConfig(r=16, attn_matrices=["q", "k"], dropout=0.1)),
+        ("seq_bn[reduction_factor={'1': 8, 'default': 16}]", SeqBnConfig(reduction_factor={"1": 8, "default": 16})),
+        ("pfeiffer+inv[inv_adapter='glow']", SeqBnInvConfig(inv_adapter="glow")),
+        ("compacter++[phm_dim=2]", CompacterPlusPlusConfig(phm_dim=2)),
+        ("seq_bn|lora[r=2]", ConfigUnion(SeqBnConfig(), LoRAConfig(r=2))),
+        (" prefix_tuning[flat=True] | par_bn ", ConfigUnion(PrefixTuningConfig(flat=True), ParBnConfig())),
+    ],
+)
+def test_strings(text: str, expected: AdapterConfig) -> None:
+    assert AdapterConfig.load(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no_such_thing", "'no_such_thing' is neither a file nor"),
+        ("lora[r=]", "cannot read the values"),
+        ("lora[16]", "only key=value pairs"),
+        ("lora[**{'r': 2}]", "only key=value pairs"),
+        ("lora[r=__import__('os')]", "cannot read the values"),
+        ("lora[rank=16]", "has no rank"),
+        ("lora[r=2]|wild", "neither a file nor"),
+        ("lora[" + 5000 * "r=2," + "!]", "cannot read the values"),
+    ],
+)
+def test_strings_that_say_nothing(text: str, message: str) -> None:
+    with pytest.raises(AdapterConfigError, match=message):
+        AdapterConfig.load(text)
+
+
+def test_changes_on_loading() -> None:
+    assert AdapterConfig.load("lora", r=3, alpha=None) == LoRAConfig(r=3)
+
+
+def test_incomplete_dictionary() -> None:
+    with pytest.raises(AdapterConfigError, match=r"incomplete configuration for BnConfig.*reduction_factor"):
+        AdapterConfig.load({"mh_adapter": True, "output_adapter": True, "non_linearity": "relu"})
+
+
+def test_union() -> None:
+    union = ConfigUnion(PrefixTuningConfig(), SeqBnConfig(reduction_factor=4))
+    assert union["1.reduction_factor"] == union[1].reduction_factor == 4
+    assert "0.prefix_length" in union
+    assert "2.prefix_length" not in union
+    assert len(union) == len(list(union)) == len(PrefixTuningConfig()) + len(SeqBnConfig())
+    assert union.replace(leave_out=[1]).parts == (
+        PrefixTuningConfig(leave_out=[1]),
+        SeqBnConfig(reduction_factor=4, leave_out=[1]),
+    )
+    assert union != ConfigUnion(PrefixTuningConfig())
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (LoRAConfig(), IA3Config()),
+        (SeqBnConfig(), ParBnConfig()),
+        (PrefixTuningConfig(), PrefixTuningConfig(flat=True)),
+    ],
+    ids=["lora", "bottleneck", "prefix"],
+)
+def test_parts_of_a_union_must_not_meet(parts: tuple[AdapterConfig, ...]) -> None:
+    with pytest.raises(AdapterConfigError, match="the same places"):
+        ConfigUnion(*parts)
+
+
+def test_parts_of_a_union_may_share_a_method() -> None:
+    ConfigUnion(SeqBnConfig(), SeqBnConfig(mh_adapter=True, output_adapter=False))
+    ConfigUnion(LoRAConfig(leave_out=[0]), LoRAConfig(leave_out=[1]))
+
+
+def test_unipelt_is_gated() -> None:
+    assert all(part.use_gating for part in UniPELTConfig(lora=LoRAConfig(r=2)).parts)
+
+
+def test_nested_invertible_adapter_of_old_files() -> None:
+    stored = SeqBnConfig().to_dict() | {"invertible_adapter": {"block_type": "glow", "reduction_factor": 4}}
+    config = AdapterConfig.load(stored)
+    assert (config.inv_adapter, config.inv_adapter_reduction_factor) == ("glow", 4)
+    assert "invertible_adapter" not in config
+
+
+@pytest.mark.parametrize(
+    ("version", "config", "changed"),
+    [
+        (None, {"non_linearity": "gelu"}, {"non_linearity": "gelu_new"}),
+        (None, {"non_linearity": "gelu_orig"}, {"non_linearity": "gelu"}),
+        (None, {"non_linearity": "relu"}, {}),
+        ("3.2.1", {"non_linearity": "gelu"}, {}),
+        ("adapters.1.0.1", {"architecture": "lora", "r": 8, "alpha": 16}, {"alpha": 8}),
+        ("adapters.1.1.0", {"architecture": "lora", "r": 8, "alpha": 16}, {}),
+        ("adapters.odd", {"architecture": "lora", "r": 8, "alpha": 16}, {}),
+        ("3.2.1", {"architecture": "lora", "r": 8, "alpha": 16}, {}),
+    ],
+)
+def test_meaning_of_old_files(version: str | None, config: dict, changed: dict) -> None:
+    description = {"name": "a", "config": config} | ({"version": version} if version else {})
+    assert modernize(description)["config"] == config | changed
+    assert description["config"] == config

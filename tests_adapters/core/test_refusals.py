@@ -1,0 +1,187 @@
+"""What cannot work is refused before anything is changed, and what merely looks odd is not."""
+
+import types
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.distributed.fsdp import FSDPModule
+from transformers import (
+    BertForSequenceClassification,
+    GPTNeoForCausalLM,
+    PreTrainedModel,
+    ViTConfig,
+)
+from transformers.models.gpt_neo.modeling_gpt_neo import GPTNeoFlashAttention2, GPTNeoSelfAttention
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+
+import generated
+from generated.core import integrations
+from generated.core.errors import (
+    NotInitializedError,
+    StaleModuleError,
+    SwapError,
+    UnsupportedMethodError,
+    UnsupportedModelError,
+)
+from generated.core.integrations import Source
+from generated.core.mixins import ModelWithHeadsAdaptersMixin
+from generated.core.swap import masquerade
+from tests_adapters.core.zoo import (
+    METHODS,
+    add_random,
+    assert_identical,
+    build,
+    build_adapted,
+    call,
+    differ,
+    inputs_for,
+    tree,
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("lora", "layers.0.self_attn.q_proj"), ("seq_bn", "layers.1"), ("prefix_tuning", "layers.1.self_attn")],
+)
+def test_instance_forward_is_refused(method: str, path: str) -> None:
+    """What tensor parallelism leaves: a forward on the instance, which a class cannot reach."""
+    model = generated.init(build("llama"))
+    module = model.get_submodule(path)
+    module.forward = types.MethodType(type(module).forward, module)
+    before = tree(model)
+    with pytest.raises(SwapError, match="forward of its own"):
+        model.add_adapter("task", config=METHODS[method]())
+    assert tree(model) == before
+    assert not model.has_adapters()
+
+
+def test_compiled_forward_of_the_model_is_no_obstacle() -> None:
+    model = build("llama")
+    model.forward = torch.compile(model.forward, backend="eager")
+    generated.init(model)
+    plain = call(model, inputs_for("llama"))
+    add_random(model, "task", "lora")
+    assert differ(call(model, inputs_for("llama")), plain)
+
+
+def use_flash_attention(model: GPTNeoForCausalLM) -> None:
+    for block in model.transformer.h:
+        block.attn.attention.__class__ = GPTNeoFlashAttention2
+
+
+def test_subclass_with_another_forward_is_refused() -> None:
+    model = build("gpt_neo", GPTNeoForCausalLM)
+    use_flash_attention(model)
+    generated.init(model)
+    before = tree(model)
+    with pytest.raises(SwapError, match=r"GPTNeoFlashAttention2 overrides GPTNeoSelfAttention\.forward"):
+        model.add_adapter("task", config="prefix_tuning")
+    assert tree(model) == before
+    model.add_adapter("task", config="double_seq_bn")
+    assert "task" in model.adapters_config
+
+
+def test_subclass_with_the_same_forward_is_adapted() -> None:
+    class RenamedAttention(GPTNeoSelfAttention):
+        """Differs in nothing that has a hook."""
+
+    model, inputs = generated.init(build("gpt_neo")), inputs_for("gpt_neo")
+    for block in model.h:
+        block.attn.attention.__class__ = RenamedAttention
+    add_random(model, "prefix_tuning", METHODS["prefix_tuning"]())
+    assert_identical(call(model, inputs), call(build_adapted("gpt_neo", "prefix_tuning"), inputs))
+    assert type(model.h[0].attn.attention).__name__ == "RenamedAttention"
+
+
+def test_subclass_of_a_layer_is_adapted() -> None:
+    class FusedLayer(LlamaDecoderLayer):
+        """As transformers makes them when it patches classes."""
+
+    model, inputs = generated.init(build("llama")), inputs_for("llama")
+    for layer in model.layers:
+        layer.__class__ = FusedLayer
+    add_random(model, "seq_bn", METHODS["seq_bn"]())
+    assert_identical(call(model, inputs), call(build_adapted("llama", "seq_bn"), inputs))
+
+
+def test_unknown_head_class_over_a_known_base() -> None:
+    class OwnHead(BertForSequenceClassification):
+        """Written by a user."""
+
+    model = generated.init(build("bert", OwnHead))
+    add_random(model, "task", "lora")
+    assert model.base_model.has_adapters()
+    assert {name for name, _ in model.head_parameters()} == {"classifier.weight", "classifier.bias"}
+
+
+def test_stale_module_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = tmp_path / "modeling_bert.py"
+    other.write_text("class BertModel: ...\n")
+    find_spec, spec = integrations.importlib.util.find_spec, types.SimpleNamespace(origin=str(other))
+    monkeypatch.setattr(
+        integrations.importlib.util,
+        "find_spec",
+        lambda name: spec if name.startswith("transformers.") else find_spec(name),
+    )
+    integrations.load_integration.cache_clear()
+    model = build("bert")
+    before = tree(model)
+    with pytest.raises(
+        StaleModuleError, match=r"generated from .*modeling_bert of transformers .*adaptergen update bert"
+    ):
+        generated.init(model)
+    assert tree(model) == before
+
+
+def test_source_that_is_gone_is_stale() -> None:
+    with pytest.raises(StaleModuleError, match="has no such module"):
+        integrations._refuse_stale("generated.models.gone", Source("transformers.models.gone", "5.0.0", ""))
+
+
+@pytest.fixture(autouse=True)
+def _forget_integrations():
+    yield
+    integrations.load_integration.cache_clear()
+
+
+def test_unsupported_method_is_refused_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = generated.init(build("bert"))
+    found = integrations.integration_of(model)
+    limited = types.SimpleNamespace(**vars(found) | {"unsupported": {"prefix_tuning": "keys are never materialised"}})
+    monkeypatch.setattr("generated.core.lifecycle.integration_of", lambda model: limited)
+    assert not model.supports_adapter("prefix_tuning")
+    assert model.supports_adapter("lora")
+    with pytest.raises(UnsupportedMethodError, match="keys are never materialised"):
+        model.add_adapter("task", config="unipelt")
+
+
+def test_unsupported_model_names_the_command() -> None:
+    class Other(PreTrainedModel):
+        """A model of no known architecture."""
+
+        config: ViTConfig
+
+    Other.__module__ = "transformers.models.other.modeling_other"
+    with pytest.raises(UnsupportedModelError, match="adaptergen add-model other"):
+        generated.init(Other(ViTConfig()))
+    with pytest.raises(UnsupportedModelError, match="Linear is no model of transformers"):
+        generated.init(nn.Linear(1, 1))
+
+
+def test_methods_before_init() -> None:
+    class Adapted(masquerade(ModelWithHeadsAdaptersMixin, BertForSequenceClassification)):
+        """A head whose base model was forgotten."""
+
+    model = Adapted(build("bert").config)
+    with pytest.raises(NotInitializedError, match=r"generated\.init"):
+        model.add_adapter("task")
+
+
+def test_sharded_model_is_refused() -> None:
+    model = build("bert")
+    layer = model.encoder.layer[0]
+    layer.__class__ = type("FSDPBertLayer", (FSDPModule, type(layer)), {})
+    with pytest.raises(SwapError, match="before `fully_shard`"):
+        generated.init(model)

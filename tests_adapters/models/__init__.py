@@ -1,0 +1,1 @@
+"""Generated: one test module per model."""
