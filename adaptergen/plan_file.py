@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 import types
 import typing
@@ -12,7 +13,7 @@ from typing import Any
 import tomlkit
 import tomlkit.items
 
-from adaptergen.plan import IntegrationPlan
+from adaptergen.plan import METHODS, IntegrationPlan
 from adaptergen.problems import Location, Problem, ProblemsFound
 
 
@@ -43,13 +44,27 @@ def load(text: str, path: str) -> IntegrationPlan:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ProblemsFound(Problem("bad-plan", f"not valid TOML: {error}", Location(path))) from error
+        raise ProblemsFound(_not_toml(error, path)) from error
     problems: list[Problem] = []
     plan = _from_data(IntegrationPlan, data, "", problems, path)
+    problems.extend(_method_problems(data.get("methods"), path))
     if problems:
         raise ProblemsFound(*problems)
     assert isinstance(plan, IntegrationPlan)
     return plan
+
+
+def _not_toml(error: tomllib.TOMLDecodeError, path: str) -> Problem:
+    line = re.search(r"at line (\d+)", str(error))
+    return Problem("bad-plan", f"not valid TOML: {error}", Location(path, int(line.group(1)) if line else 0))
+
+
+def _method_problems(methods: object, path: str) -> list[Problem]:
+    """A plan says of every method whether it is supported, and of nothing else."""
+    told = methods if isinstance(methods, dict) else {}
+    missing = [_problem(path, f"methods.{name}", "is missing") for name in METHODS if name not in told]
+    unknown = [_problem(path, f"methods.{name}", "is not a key of a plan") for name in told if name not in METHODS]
+    return [*missing, *unknown]
 
 
 def _document(plan: IntegrationPlan) -> tomlkit.TOMLDocument:

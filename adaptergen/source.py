@@ -230,6 +230,14 @@ def descendants(node: cst.CSTNode, kind: type[Node]) -> Iterator[Node]:
         yield from descendants(child, kind)
 
 
+def expressions(node: cst.CSTNode) -> Iterator[cst.BaseExpression]:
+    """Every expression at or below `node`, in the order of the text, the outer ones first."""
+    if isinstance(node, cst.BaseExpression):
+        yield node
+    for child in node.children:
+        yield from expressions(child)
+
+
 def dotted_name(node: cst.BaseExpression) -> str:
     """`a.b.c` for a chain of attributes, "" for anything else."""
     match node:

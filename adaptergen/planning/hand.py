@@ -18,7 +18,7 @@ def keep_hand_entries(planned: IntegrationPlan, previous: IntegrationPlan) -> In
         planned,
         adapter_model=_kept(planned.adapter_model, previous.adapter_model),
         stacks=_joined(planned.stacks, previous.stacks, lambda stack: stack.layers),
-        layers=tuple(_kept_layer(layer, previous) for layer in planned.layers),
+        layers=_kept_layers(planned.layers, previous.layers),
         residuals=_joined(planned.residuals, previous.residuals, lambda h: (h.cls, h.method, h.statement, h.nth)),
         prefixes=_joined(planned.prefixes, previous.prefixes, lambda h: (h.cls, h.method)),
         heads=_joined(planned.heads, previous.heads, lambda head: head.cls),
@@ -39,15 +39,20 @@ def _kept(planned: D, previous: D) -> D:
     return previous if previous.by == "hand" else planned
 
 
-def _kept_layer(layer: LayerPlan, previous: IntegrationPlan) -> LayerPlan:
-    known = next((old for old in previous.layers if old.cls == layer.cls), None)
-    if known is None:
-        return layer
+def _kept_layers(planned: tuple[LayerPlan, ...], previous: tuple[LayerPlan, ...]) -> tuple[LayerPlan, ...]:
+    """Every class of layers that was found, and those in which only hands have found something."""
+    known = {layer.cls: layer for layer in previous}
+    found = tuple(_kept_layer(layer, known.pop(layer.cls, LayerPlan(layer.cls))) for layer in planned)
+    unfound = (_kept_layer(LayerPlan(cls), layer) for cls, layer in known.items())
+    return (*found, *(layer for layer in unfound if layer != LayerPlan(layer.cls)))
+
+
+def _kept_layer(planned: LayerPlan, previous: LayerPlan) -> LayerPlan:
     return replace(
-        layer,
-        bottleneck=_joined(layer.bottleneck, known.bottleneck, lambda place: place.location),
-        attention=_joined(layer.attention, known.attention, lambda place: place.path),
-        projections=_joined(layer.projections, known.projections, lambda place: place.path),
+        planned,
+        bottleneck=_joined(planned.bottleneck, previous.bottleneck, lambda place: place.location),
+        attention=_joined(planned.attention, previous.attention, lambda place: place.path),
+        projections=_joined(planned.projections, previous.projections, lambda place: place.path),
     )
 
 

@@ -11,7 +11,7 @@ from adaptergen.plan import IntegrationPlan
 from adaptergen.source import SourceModule
 from adaptergen.transforms.call_adapters import call_adapters
 from adaptergen.transforms.call_prefixes import call_prefixes
-from adaptergen.transforms.edits import Edit, Replacement
+from adaptergen.transforms.edits import Edit, Replacement, in_order
 from adaptergen.transforms.imports import Imports, imports_for
 from adaptergen.transforms.own_class import drop_documentation, name_parents
 from adaptergen.transforms.undo import check_undone
@@ -48,7 +48,7 @@ def borrow_classes(source: SourceModule, plan: IntegrationPlan) -> Borrowed:
     nodes = [_subclass(cls, bodies) for cls, bodies in classes.items()]
     borrowed = cst.Module(body=nodes, default_indent=source.tree.default_indent).code if nodes else ""
     check_undone(source, borrowed, edits)
-    return Borrowed(borrowed.strip("\n"), imports_for(source, nodes), tuple(sorted(edits, key=lambda edit: edit.line)))
+    return Borrowed(borrowed.strip("\n"), imports_for(source, nodes), tuple(in_order(edits)))
 
 
 def _place(source: SourceModule, cls: str, method: str) -> int:

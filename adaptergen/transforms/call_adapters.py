@@ -18,9 +18,12 @@ from adaptergen.transforms.edits import (
     Replacement,
     anchor_gone,
     call_lines,
+    find_expression,
     find_statement,
     indentation,
     parsed,
+    reads,
+    text_around,
     upstream_lines,
 )
 
@@ -47,18 +50,30 @@ def _norm_after(source: SourceModule, addition: Statement, hook: ResidualHook) -
 
 
 def _rewritten(source: SourceModule, statement: Statement, hook: ResidualHook, indent: str) -> tuple[str, ...]:
+    before, after = _around_addition(source, statement, hook)
     owner = f"self.{hook.slot}" if hook.slot else "self"
-    norm_is_around = bool(hook.norm) and not hook.norm_statement
-    old = f"{hook.norm}({hook.addition})" if norm_is_around else hook.addition
-    text = source.code(statement)
-    if _is_augmented(statement):
-        target = text.partition("+=")[0].strip()
-        head, tail = f"{target} = ", ""
-    else:
-        head, _, tail = text.partition(old)
     arguments = (hook.branch, hook.residual, hook.norm or "None")
-    return call_lines(indent, f"{head}{owner}.adapter_layer_forward", arguments, tail)
+    return call_lines(indent, f"{before}{owner}.adapter_layer_forward", arguments, after)
 
 
-def _is_augmented(statement: Statement) -> bool:
-    return isinstance(statement, cst.SimpleStatementLine) and isinstance(statement.body[0], cst.AugAssign)
+def _around_addition(source: SourceModule, statement: Statement, hook: ResidualHook) -> tuple[str, str]:
+    """The text of the statement before and after what the call takes the place of."""
+    match statement:
+        case cst.SimpleStatementLine(body=[cst.AugAssign() as assign]) if source.code(assign) == hook.addition:
+            return f"{source.code(assign.target)} = ", source.code(statement).removeprefix(hook.addition)
+
+    norm_is_around = bool(hook.norm) and not hook.norm_statement
+    node = find_expression(
+        source,
+        statement,
+        hook.addition,
+        lambda node: _is_norm_of(source, node, hook) if norm_is_around else reads(source, node, hook.addition),
+    )
+    return text_around(source, statement, node, keep_parentheses=source.code(node) != hook.addition)
+
+
+def _is_norm_of(source: SourceModule, node: cst.BaseExpression, hook: ResidualHook) -> bool:
+    match node:
+        case cst.Call(func=norm, args=[cst.Arg(value=addition)]):
+            return reads(source, norm, hook.norm) and reads(source, addition, hook.addition)
+    return False

@@ -13,23 +13,27 @@ from collections.abc import Iterator
 import libcst as cst
 
 from adaptergen.plan import LengthHook, PrefixHook
-from adaptergen.source import SourceModule
+from adaptergen.source import SourceModule, Statement
 from adaptergen.transforms.edits import (
     Edit,
     Replacement,
     call_lines,
+    find_expression,
     find_statement,
+    fits,
     indentation,
+    lines_of,
     parsed,
+    text_around,
     upstream_lines,
 )
 
 
 def call_prefixes(source: SourceModule, hook: PrefixHook) -> Iterator[Replacement]:
-    yield _extend_states(source, hook)
     for length in hook.lengths:
         yield _do_not_count(source, hook, length)
         yield _extend_cut(source, hook, length)
+    yield _extend_states(source, hook)
 
 
 def _extend_states(source: SourceModule, hook: PrefixHook) -> Replacement:
@@ -42,26 +46,48 @@ def _extend_states(source: SourceModule, hook: PrefixHook) -> Replacement:
     if not hook.bias:
         edit = Edit(hook.cls, hook.method, line, (), added, hook.because)
         return Replacement(edit, (statement,), (call, statement.with_changes(leading_lines=())))
-    extended = tuple(_with_extended_bias(text, hook.bias) for text in lines)
+    extended = _with_extended_bias(source, statement, hook, indentation(lines[0]))
     edit = Edit(hook.cls, hook.method, line, lines, (*added, *extended), hook.because)
     return Replacement(edit, (statement,), (call, parsed(extended)))
 
 
-def _with_extended_bias(line: str, bias: tuple[str, ...]) -> str:
-    for argument in bias:
-        line = line.replace(f"={argument}", f"=self.prefix_tuning.extend_bias({argument})")
-    return line
+def _with_extended_bias(source: SourceModule, statement: Statement, hook: PrefixHook, indent: str) -> tuple[str, ...]:
+    """The statement with every bias extended where the attention function takes it; too long lines are broken."""
+
+    def takes_bias(node: cst.BaseExpression) -> bool:
+        return isinstance(node, cst.Call) and any(_is_bias(source, argument, hook) for argument in node.args)
+
+    call = cst.ensure_type(find_expression(source, statement, ", ".join(hook.bias), takes_bias), cst.Call)
+    arguments = [
+        _extended(source, argument) if _is_bias(source, argument, hook) else argument for argument in call.args
+    ]
+    before, after = text_around(source, statement, call, keep_parentheses=True)
+    in_place = lines_of(indent, before + source.code(call.with_changes(args=arguments, lpar=(), rpar=())) + after)
+    if fits(in_place):
+        return in_place
+    written = [source.code(argument.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for argument in arguments]
+    return call_lines(indent, before + source.code(call.func), written, after)
+
+
+def _is_bias(source: SourceModule, argument: cst.Arg, hook: PrefixHook) -> bool:
+    return argument.keyword is not None and source.code(argument.value) in hook.bias
+
+
+def _extended(source: SourceModule, argument: cst.Arg) -> cst.Arg:
+    return argument.with_changes(
+        value=cst.parse_expression(f"self.prefix_tuning.extend_bias({source.code(argument.value)})")
+    )
 
 
 def _do_not_count(source: SourceModule, hook: PrefixHook, length: LengthHook) -> Replacement:
     statement = find_statement(source, hook.cls, length.method, length.statement, length.nth)
-    line, before = upstream_lines(source, statement, statement)
-    after = tuple(
-        text.replace(length.expression, f"{length.expression} - self.prefix_tuning.length") for text in before
-    )
+    line, lines = upstream_lines(source, statement, statement)
+    node = find_expression(source, statement, length.expression, lambda node: source.code(node) == length.expression)
+    before, after = text_around(source, statement, node)
+    counted = lines_of(indentation(lines[0]), f"{before}{length.expression} - self.prefix_tuning.length{after}")
     because = f"{length.expression} counts the prefix, the buffer that it slices does not"
-    new = parsed(after).with_changes(leading_lines=statement.leading_lines)
-    return Replacement(Edit(hook.cls, length.method, line, before, after, because), (statement,), (new,))
+    new = parsed(counted).with_changes(leading_lines=statement.leading_lines)
+    return Replacement(Edit(hook.cls, length.method, line, lines, counted, because), (statement,), (new,))
 
 
 def _extend_cut(source: SourceModule, hook: PrefixHook, length: LengthHook) -> Replacement:

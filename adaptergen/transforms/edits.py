@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from textwrap import indent as indented
 
 import libcst as cst
 
 from adaptergen.problems import Location, Problem, ProblemsFound
-from adaptergen.source import SourceModule, Statement
+from adaptergen.source import SourceModule, Statement, expressions
 
 
 LINE_LENGTH = 119
@@ -35,6 +36,11 @@ class Replacement:
     statements: tuple[cst.BaseStatement, ...]
 
 
+def in_order(edits: Iterable[Edit]) -> list[Edit]:
+    """From the top of the file down; what is inserted above a line comes before what replaces the line."""
+    return sorted(edits, key=lambda edit: (edit.line, len(edit.before)))
+
+
 def find_statement(source: SourceModule, cls: str, method: str, text: str, nth: int) -> Statement:
     """The statement of upstream that a plan names.
 
@@ -51,8 +57,28 @@ def find_statement(source: SourceModule, cls: str, method: str, text: str, nth: 
     found = [statement for statement in source.statements(node) if source.header(statement) == text]
     if nth < len(found):
         return found[nth]
-    first = text.splitlines()[0]
+    first = text.partition("\n")[0]
     raise ProblemsFound(anchor_gone(f"{cls}.{method} has no statement `{first}` (occurrence {nth})", source.at(node)))
+
+
+def find_expression(
+    source: SourceModule, statement: Statement, text: str, is_it: Callable[[cst.BaseExpression], bool]
+) -> cst.BaseExpression:
+    """The first expression of a statement that is the one; `text` is what the plan calls it.
+
+    Raises:
+        ProblemsFound: there is none.
+    """
+    for node in expressions(statement):
+        if is_it(node):
+            return node
+    first = source.header(statement).partition("\n")[0]
+    raise ProblemsFound(anchor_gone(f"there is no `{text}` in `{first}`", source.at(statement)))
+
+
+def reads(source: SourceModule, node: cst.BaseExpression, text: str) -> bool:
+    """Is this the text of the expression, with or without the parentheses around it?"""
+    return text in (source.code(node), source.code(node.with_changes(lpar=(), rpar=())))
 
 
 def anchor_gone(message: str, at: Location) -> Problem:
@@ -65,16 +91,40 @@ def upstream_lines(source: SourceModule, first: Statement, last: Statement) -> t
     return start, source.lines[start - 1 : end]
 
 
+def text_around(
+    source: SourceModule, statement: Statement, node: cst.BaseExpression, *, keep_parentheses: bool = False
+) -> tuple[str, str]:
+    """The text of a statement before and after one of its expressions."""
+    hole = cst.Name(_HOLE, lpar=node.lpar, rpar=node.rpar) if keep_parentheses else cst.Name(_HOLE)
+    with_hole = statement.deep_replace(node, hole)
+    assert isinstance(with_hole, cst.CSTNode)
+    before, _, after = source.code(with_hole).partition(_HOLE)
+    return before, after
+
+
+_HOLE = "__hole__"
+
+
 def indentation(line: str) -> str:
     return line[: len(line) - len(line.lstrip())]
 
 
 def call_lines(indent: str, head: str, arguments: Sequence[str], tail: str = "") -> tuple[str, ...]:
-    """`head(arguments)tail` as a formatter breaks it: on one line, or with the arguments on a line of their own."""
-    one = f"{indent}{head}({', '.join(arguments)}){tail}"
-    if len(one) <= LINE_LENGTH:
-        return (one,)
-    return (f"{indent}{head}(", f"{indent}    {', '.join(arguments)}", f"{indent}){tail}")
+    """`head(arguments)tail` as a formatter breaks it: on one line, the arguments on a line of their own, or each."""
+    together = ", ".join(arguments)
+    each = "".join(f"{indented(argument, '    ')},\n" for argument in arguments)
+    forms = [f"{head}({together}){tail}", f"{head}(\n    {together}\n){tail}", f"{head}(\n{each}){tail}"]
+    possible = forms[2:] if "\n" in together else forms
+    lines = [lines_of(indent, form) for form in possible]
+    return next((form for form in lines if fits(form)), lines[-1])
+
+
+def lines_of(indent: str, text: str) -> tuple[str, ...]:
+    return tuple(indented(text, indent).split("\n"))
+
+
+def fits(lines: Iterable[str]) -> bool:
+    return all(len(line) <= LINE_LENGTH for line in lines)
 
 
 def parsed(lines: Sequence[str]) -> cst.BaseStatement:

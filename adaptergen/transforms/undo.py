@@ -9,7 +9,7 @@ import libcst as cst
 from adaptergen import naming
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.source import SourceModule, parse_source
-from adaptergen.transforms.edits import Edit
+from adaptergen.transforms.edits import Edit, in_order
 
 
 def check_undone(source: SourceModule, borrowed: str, edits: Sequence[Edit]) -> None:
@@ -53,7 +53,7 @@ def undone(lines: Sequence[str], start: int, edits: Sequence[Edit]) -> tuple[str
     restored: list[str] = []
     taken = 0  # lines of the edited text that are accounted for
     line = start
-    for edit in sorted(edits, key=lambda edit: (edit.line, len(edit.before))):
+    for edit in in_order(edits):
         unchanged = edit.line - line
         restored.extend(lines[taken : taken + unchanged])
         taken += unchanged

@@ -222,21 +222,38 @@ def test_a_branch_over_several_lines() -> None:
             return x
         """
     branch = "self.attn(\n    stream,\n    mask=mask,\n)"
-    emitted = borrowed_body(before, residual(f"x = stream + {branch}", f"stream + {branch}", branch, "stream"))
 
-    assert "".join(emitted.split()) == (
-        "defforward(self,stream):x=self.slot.adapter_layer_forward(self.attn(stream,mask=mask,),stream,None)returnx"
+    check(
+        before,
+        """
+        def forward(self, stream):
+            x = self.slot.adapter_layer_forward(
+                self.attn(
+                    stream,
+                    mask=mask,
+                ),
+                stream,
+                None,
+            )
+            return x
+        """,
+        residual(f"x = stream + {branch}", f"stream + {branch}", branch, "stream"),
     )
 
 
-def test_a_call_that_is_too_long_is_broken_as_a_formatter_breaks_it() -> None:
-    branch = f"self.{'very_' * 17}long_module(stream)"
+@pytest.mark.parametrize(
+    ("length", "arguments"),
+    [(12, ["{branch}, stream, None"]), (17, ["{branch},", "stream,", "None,"])],
+    ids=["together", "each"],
+)
+def test_a_call_that_is_too_long_is_broken_as_a_formatter_breaks_it(length: int, arguments: list[str]) -> None:
+    branch = f"self.{'very_' * length}long_module(stream)"
     hook = residual(f"x = {branch} + stream", f"{branch} + stream", branch, "stream")
 
     assert changed_lines(f"def forward(self, stream):\n    x = {branch} + stream\n    return x\n", hook) == [
         f"-        x = {branch} + stream",
         "+        x = self.slot.adapter_layer_forward(",
-        f"+            {branch}, stream, None",
+        *(f"+            {argument.format(branch=branch)}" for argument in arguments),
         "+        )",
     ]
 

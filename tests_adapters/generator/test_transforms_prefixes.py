@@ -88,9 +88,7 @@ def test_a_bias_is_extended_in_the_call_alone() -> None:
             )
             return out, position_bias
         """
-    hook = prefix(
-        "out = self.attend(\n    query,\n    key,\n    position_bias=position_bias,\n)", bias=("position_bias",)
-    )
+    statement = "out = self.attend(\n    query,\n    key,\n    position_bias=position_bias,\n)"
 
     assert borrowed_body(before, prefix(statement, bias=("position_bias",))) == dedent(f"""\
         def forward(self, hidden_states, mask=None, position_bias=None):
