@@ -32,6 +32,8 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
     base_class, layers = _base_and_layers(model, load)
     held = {base_class: frozenset(layer.list_path for layer in layers), **dict(holders(source, layers, load))}
     stacks = find_stacks(source, base_class, layers, load)
+    if not stacks:
+        raise ProblemsFound(_not_run(source, base_class, layers))
     return ModelFacts(
         name=model.name,
         model_type=model.model_type,
@@ -70,6 +72,12 @@ def _base_and_layers(model: UpstreamModel, load: Loader) -> tuple[str, tuple[Tra
     named = model.base_class or "any model class"
     message = f"no list of layers of {named} computes attention in a way that is understood"
     raise ProblemsFound(Problem("no-attention", message, _class_location(source, candidates[0])))
+
+
+def _not_run(source: SourceModule, base_class: str, layers: tuple[TracedLayer, ...]) -> Problem:
+    lists = ", ".join(dict.fromkeys(layer.list_path for layer in layers))
+    message = f"no forward of {base_class} runs its layers ({lists}) in a way that is understood"
+    return Problem("no-stack", message, _class_location(source, base_class))
 
 
 def _class_location(source: SourceModule, name: str) -> Location:

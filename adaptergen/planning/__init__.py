@@ -85,7 +85,7 @@ def _adapter_model(facts: ModelFacts, heads: tuple[HeadPlan, ...]) -> AdapterMod
         encoder_decoder=len({stack.kind for stack in facts.stacks}) == 2,
         lm_scale=scale,
         because="head types of the convertible static heads; the sentence is read as the static classifier reads it",
-        at=place(facts.stacks[0].at) if facts.stacks else "",
+        at=place(facts.stacks[0].at),
     )
 
 

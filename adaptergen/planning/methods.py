@@ -46,8 +46,6 @@ def _projections(facts: ModelFacts) -> MethodSupport:
 
 
 def _invertible(facts: ModelFacts) -> MethodSupport:
-    if not facts.stacks:
-        return MethodSupport(supported=False, because="the first layer's input was not found", at=_layers_at(facts))
     first = facts.stacks[0]
     how = f"the output of {first.entry}" if first.entry else "the input of the first layer"
     return MethodSupport(supported=True, because=f"{how} is what the layers see of the embeddings", at=place(first.at))
