@@ -71,13 +71,17 @@ def _base_and_layers(model: UpstreamModel, load: Loader) -> tuple[str, tuple[Tra
         )
     named = model.base_class or "any model class"
     message = f"no list of layers of {named} computes attention in a way that is understood"
-    raise ProblemsFound(Problem("no-attention", message, _class_location(source, candidates[0])))
+    at = _class_location(source, candidates[0])
+    raise ProblemsFound(Problem("no-attention", message, at, _NOT_UNDERSTOOD_FIX))
+
+
+_NOT_UNDERSTOOD_FIX = "if it has attention, report it with this file: the analysis should learn the construct"
 
 
 def _not_run(source: SourceModule, base_class: str, layers: tuple[TracedLayer, ...]) -> Problem:
     lists = ", ".join(dict.fromkeys(layer.list_path for layer in layers))
     message = f"no forward of {base_class} runs its layers ({lists}) in a way that is understood"
-    return Problem("no-stack", message, _class_location(source, base_class))
+    return Problem("no-stack", message, _class_location(source, base_class), _NOT_UNDERSTOOD_FIX)
 
 
 def _class_location(source: SourceModule, name: str) -> Location:

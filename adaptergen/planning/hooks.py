@@ -40,7 +40,9 @@ def residual_obstacles(layer: Layer) -> Iterator[str]:
     found = {residual.sublayer for residual in layer.residuals}
     for residual in layer.residuals:
         where = place(residual.site.at)
-        if residual.sublayer == "several":
+        if not residual.site.cls:
+            yield f"the addition at {where} is in a function, which several modules may share"
+        elif residual.sublayer == "several":
             yield f"one addition serves attention and feed-forward at once ({where})"
         elif residual.norm_site is not None and not _is_applied_next(residual):
             yield f"the norm after the addition at {where} is not applied by the statement that follows"
