@@ -10,10 +10,10 @@ from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
 from generated.core.errors import SwapError, UnsupportedModelError
-from generated.core.integrations import load_integration, package_of
+from generated.core.integrations import Integration, load_integration, package_of
 from generated.core.methods.invertible import undo_in_front_of
 from generated.core.mixins import ModelAdaptersMixin, ModelWithHeadsAdaptersMixin
-from generated.core.swap import adapt, is_swapped, restore
+from generated.core.swap import adapt, is_swapped, restore, unmask
 
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -42,9 +42,9 @@ def init(model: Model) -> Model:
     base = inner.base_model
     integration = load_integration(package_of(type(base)))
     for part in (base, inner):
+        unmask(part)
         if not isinstance(part, ModelAdaptersMixin):
-            found = integration.counterpart(type(part))
-            adapt(part, found[1] if found else ModelWithHeadsAdaptersMixin)
+            adapt(part, _adapted_class(integration, type(part), is_base=part is base))
     if inner is not base:
         base._head_model.module = inner
         undo_in_front_of(base, inner.inverse_site())
@@ -54,12 +54,26 @@ def init(model: Model) -> Model:
 def deinit(model: Model) -> Model:
     """Undo `init`: delete all adapters, and give the model its own classes back."""
     inner = _unwrap(model)
+    if not isinstance(inner, ModelAdaptersMixin):
+        return model
     for name in list(inner.adapters_config):
         inner.delete_adapter(name)
     for part in dict.fromkeys((inner.base_model, inner)):
         if is_swapped(part):
             restore(part)
     return model
+
+
+def _adapted_class(integration: Integration, cls: type, *, is_base: bool) -> type:
+    """What a model class becomes. A class with a head that nothing was generated for needs no more than the mixin."""
+    found = integration.counterpart(cls)
+    if found is not None:
+        return found[1]
+    if is_base:
+        raise UnsupportedModelError(
+            f"{cls.__name__} is a part of a model; apply `generated.init` to the model that holds it"
+        )
+    return ModelWithHeadsAdaptersMixin
 
 
 def _unwrap(model: nn.Module) -> PreTrainedModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from itertools import count
 
 from torch import Tensor, nn
 
@@ -57,7 +58,10 @@ def activate(model: nn.Module, setup: Setup | None, skip_layers: Collection[int]
     Raises:
         UnknownAdapterError: the model has not all of them.
         UnsupportedCompositionError: the setup cannot be run here; nothing has changed.
+        TypeError: `skip_layers` is one number.
     """
+    if isinstance(skip_layers, int):
+        raise TypeError(f"skip_layers is a list of layer numbers, such as [{skip_layers}]")
     config = model.adapters_config
     block = parse_composition(setup)
     skipped = frozenset(skip_layers or ())
@@ -133,13 +137,19 @@ def _place(model: nn.Module, name: str, config: AdapterConfig, projections: froz
 
 def _replace(model: nn.Module, name: str, config: AdapterConfig, projections: frozenset[Projection] | None) -> None:
     """The old adapter goes when the new one has found its places under another name; what is active stays so."""
-    rehearsal = f"{name}__rehearsal"
+    rehearsal = unused_name(model, name)
     _place(model, rehearsal, config, projections)
     delete_adapter(model, rehearsal)
     setup, skipped = model.adapters_config.active_setup, model.adapters_config.skip_layers
     delete_adapter(model, name)
     _place(model, name, config, projections)
     activate(model, setup, skipped)
+
+
+def unused_name(model: nn.Module, name: str) -> str:
+    """A name like this one that no adapter of the model has."""
+    candidates = (f"{name}__{number}" for number in count())
+    return next(candidate for candidate in candidates if candidate not in model.adapters_config)
 
 
 def _remove(model: nn.Module, name: str) -> None:

@@ -71,6 +71,16 @@ def restore(module: nn.Module) -> None:
     _rebind_hooked_forward(module)
 
 
+def unmask(module: nn.Module) -> None:
+    """
+    Give an instance that was made from a masquerade, as by `type(model)(config)`, the class that it looks like.
+
+    Such an instance was never adapted: it has no slots, and `adapt` is still to come.
+    """
+    if is_swapped(module) and "_adapter_attributes" not in module.__dict__:
+        module.__class__ = vars(type(module))["_swapped"][1]
+
+
 def _attributes(module: nn.Module) -> set[str]:
     return {*module.__dict__, *module._modules}
 
@@ -100,7 +110,7 @@ def _refuse_overridden_methods(original: type, adapted: type, upstream: type) ->
 
 
 def _refuse_instance_forward(module: nn.Module) -> None:
-    if "forward" in module.__dict__ and "_old_forward" not in module.__dict__:
+    if "forward" in module.__dict__ and "_old_forward" not in module.__dict__ and not _is_own_forward(module):
         raise SwapError(
             f"an instance of {type(module).__name__} has a forward of its own, bound before adapters came (tensor "
             "parallelism does this), so a hook in its class would never run; apply adapters first, or load without it"
@@ -108,6 +118,13 @@ def _refuse_instance_forward(module: nn.Module) -> None:
 
 
 def _rebind_hooked_forward(module: nn.Module) -> None:
-    """accelerate's device hooks call a bound forward that they keep in `_old_forward`."""
-    if "_old_forward" in module.__dict__:
-        module._old_forward = types.MethodType(type(module).forward, module)
+    """accelerate's device hooks call a bound forward that they keep in `_old_forward`, and leave it as `forward`."""
+    for name in ("forward", "_old_forward"):
+        if isinstance(module.__dict__.get(name), types.MethodType):
+            setattr(module, name, types.MethodType(type(module).forward, module))
+
+
+def _is_own_forward(module: nn.Module) -> bool:
+    """Is the instance's forward that of its class, bound? accelerate leaves it so when its hooks are removed."""
+    forward = module.__dict__["forward"]
+    return isinstance(forward, types.MethodType) and forward.__func__ is type(module).forward

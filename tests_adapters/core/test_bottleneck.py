@@ -138,8 +138,10 @@ def test_layer_without_residual() -> None:
 def test_adapter_of_another_type_keeps_the_layers_type() -> None:
     layer = layer_with(config(ln_before=True))
     layer.adapters.to(torch.float32)
-    output = layer.adapter_layer_forward(H.bfloat16(), R.bfloat16())
-    assert output.dtype == torch.bfloat16
+    norm = nn.LayerNorm(SIZE, dtype=torch.bfloat16)
+    for layer_norm in (None, norm):
+        output = layer.adapter_layer_forward(H.bfloat16(), R.bfloat16(), layer_norm)
+        assert output.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("init_weights", ["bert", "mam_adapter", "houlsby"])
@@ -163,6 +165,7 @@ def test_stochastic_depth() -> None:
     assert sorted(rows.unique().tolist()) == pytest.approx([0.0, 4 / 3])
     assert rows.mean().item() == pytest.approx(1.0, abs=0.05)
     assert torch.equal(depth.eval()(x), x)
+    assert not StochasticDepth(1.0)(x).any()
 
 
 @pytest.mark.parametrize(("factor", "layer", "width"), [(16, 0, 4), (0.5, 0, 128), (100, 0, 1), ({"1": 8}, 1, 8)])

@@ -1,6 +1,7 @@
 """Configurations: values, names of both generations, and what is done with data that comes from elsewhere."""
 
 import json
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
@@ -216,6 +217,33 @@ def test_union() -> None:
 def test_parts_of_a_union_must_not_meet(parts: tuple[AdapterConfig, ...]) -> None:
     with pytest.raises(AdapterConfigError, match="the same places"):
         ConfigUnion(*parts)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: LoRAConfig(r=0),
+        lambda: LoRAConfig(attn_matrices=["q", "vv"]),
+        lambda: LoRAConfig(mlp_matrices=["upp"]),
+        lambda: LoRAConfig(dtype="fp32"),
+        lambda: SeqBnConfig(reduction_factor=0),
+        lambda: SeqBnConfig(reduction_factor={"1": -2, "default": 16}),
+        lambda: SeqBnConfig(residual_before_ln="post_ad"),
+        lambda: SeqBnConfig(inv_adapter="nice"),
+        lambda: PrefixTuningConfig(prefix_length=0),
+        lambda: ConfigUnion(),
+        lambda: AdapterConfig.load({"architecture": "union"}),
+        lambda: AdapterConfig.load(LoRAConfig),
+        lambda: AdapterConfig.load(5),
+    ],
+)
+def test_values_that_cannot_be(wrong: Callable[[], AdapterConfig]) -> None:
+    with pytest.raises(AdapterConfigError):
+        wrong()
+
+
+def test_numbers_of_layers_are_strings_as_in_files() -> None:
+    assert SeqBnConfig(reduction_factor={0: 2, "default": 4}) == SeqBnConfig(reduction_factor={"0": 2, "default": 4})
 
 
 def test_parts_of_a_union_may_share_a_method() -> None:

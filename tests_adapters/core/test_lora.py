@@ -167,7 +167,7 @@ def test_cross_attention_is_adapted() -> None:
 
 def test_configuration_that_adapts_nothing_is_refused() -> None:
     model = generated.init(build("llama"))
-    for config in (LoRAConfig(attn_matrices=["x"]), LoRAConfig(selfattn_lora=False), LoRAConfig(leave_out=[0, 1])):
+    for config in (LoRAConfig(attn_matrices=[]), LoRAConfig(selfattn_lora=False), LoRAConfig(leave_out=[0, 1])):
         with pytest.raises(UnsupportedMethodError, match="has no place in LlamaModel"):
             model.add_adapter("task", config=config)
     assert not model.has_adapters()

@@ -17,6 +17,7 @@ from tests_adapters.core.zoo import (
     add_random,
     assert_identical,
     build,
+    build_adapted,
     call,
     differ,
     each_architecture,
@@ -125,6 +126,34 @@ def test_replacing_keeps_what_is_active_or_everything() -> None:
     assert model.active_adapters == generated.Stack("a", "b")
     assert model.adapters_config.skip_layers == {1}
     assert list(model.adapters_config) == ["b", "a"]
+
+
+def test_replacing_touches_no_other_adapter() -> None:
+    model = generated.init(build("bert"))
+    names = ["a", "a__0", "a__1"]
+    for name in names:
+        model.add_adapter(name, config="lora")
+    model.add_adapter("a", config="ia3", overwrite_ok=True)
+    assert set(model.adapters_config) == set(names)
+
+
+@pytest.mark.parametrize("parts", [("prefix_tuning", "prefix_tuning"), ("compacter", "compacter"), ("lora", "lora")])
+def test_parts_of_a_union_that_meet_are_refused(parts: tuple[str, str]) -> None:
+    """Also where each leaves out layers of the other: what they share would be there twice."""
+    model = generated.init(build("bert"))
+    before = tree(model)
+    first, second = (
+        METHODS[part]().replace(leave_out=leave_out) for part, leave_out in zip(parts, ([0], []), strict=True)
+    )
+    with pytest.raises(AdapterConfigError, match="meet in one place"):
+        model.add_adapter("task", config=ConfigUnion(first, second))
+    assert tree(model) == before
+
+
+def test_layers_to_skip_are_a_list() -> None:
+    model = build_adapted("bert", "lora")
+    with pytest.raises(TypeError, match=r"such as \[1\]"):
+        model.set_active_adapters("lora", skip_layers=1)
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "keys", "training", "forward", "items", "active"])

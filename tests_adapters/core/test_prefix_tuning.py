@@ -227,3 +227,15 @@ def test_inactive_shim_returns_what_it_got() -> None:
     assert shim.extend_mask(mask) is mask
     assert shim.extend_bias(mask) is mask
     assert shim.extend_bias(None) is None
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_a_causal_model_that_is_told_not_to_be(attention: str) -> None:
+    """`config.is_causal = False` makes a decoder of transformers look both ways: with a prefix, too."""
+    model = llama(attention)
+    model.config.is_causal = False
+    other = TOKENS.clone()
+    other[:, -1] = 5
+    with torch.no_grad():
+        first, second = (model(tokens, use_cache=False).logits for tokens in (TOKENS, other))
+    assert (first - second)[:, 0].abs().max() > 1e-3

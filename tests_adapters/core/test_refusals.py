@@ -1,5 +1,6 @@
 """What cannot work is refused before anything is changed, and what merely looks odd is not."""
 
+import functools
 import types
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_instance_forward_is_refused(method: str, path: str) -> None:
     """What tensor parallelism leaves: a forward on the instance, which a class cannot reach."""
     model = generated.init(build("llama"))
     module = model.get_submodule(path)
-    module.forward = types.MethodType(type(module).forward, module)
+    module.forward = functools.partial(module.forward)
     before = tree(model)
     with pytest.raises(SwapError, match="forward of its own"):
         model.add_adapter("task", config=METHODS[method]())
@@ -168,6 +169,15 @@ def test_unsupported_model_names_the_command() -> None:
         generated.init(Other(ViTConfig()))
     with pytest.raises(UnsupportedModelError, match="Linear is no model of transformers"):
         generated.init(nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize(("architecture", "part"), [("bart", "encoder"), ("t5", "decoder"), ("bert", "encoder")])
+def test_a_part_of_a_model_is_refused(architecture: str, part: str) -> None:
+    model = build(architecture).get_submodule(part)
+    before = tree(model)
+    with pytest.raises(UnsupportedModelError, match=rf"{type(model).__name__} is (a part of a|no) model"):
+        generated.init(model)
+    assert tree(model) == before
 
 
 def test_methods_before_init() -> None:

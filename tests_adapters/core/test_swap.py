@@ -7,6 +7,7 @@ import pytest
 import torch
 from accelerate import infer_auto_device_map
 from accelerate.big_modeling import cpu_offload
+from accelerate.hooks import remove_hook_from_submodules
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from transformers import (
@@ -131,6 +132,46 @@ def test_device_hooks(architecture: str, method: str) -> None:
     hooked.delete_adapter(method)
     plain.set_active_adapters(None)
     assert_identical(call(hooked, inputs), call(plain, inputs))
+
+
+@each_method
+def test_device_hooks_that_come_later(method: str) -> None:
+    """Weights of adapters are brought to the device like all others, and the hooks can go again at any time."""
+    model, inputs = build_adapted("bert", method), inputs_for("bert")
+    expected = call(model, inputs)
+    cpu_offload(model, torch.device("cpu"))
+    assert_identical(call(model, inputs), expected)
+
+    remove_hook_from_submodules(model)
+    assert_identical(call(model, inputs), expected)
+    model.delete_adapter(method)
+    assert_identical(call(model, inputs), call(build("bert"), inputs))
+    add_random(model, method, METHODS[method]())
+    assert_identical(call(model, inputs), expected)
+
+
+def test_a_site_goes_back_when_only_its_children_hold_adapters() -> None:
+    model = build_adapted("bert", "lora")
+    before = tree(model)
+    add_random(model, "prefix", METHODS["prefix_tuning"]())
+    model.delete_adapter("prefix")
+    assert tree(model) == before
+
+
+def test_a_model_made_from_the_class_of_an_adapted_one() -> None:
+    """`type(model)` looks like the class of transformers, and what it makes is a model without adapters."""
+    model = generated.init(build("bert"))
+    other = type(model)(model.config)
+    generated.init(other)
+    add_random(other, "task", "lora")
+    assert list(other.adapters_config) == ["task"]
+    assert type(generated.deinit(other)) is BertModel
+
+
+def test_undoing_what_was_not_done() -> None:
+    model = build("bert")
+    assert generated.deinit(model) is model
+    assert type(model) is BertModel
 
 
 @pytest.fixture

@@ -138,6 +138,10 @@ def _resolve(config: Mapping[str, Any] | str | Path) -> AdapterConfig:
         return config
     if isinstance(config, Mapping):
         return config_from_dict(config)
+    refuse_if(
+        not isinstance(config, str | Path),
+        f"{config!r} is no adapter configuration; give an object, a dictionary, an identifier or the path of a file",
+    )
     matches = [_CONFIG_STRING.fullmatch(part.strip()) for part in str(config).split("|")]
     if all(match and match["name"] in _BY_IDENTIFIER for match in matches):
         parts = [_from_match(match) for match in matches]
@@ -147,6 +151,15 @@ def _resolve(config: Mapping[str, Any] | str | Path) -> AdapterConfig:
         return config_from_dict(stored.get("config", stored))
     known = ", ".join(sorted(_BY_IDENTIFIER))
     raise AdapterConfigError(f"{str(config)!r} is neither a file nor an adapter configuration; known: {known}")
+
+
+def refuse_if(is_wrong: bool, what: str) -> None:
+    """
+    Raises:
+        AdapterConfigError: the value that `what` speaks of is wrong.
+    """
+    if is_wrong:
+        raise AdapterConfigError(what)
 
 
 _CONFIG_STRING = re.compile(r"(?P<name>[^\[\]|]+?)\s*(?:\[(?P<values>.*)\])?")

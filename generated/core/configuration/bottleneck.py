@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from generated.core.configuration.base import AdapterConfig, register_architecture, register_identifiers
+from generated.core.configuration.base import AdapterConfig, refuse_if, register_architecture, register_identifiers
 
 
 @dataclass(eq=False)
@@ -89,6 +89,24 @@ class BnConfig(AdapterConfig):
     phm_rank: int | None = 1
     phm_bias: bool | None = True
     stochastic_depth: float | None = 0.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.reduction_factor, Mapping):  # in JSON, keys are strings
+            self.__dict__["reduction_factor"] = {str(layer): factor for layer, factor in self.reduction_factor.items()}
+        factors = (
+            self.reduction_factor.values() if isinstance(self.reduction_factor, Mapping) else [self.reduction_factor]
+        )
+        refuse_if(
+            not all(factor > 0 for factor in factors), f"reduction_factor is {self.reduction_factor}, must be > 0"
+        )
+        refuse_if(
+            self.residual_before_ln not in (True, False, "post_add"),
+            f"residual_before_ln is {self.residual_before_ln!r}, must be True, False or 'post_add'",
+        )
+        refuse_if(
+            bool(self.inv_adapter) and not self.inv_adapter_reduction_factor,
+            f"inv_adapter={self.inv_adapter!r} needs an inv_adapter_reduction_factor, e.g. 2",
+        )
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> BnConfig:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from generated.core.configuration.base import AdapterConfig, register_architecture, register_identifiers
+import torch
+
+from generated.core.configuration.base import AdapterConfig, refuse_if, register_architecture, register_identifiers
 
 
 ATTENTION_ROLES = ("q", "k", "v", "o")
@@ -56,6 +58,16 @@ class LoRAConfig(AdapterConfig):
     vera_b: float | None = None
     dtype: str | None = None
     mlp_matrices: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        refuse_if(self.r < 1, f"r is {self.r}, must be at least 1")
+        for name, known in (("attn_matrices", ATTENTION_ROLES), ("mlp_matrices", FEED_FORWARD_ROLES)):
+            unknown = set(getattr(self, name) or ()) - set(known)
+            refuse_if(bool(unknown), f"{name} has {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+        refuse_if(
+            self.dtype is not None and not isinstance(getattr(torch, str(self.dtype), None), torch.dtype),
+            f"dtype is {self.dtype!r}, must be the name of a torch type, e.g. 'float32'",
+        )
 
     @property
     def roles(self) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from generated.core.configuration.base import AdapterConfig, register_architecture, register_identifiers
+from generated.core.configuration.base import AdapterConfig, refuse_if, register_architecture, register_identifiers
 
 
 @dataclass(eq=False)
@@ -40,6 +40,9 @@ class PrefixTuningConfig(AdapterConfig):
     use_gating: bool = False
     shared_gating: bool = True
     init_weights_seed: int | None = None
+
+    def __post_init__(self) -> None:
+        refuse_if(self.prefix_length < 1, f"prefix_length is {self.prefix_length}, must be at least 1")
 
 
 def flat_prefix_tuning() -> PrefixTuningConfig:

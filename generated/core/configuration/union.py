@@ -9,6 +9,7 @@ from typing import Any
 from generated.core.configuration.base import (
     AdapterConfig,
     config_from_dict,
+    refuse_if,
     register_architecture,
     register_identifiers,
 )
@@ -23,12 +24,13 @@ class ConfigUnion(AdapterConfig):
     Configurations that act together. As a mapping it has the keys of its parts with their numbers, as "0.leave_out".
 
     Raises:
-        AdapterConfigError: two parts would put modules in the same places.
+        AdapterConfigError: there are no parts, or two would put modules in the same places.
     """
 
     architecture = "union"
 
     def __init__(self, *configs: AdapterConfig) -> None:
+        refuse_if(not configs, "a union needs at least one configuration")
         for first, second in combinations(configs, 2):
             if _overlap(first, second):
                 raise AdapterConfigError(
@@ -67,7 +69,7 @@ class ConfigUnion(AdapterConfig):
     def from_dict(cls, config: Mapping[str, Any]) -> ConfigUnion:
         if isinstance(config, AdapterConfig):
             return config
-        return ConfigUnion(*map(config_from_dict, config["configs"]))
+        return ConfigUnion(*map(config_from_dict, config.get("configs", ())))
 
 
 class MAMConfig(ConfigUnion):

@@ -111,8 +111,9 @@ class StochasticDepth(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0.0:
             return x
-        keep = x.new_empty(x.shape[0], *(1,) * (x.dim() - 1)).bernoulli_(1 - self.p)
-        return x * keep / (1 - self.p)
+        kept = 1 - self.p
+        keep = x.new_empty(x.shape[0], *(1,) * (x.dim() - 1)).bernoulli_(kept)
+        return x * keep / (kept or 1.0)
 
 
 class BottleneckState(NamedTuple):
@@ -149,13 +150,13 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
         if self.active is None:
             return add_and_norm(hidden_states, residual, layer_norm)
         state = self.active.run(self, BottleneckState(hidden_states, residual, layer_norm))
-        output = self.adapters[state.last].after(state.hidden_states, hidden_states, residual, layer_norm)
-        return output.to(hidden_states.dtype)
+        return self.adapters[state.last].after(state.hidden_states, hidden_states, residual, layer_norm)
 
     def run_adapter(self, name: str, state: BottleneckState) -> BottleneckState:
         adapter = self.adapters[name]
         block_input, skip = adapter.before(state.hidden_states, state.residual, state.norm)
-        return state._replace(hidden_states=adapter(block_input, skip), last=name)
+        output = adapter(block_input, skip).to(state.hidden_states.dtype)  # an adapter may have a type of its own
+        return state._replace(hidden_states=output, last=name)
 
 
 class AdapterLayer(AdapterLayerMixin, nn.Module):

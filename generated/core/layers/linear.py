@@ -30,8 +30,10 @@ class Linear(nn.Module):
             bound = 1 / math.sqrt(self.weight.shape[1])
             nn.init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
+    def forward(self, x: Tensor, rows: slice = slice(None)) -> Tensor:
+        """(..., in) → (..., out), or only these of the out channels."""
+        bias = None if self.bias is None else self.bias[rows]
+        return F.linear(x.to(self.weight.dtype), self.weight[rows], bias)
 
     def extra_repr(self) -> str:
         out_features, in_features = self.weight.shape

@@ -42,14 +42,14 @@ class PHMLinear(nn.Module):
         self.b = nn.Parameter(torch.zeros(out_features)) if config.phm_bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = _read(self._owner(self.config.shared_W_phm), self.weight_name, x.device)
-        rule = _read(self._owner(self.config.shared_phm_rule), "phm_rule", x.device)
+        weight = self._matrices(self.weight_name, x.device, is_shared=self.config.shared_W_phm)
+        rule = self._matrices("phm_rule", x.device, is_shared=self.config.shared_phm_rule)
         product = torch.einsum("nab,ncd->acbd", rule, weight)
         y = x.to(product.dtype) @ product.reshape(rule.shape[1] * weight.shape[1], -1)
         return y if self.b is None else y + self.b
 
-    def _owner(self, is_shared: bool) -> nn.Module:
-        return self.shared.module if is_shared else self
+    def _matrices(self, name: str, device: torch.device, *, is_shared: bool) -> Tensor:
+        return self.shared.module(name, device) if is_shared else _read(self, name, device)
 
 
 class SharedPHM(nn.Module):
@@ -63,6 +63,10 @@ class SharedPHM(nn.Module):
             _add_weight(self, "W_up", width, hidden_size, config)
         if config.shared_phm_rule:
             _add_rule(self, config)
+
+    def forward(self, name: str, device: torch.device) -> Tensor:
+        """The stack of matrices of this name; called, so that hooks which bring weights from elsewhere find them."""
+        return _read(self, name, device)
 
 
 def _check_divisible(in_features: int, out_features: int, n: int) -> None:

@@ -1,7 +1,8 @@
 """Prefix tuning: trained keys and values in front of those of an attention (Li & Liang, 2021).
 
 The prefixes of all layers are made by one module that hangs on the model, in a pool. An attention asks it for the two
-slices that are its own; it does so in its own forward, so that nothing has to be carried through the model.
+slices that are its own; it does so in its own forward, so that nothing has to be carried through the model. Weights
+are read where their module is called, so that hooks which bring them from elsewhere (accelerate's) find them.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ class PrefixTuning(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
 
-    def rows(self, index: int) -> Tensor:
+    def forward(self, index: int, device: torch.device) -> Tensor:
         """Keys and values of the layer at `index`, (prefix length, 2 · heads · head_dim)."""
         reduce, non_linearity, expand = self.control_trans
         own = slice(index * self.shape.per_layer, (index + 1) * self.shape.per_layer)
-        hidden = non_linearity(reduce(self.wte.weight))
-        return F.linear(hidden, expand.weight[own], expand.bias[own])
+        positions = torch.arange(self.prefix_length, device=device)
+        return expand(non_linearity(reduce(self.wte(positions))), own)
 
     def flatten(self) -> FlatPrefixTuning:
         """The same prefixes without the network that makes them."""
@@ -73,7 +74,7 @@ class FlatPrefixTuning(nn.Module):
         self.control_trans = nn.Parameter(torch.randn(prefix_length * shape.layers * shape.per_layer))
         self.dropout = nn.Dropout(dropout)
 
-    def rows(self, index: int) -> Tensor:
+    def forward(self, index: int, device: torch.device) -> Tensor:
         """Keys and values of the layer at `index`, (prefix length, 2 · heads · head_dim)."""
         return self.control_trans.view(self.prefix_length, self.shape.layers, self.shape.per_layer)[:, index]
 
@@ -95,7 +96,7 @@ class LayerPrefix(NamedTuple):
     def key_values(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values, (batch, heads, prefix length, head_dim), for keys `like` these."""
         shape = self.source.shape
-        rows = self.source.rows(self.index).to(dtype=like.dtype, device=like.device)
+        rows = self.source(self.index, like.device).to(dtype=like.dtype, device=like.device)
         rows = self.source.dropout(rows.expand(like.shape[0], -1, -1))
         keys, values = rows.unflatten(-1, (2, shape.heads, shape.head_dim)).unbind(dim=-3)
         return keys.transpose(1, 2), values.transpose(1, 2)
@@ -157,7 +158,8 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         if self.active is None:
             return key, value, mask
         state = self.active.run(self, PrefixTuningState(key, value, hidden_states))
-        mask = extend_attention_mask(mask, self.length, query, key, self.config._attn_implementation, self.is_causal)
+        is_causal = self.is_causal and getattr(self.config, "is_causal", True)  # transformers lets users switch it off
+        mask = extend_attention_mask(mask, self.length, query, key, self.config._attn_implementation, is_causal)
         return state.key, state.value, mask
 
     def run_adapter(self, name: str, state: PrefixTuningState) -> PrefixTuningState:

@@ -75,7 +75,9 @@ class AdapterHostMixin:
         raise NotImplementedError
 
     def adapter_slots(self) -> Iterator[AdapterSlot]:
-        candidates = (self, *self.children())
+        """Those that came with the class; a child such as a projection may be a host of its own."""
+        created = self.__dict__.get("_adapter_attributes", ())
+        candidates = (self, *(child for name, child in self.named_children() if name in created))
         return (module for module in candidates if isinstance(module, AdapterSlot))
 
 

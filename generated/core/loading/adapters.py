@@ -151,7 +151,7 @@ def _add_with_weights(base: nn.Module, name: str, stored: StoredAdapter) -> None
 
 def _replace_with_weights(base: nn.Module, name: str, stored: StoredAdapter) -> None:
     """Try the weights under a name that nobody uses, so that the old adapter survives if they do not fit."""
-    rehearsal = f"{name}__incoming"
+    rehearsal = lifecycle.unused_name(base, name)
     _add_with_weights(base, rehearsal, stored)
     lifecycle.delete_adapter(base, rehearsal)
     logger.warning("The adapter %r of the model is replaced by the one in %s", name, stored.path.parent)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from generated.core.configuration import AdapterConfig
+from generated.core.errors import AdapterConfigError
 from generated.core.layers.slot import AdapterHostMixin, AdapterModules, Place
 from generated.core.sites import Projection
 from generated.core.swap import is_swapped, restore
@@ -55,7 +56,14 @@ class AdapterMethod:
 
 
 def install(target: Target, container: AdapterModules, place: Place, module: nn.Module, host: nn.Module) -> None:
-    """Put an adapter module into its container, on the device and in the type of `host`."""
+    """
+    Put an adapter module into its container, on the device and in the type of `host`.
+
+    Raises:
+        AdapterConfigError: the adapter is there already: two parts of a union meet.
+    """
+    if target.name in container:
+        raise AdapterConfigError(f"two parts of adapter {target.name!r} meet in one place, {place}; unite them in one")
     device, dtype = weight_placement(host, target.model)
     module.to(device=device, dtype=_own_dtype(target.config) or dtype)
     module.train(host.training)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import nullcontext
 from os import PathLike
 from typing import Any
 
@@ -110,8 +111,13 @@ class AdapterFilesMixin:
             raise
 
     def save_pretrained(self, save_directory: str | PathLike, *args: Any, **kwargs: Any) -> Any:
-        """Write the model as transformers does, without adapter weights, and each adapter to `adapters/<name>/`."""
-        with loading.hidden_from_checkpoint(self):
+        """
+        Write the model as transformers does, and each adapter to `adapters/<name>/`.
+
+        Weights of adapters are not among those of the model, unless the caller passes a `state_dict`: transformers'
+        `Trainer` does, and reads its checkpoints back from that one file.
+        """
+        with nullcontext() if "state_dict" in kwargs else loading.hidden_from_checkpoint(self):
             result = super().save_pretrained(save_directory, *args, **kwargs)
         if kwargs.get("is_main_process", True):
             self.save_all_adapters(f"{save_directory}/{loading.ADAPTERS_FOLDER}", with_head=False)

@@ -1,0 +1,75 @@
+"""transformers' own Trainer on a model with adapters: what it saves is what it reads back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import Dataset
+from transformers import BertForSequenceClassification, PreTrainedModel, Trainer, TrainingArguments
+
+import generated
+from tests_adapters.core.zoo import METHODS, VOCABULARY, build
+
+
+class Sentences(Dataset):
+    """Random tokens; the label is whether the first one is a small number."""
+
+    def __len__(self) -> int:
+        return 16
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        tokens = torch.randint(3, VOCABULARY, (6,), generator=torch.Generator().manual_seed(index))
+        return {"input_ids": tokens, "labels": (tokens[0] < VOCABULARY // 2).long()}
+
+
+def model_with(method: str) -> PreTrainedModel:
+    model = generated.init(build("bert", BertForSequenceClassification))
+    model.add_adapter("task", config=METHODS[method]())
+    model.train_adapter("task")
+    return model
+
+
+def trained(folder: Path, model: PreTrainedModel, resume: bool = False, **options: object) -> dict[str, torch.Tensor]:
+    """What the adapter and the head are after two epochs of four steps."""
+    arguments = TrainingArguments(
+        str(folder),
+        num_train_epochs=2,
+        per_device_train_batch_size=4,
+        learning_rate=0.05,
+        save_strategy="epoch",
+        report_to=[],
+        disable_tqdm=True,
+        use_cpu=True,
+        **options,
+    )
+    trainer = Trainer(model, arguments, train_dataset=Sentences(), eval_dataset=Sentences())
+    trainer.train(resume_from_checkpoint=str(folder / "checkpoint-4") if resume else None)
+    return {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
+
+
+@pytest.mark.parametrize("method", ["seq_bn", "lora", "prefix_tuning", "compacter"])
+def test_resuming(method: str, tmp_path: Path) -> None:
+    """From the checkpoint after the first epoch, the second one ends where it did without the break."""
+    expected = trained(tmp_path, model_with(method))
+    resumed = trained(tmp_path, model_with(method), resume=True)
+
+    assert resumed.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(resumed[name], value, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_the_best_checkpoint_is_loaded(tmp_path: Path) -> None:
+    """Adapter and head are those of one and the same checkpoint."""
+    model = model_with("lora")
+    best = {"load_best_model_at_end": True, "eval_strategy": "epoch", "metric_for_best_model": "eval_loss"}
+    at_end = trained(tmp_path, model, greater_is_better=True, **best)
+
+    folders = sorted(tmp_path.glob("checkpoint-*"))
+    states = [BertForSequenceClassification.from_pretrained(folder).classifier.weight for folder in folders]
+    chosen = folders[[torch.equal(state, at_end["classifier.weight"]) for state in states].index(True)]
+    loaded = generated.init(BertForSequenceClassification.from_pretrained(chosen))
+    loaded.load_adapter(chosen / "adapters" / "task")
+    for name, value in at_end.items():
+        assert torch.equal(loaded.get_parameter(name), value)
