@@ -59,16 +59,17 @@ def adapt(module: nn.Module, adapted: type, upstream: type | None = None) -> Non
     module.__dict__["_adapter_attributes"] = frozenset(created)
     for name in created & module._modules.keys():
         module._modules[name].train(module.training)
-    _rebind_hooked_forward(module)
+    _rebind_forward(module, original)
 
 
 def restore(module: nn.Module) -> None:
     """Undo `adapt`: the class, and everything that came with it."""
-    _, original = vars(type(module))["_swapped"]
+    former = type(module)
+    _, original = vars(former)["_swapped"]
     for name in module.__dict__.pop("_adapter_attributes"):
         delattr(module, name)
     module.__class__ = original
-    _rebind_hooked_forward(module)
+    _rebind_forward(module, former)
 
 
 def unmask(module: nn.Module) -> None:
@@ -110,21 +111,21 @@ def _refuse_overridden_methods(original: type, adapted: type, upstream: type) ->
 
 
 def _refuse_instance_forward(module: nn.Module) -> None:
-    if "forward" in module.__dict__ and "_old_forward" not in module.__dict__ and not _is_own_forward(module):
+    """The forward that runs in the end, below accelerate's hooks, must be the class's own."""
+    innermost = module.__dict__.get("_old_forward", module.__dict__.get("forward"))
+    if innermost is not None and not _is_forward_of(type(module), innermost):
         raise SwapError(
             f"an instance of {type(module).__name__} has a forward of its own, bound before adapters came (tensor "
             "parallelism does this), so a hook in its class would never run; apply adapters first, or load without it"
         )
 
 
-def _rebind_hooked_forward(module: nn.Module) -> None:
-    """accelerate's device hooks call a bound forward that they keep in `_old_forward`, and leave it as `forward`."""
+def _rebind_forward(module: nn.Module, former: type) -> None:
+    """Accelerate's device hooks keep the bound forward of a class in `_old_forward`, and leave it as `forward`."""
     for name in ("forward", "_old_forward"):
-        if isinstance(module.__dict__.get(name), types.MethodType):
+        if _is_forward_of(former, module.__dict__.get(name)):
             setattr(module, name, types.MethodType(type(module).forward, module))
 
 
-def _is_own_forward(module: nn.Module) -> bool:
-    """Is the instance's forward that of its class, bound? accelerate leaves it so when its hooks are removed."""
-    forward = module.__dict__["forward"]
-    return isinstance(forward, types.MethodType) and forward.__func__ is type(module).forward
+def _is_forward_of(cls: type, bound: object) -> bool:
+    return isinstance(bound, types.MethodType) and bound.__func__ is cls.forward

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import types
 
 import pytest
 import torch
@@ -166,6 +167,20 @@ def test_a_model_made_from_the_class_of_an_adapted_one() -> None:
     add_random(other, "task", "lora")
     assert list(other.adapters_config) == ["task"]
     assert type(generated.deinit(other)) is BertModel
+
+
+def test_a_forward_that_users_put_on_a_model_stays() -> None:
+    """As accelerate does for mixed precision, around the forward of the class."""
+    model, calls = build("bert"), []
+
+    def counted(self: BertModel, **inputs: torch.Tensor) -> object:
+        calls.append(1)
+        return type(self).forward(self, **inputs)
+
+    model.forward = types.MethodType(counted, model)
+    generated.init(model)
+    model(**inputs_for("bert"))
+    assert calls == [1]
 
 
 def test_undoing_what_was_not_done() -> None:

@@ -50,10 +50,16 @@ class PrefixTuning(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, index: int, device: torch.device) -> Tensor:
-        """Keys and values of the layer at `index`, (prefix length, 2 · heads · head_dim)."""
+        """
+        Keys and values of the layer at `index`, (prefix length, 2 · heads · head_dim).
+
+        Args:
+            device: where to make them when the weights are offloaded.
+        """
         reduce, non_linearity, expand = self.control_trans
         own = slice(index * self.shape.per_layer, (index + 1) * self.shape.per_layer)
-        positions = torch.arange(self.prefix_length, device=device)
+        weights_at = self.wte.weight.device
+        positions = torch.arange(self.prefix_length, device=device if weights_at.type == "meta" else weights_at)
         return expand(non_linearity(reduce(self.wte(positions))), own)
 
     def flatten(self) -> FlatPrefixTuning:
