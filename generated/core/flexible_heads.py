@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -58,21 +57,12 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         if len(self.heads) == 1:
             self.active_head = next(iter(self.heads))
 
-    def save_pretrained(self, save_directory: str | PathLike, *args: Any, **kwargs: Any) -> Any:
-        """Write the base model as transformers does, adapters to `adapters/<name>/` and heads to `heads/<name>/`."""
-        with self._heads_hidden():
-            result = super().save_pretrained(save_directory, *args, **kwargs)
-        self.save_all_heads(f"{save_directory}/{HEADS_FOLDER}")
-        return result
+    def _keys_in_folders(self) -> Collection[str]:
+        return {*super()._keys_in_folders(), *self.heads.state_dict(prefix="heads.")}
 
-    @contextmanager
-    def _heads_hidden(self) -> Iterator[None]:
-        usual = self._keys_to_ignore_on_save
-        self._keys_to_ignore_on_save = usual | self.heads.state_dict(prefix="heads.").keys()
-        try:
-            yield
-        finally:
-            self._keys_to_ignore_on_save = usual
+    def _save_folders(self, save_directory: str | PathLike) -> None:
+        super()._save_folders(save_directory)
+        self.save_all_heads(f"{save_directory}/{HEADS_FOLDER}")
 
     def set_active_adapters(self, adapter_setup: Setup | None, skip_layers: Collection[int] | None = None) -> None:
         """Choose what acts in the next forward, and with it the head that is called like the last of the adapters.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,19 @@ class Sentences(Dataset):
         return {"input_ids": tokens, "labels": (tokens[0] < VOCABULARY // 2).long()}
 
 
-def model_with(method: str) -> PreTrainedModel:
-    model = generated.init(build("bert", BertForSequenceClassification))
+def fixed(architecture: str) -> PreTrainedModel:
+    return generated.init(build(architecture, BertForSequenceClassification))
+
+
+def flexible(architecture: str) -> PreTrainedModel:
+    model = build(architecture, generated.BertAdapterModel)
+    torch.manual_seed(1)
+    model.add_classification_head("task", num_labels=2)
+    return model
+
+
+def model_with(method: str, kind: Callable[[str], PreTrainedModel] = fixed) -> PreTrainedModel:
+    model = kind("bert")
     model.add_adapter("task", config=METHODS[method]())
     model.train_adapter("task")
     return model
@@ -42,6 +54,7 @@ def trained(folder: Path, model: PreTrainedModel, resume: bool = False, **option
         report_to=[],
         disable_tqdm=True,
         use_cpu=True,
+        label_names=["labels"],
         **options,
     )
     trainer = Trainer(model, arguments, train_dataset=Sentences(), eval_dataset=Sentences())
@@ -49,11 +62,12 @@ def trained(folder: Path, model: PreTrainedModel, resume: bool = False, **option
     return {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
 
 
+@pytest.mark.parametrize("kind", [fixed, flexible])
 @pytest.mark.parametrize("method", ["seq_bn", "lora", "prefix_tuning", "compacter"])
-def test_resuming(method: str, tmp_path: Path) -> None:
+def test_resuming(method: str, kind: Callable[[str], PreTrainedModel], tmp_path: Path) -> None:
     """From the checkpoint after the first epoch, the second one ends where it did without the break."""
-    expected = trained(tmp_path, model_with(method))
-    resumed = trained(tmp_path, model_with(method), resume=True)
+    expected = trained(tmp_path, model_with(method, kind))
+    resumed = trained(tmp_path, model_with(method, kind), resume=True)
 
     assert resumed.keys() == expected.keys()
     for name, value in expected.items():

@@ -1,6 +1,12 @@
 """How do adapters and heads get to disk and back? Folders in AdapterHub's format, of both its generations."""
 
-from generated.core.loading.adapters import adapter_folders, hidden_from_checkpoint, load_adapter, save_adapter
+from generated.core.loading.adapters import (
+    adapter_folders,
+    adapter_keys,
+    hidden_from_checkpoint,
+    load_adapter,
+    save_adapter,
+)
 from generated.core.loading.folder import ADAPTERS_FOLDER, has_head
 from generated.core.loading.heads import load_static_head, save_static_head
 
@@ -8,6 +14,7 @@ from generated.core.loading.heads import load_static_head, save_static_head
 __all__ = [
     "ADAPTERS_FOLDER",
     "adapter_folders",
+    "adapter_keys",
     "has_head",
     "hidden_from_checkpoint",
     "load_adapter",

@@ -95,13 +95,17 @@ def key_prefix(model: nn.Module) -> str:
     return "" if model.base_model is model else f"{model.base_model_prefix}."
 
 
-@contextmanager
-def hidden_from_checkpoint(model: nn.Module) -> Iterator[None]:
-    """Let transformers write the model without adapter weights."""
+def adapter_keys(model: nn.Module) -> frozenset[str]:
+    """Names of all weights of adapters in the state dict of `model`."""
     prefix, base = key_prefix(model), model.adapted_base
-    hidden = {prefix + key for name in base.adapters_config for key in lifecycle.adapter_tensors(base, name)}
+    return frozenset(prefix + key for name in base.adapters_config for key in lifecycle.adapter_tensors(base, name))
+
+
+@contextmanager
+def hidden_from_checkpoint(model: nn.Module, keys: Collection[str]) -> Iterator[None]:
+    """Let transformers write the model without these weights."""
     usual = model._keys_to_ignore_on_save
-    model._keys_to_ignore_on_save = hidden.union(usual or ())
+    model._keys_to_ignore_on_save = {*keys, *(usual or ())}
     try:
         yield
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import nullcontext
 from os import PathLike
 from typing import Any
 
@@ -112,13 +111,22 @@ class AdapterFilesMixin:
 
     def save_pretrained(self, save_directory: str | PathLike, *args: Any, **kwargs: Any) -> Any:
         """
-        Write the model as transformers does, and each adapter to `adapters/<name>/`.
+        Write the model as transformers does, each adapter to `adapters/<name>/`, each head with a name to
+        `heads/<name>/`.
 
-        Weights of adapters are not among those of the model, unless the caller passes a `state_dict`: transformers'
-        `Trainer` does, and reads its checkpoints back from that one file.
+        What is in a folder of its own is not among the weights of the model, unless the caller passes a `state_dict`:
+        transformers' `Trainer` does, and reads its checkpoints back from that one file.
         """
-        with nullcontext() if "state_dict" in kwargs else loading.hidden_from_checkpoint(self):
+        hidden = () if "state_dict" in kwargs else self._keys_in_folders()
+        with loading.hidden_from_checkpoint(self, hidden):
             result = super().save_pretrained(save_directory, *args, **kwargs)
         if kwargs.get("is_main_process", True):
-            self.save_all_adapters(f"{save_directory}/{loading.ADAPTERS_FOLDER}", with_head=False)
+            self._save_folders(save_directory)
         return result
+
+    def _keys_in_folders(self) -> Collection[str]:
+        """Names in the state dict of what `_save_folders` writes."""
+        return loading.adapter_keys(self)
+
+    def _save_folders(self, save_directory: str | PathLike) -> None:
+        self.save_all_adapters(f"{save_directory}/{loading.ADAPTERS_FOLDER}", with_head=False)
