@@ -18,9 +18,22 @@ def checked_name(name: str) -> str:
     Raises:
         ProblemsFound: it is not a plain lower-case Python name, or a device name on some systems.
     """
+    return _checked(name, name)
+
+
+def folder_name(name: str) -> str:
+    """`xlm_roberta` for the model type `xlm-roberta`.
+
+    Raises:
+        ProblemsFound: it is not the name of a model either way.
+    """
+    return _checked(re.sub("[-.]", "_", name).lower(), name)
+
+
+def _checked(name: str, given: str) -> str:
     if _FOLDER.fullmatch(name) and not keyword.iskeyword(name) and name not in _RESERVED:
         return name
-    message = f"{name!r} cannot name a model: use lower-case letters, digits and underscores, a letter first"
+    message = f"{given!r} cannot name a model: use lower-case letters, digits and underscores, a letter first"
     raise ProblemsFound(Problem("bad-name", message, fix="for example `adaptergen add-model gpt_neo`"))
 
 
@@ -30,7 +43,7 @@ def family(base_class: str) -> str:
 
 
 def title(base_class: str) -> str:
-    """`GPT Neo` for `GPTNeoModel`: words begin at capitals that follow or precede small letters."""
+    """`GPT Neo` for `GPTNeoModel`: words begin at a capital before small letters."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", family(base_class))
 
 

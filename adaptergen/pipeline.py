@@ -31,8 +31,16 @@ class Integration:
 def integrate(
     model: UpstreamModel, upstream: Upstream, previous: IntegrationPlan | None = None, path: str = ""
 ) -> Integration:
-    """Read one upstream model and decide what to add; hand-written entries of a previous plan are kept."""
-    facts = analyse(model, upstream.load)
+    """Read one upstream model and decide what to add; hand-written entries of a previous plan are kept.
+
+    Raises:
+        ProblemsFound: it is not a model that is understood, or an entry fits nothing in it.
+    """
+    try:
+        facts = analyse(model, upstream.load)
+    except RecursionError as error:
+        message, fix = "nested too deeply to be followed", "take the deepest expression of the file apart"
+        raise ProblemsFound(Problem("too-deep", message, Location(model.modeling.path), fix)) from error
     record = SourceRecord(model.modeling.name, upstream.version, model.modeling.sha256, path)
     return integrated(make_plan(facts, record, previous), model.modeling)
 
@@ -49,7 +57,7 @@ def change_set(workspace: Workspace, integrations: Iterable[Integration], remove
     gone = set(removed)
     plans = {plan.name: plan for plan in workspace.plans() if plan.name not in gone}
     plans.update({integration.plan.name: integration.plan for integration in integrations})
-    _refuse_two_owners(plans.values())
+    _refuse_two_owners(workspace, plans.values())
     return ChangeSet.of(
         *(change for integration in integrations for change in _model_changes(workspace, templates, integration)),
         *(change for name in sorted(gone) for change in _removals(workspace, templates, name)),
@@ -92,7 +100,7 @@ def _region_changes(workspace: Workspace, templates: Templates, plans: list[Inte
     return [Change(path, befores[path], text, Owner.PEOPLE) for path, text in texts.items()]
 
 
-def _refuse_two_owners(plans: Iterable[IntegrationPlan]) -> None:
+def _refuse_two_owners(workspace: Workspace, plans: Iterable[IntegrationPlan]) -> None:
     """Two plans must not claim one upstream module, one model type or one class name."""
     claimed: dict[str, str] = {}
     problems = []
@@ -100,7 +108,7 @@ def _refuse_two_owners(plans: Iterable[IntegrationPlan]) -> None:
         for claim in (plan.source.module, f"model type {plan.model_type}", plan.adapter_model.name):
             other = claimed.setdefault(claim, plan.name)
             if other != plan.name:
-                message = f"{plan.name} and {other} both claim {claim}"
-                problems.append(Problem("two-plans", message, Location(plan.name), f"adaptergen remove-model {other}"))
+                message, at = f"{plan.name} and {other} both claim {claim}", workspace.settings.plan_path(plan.name)
+                problems.append(Problem("two-plans", message, Location(at), f"adaptergen remove-model {other}"))
     if problems:
         raise ProblemsFound(*problems)

@@ -57,7 +57,8 @@ def load(text: str, path: str) -> IntegrationPlan:
 def _not_toml(error: tomllib.TOMLDecodeError, path: str) -> Problem:
     line = re.search(r"at line (\d+)", str(error))
     at = Location(path, int(line.group(1)) if line else 0)
-    return Problem("bad-plan", f"not valid TOML: {error}", at, "mend the line, or delete the file and add the model again")
+    fix = "mend the line, or delete the file and add the model again"
+    return Problem("bad-plan", f"not valid TOML: {error}", at, fix)
 
 
 def _method_problems(methods: object, path: str) -> list[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from adaptergen.problems import Location, Problem, ProblemsFound
 
@@ -21,11 +21,15 @@ class Settings:
     def placed(self, path: str) -> str:
         """A path of the template tree as it is called in this project."""
         top, _, rest = path.partition("/")
-        folder = {"generated": self.package, "tests_adapters": self.tests, "adapter_docs": self.docs}.get(top, top)
-        return f"{folder.replace('.', '/')}/{rest}"
+        folders = {"generated": self.package_folder, "tests_adapters": self.tests, "adapter_docs": self.docs}
+        return f"{folders.get(top, top)}/{rest}"
+
+    @property
+    def package_folder(self) -> str:
+        return self.package.replace(".", "/")
 
     def model_folder(self, name: str) -> str:
-        return f"{self.package.replace('.', '/')}/models/{name}"
+        return f"{self.package_folder}/models/{name}"
 
     def plan_path(self, name: str) -> str:
         return f"{self.model_folder(name)}/plan.toml"
@@ -38,25 +42,54 @@ def read_settings(pyproject: str, path: str) -> Settings | None:
         ProblemsFound: the file is not TOML, or a key is unknown or not a plain relative folder.
     """
     try:
-        table = tomllib.loads(pyproject).get("tool", {}).get("adaptergen")
+        tools = tomllib.loads(pyproject).get("tool", {})
     except tomllib.TOMLDecodeError as error:
-        raise ProblemsFound(Problem("bad-settings", f"not valid TOML: {error}", Location(path))) from error
+        line = re.search(r"at line (\d+)", str(error))
+        at = Location(path, int(line.group(1)) if line else 0)
+        raise ProblemsFound(Problem("bad-settings", f"not valid TOML: {error}", at, "mend it there")) from error
+    table = tools.get("adaptergen") if isinstance(tools, dict) else None
     if table is None:
         return None
-    known = {field.name for field in fields(Settings)}
-    problems = [
-        Problem("bad-settings", f"tool.adaptergen.{key} {reason}", Location(path))
-        for key, value in table.items()
-        if (reason := _objection(key, value, known))
-    ]
+    problems = _objections(table, pyproject, path)
     if problems:
         raise ProblemsFound(*problems)
     return Settings(**table)
 
 
-def _objection(key: str, value: object, known: set[str]) -> str:
-    if key not in known:
-        return f"is not a setting; there are {', '.join(sorted(known))}"
-    if not isinstance(value, str) or not re.fullmatch(r"\w[\w./-]*", value) or ".." in value:
-        return f"must be a folder inside the project, not {value!r}"
+PACKAGE = r"[a-zA-Z_]\w*(\.[a-zA-Z_]\w*)*"
+TESTS = r"[a-zA-Z_]\w*(/[a-zA-Z_]\w*)*"
+FOLDER = r"\w[\w.-]*(/\w[\w.-]*)*"
+EXPECTED = {  # setting → its form, and how that is said
+    "package": (PACKAGE, "the dotted name of a Python package"),
+    "tests": (TESTS, "the folder of a Python package inside the project"),
+    "docs": (FOLDER, "a folder inside the project"),
+    "templates": (FOLDER, "a folder inside the project"),
+}
+
+
+def _objections(table: object, pyproject: str, path: str) -> list[Problem]:
+    """Everything that is wrong with the table."""
+    if not isinstance(table, dict):
+        fix = "write it as a table: [tool.adaptergen], and the settings below it"
+        return [Problem("bad-settings", "tool.adaptergen is not a table", Location(path), fix)]
+    fix = f"the settings are {', '.join(EXPECTED)}"
+    return [
+        Problem("bad-settings", f"tool.adaptergen.{key} {reason}", Location(path, _line_of(key, pyproject)), fix)
+        for key, value in table.items()
+        if (reason := _objection(key, value))
+    ]
+
+
+def _objection(key: str, value: object) -> str:
+    if key not in EXPECTED:
+        return "is not a setting"
+    form, expected = EXPECTED[key]
+    if not isinstance(value, str) or not re.fullmatch(form, value, re.ASCII):
+        return f"must be {expected}, not {value!r}"
     return ""
+
+
+def _line_of(key: str, pyproject: str) -> int:
+    """Where a setting stands, 0 if it is not written in the usual way."""
+    before = re.search(rf"^\[tool\.adaptergen\][^\[]*?(?=^{re.escape(key)}\s*=)", pyproject, re.MULTILINE)
+    return pyproject[: before.end()].count("\n") + 1 if before else 0

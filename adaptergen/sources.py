@@ -57,15 +57,18 @@ def source_of(plan: IntegrationPlan, root: Path, upstream: Upstream) -> SourceMo
         return read_module(root / plan.source.path, plan.source.module)
     source = upstream.load(plan.source.module)
     if source is None:
-        message = f"{plan.source.module} is not in transformers {upstream.version}"
-        raise ProblemsFound(
-            Problem("upstream-gone", message, Location(plan.name), f"adaptergen remove-model {plan.name}")
-        )
+        at = Location(f"{plan.source.module.replace('.', '/')}.py")
+        message = f"is not in transformers {upstream.version}"
+        raise ProblemsFound(Problem("upstream-gone", message, at, f"adaptergen remove-model {plan.name}"))
     return source
 
 
 def model_of(plan: IntegrationPlan, root: Path, upstream: Upstream) -> UpstreamModel:
-    """The upstream model of an existing plan, ready to be analysed again."""
+    """The upstream model of an existing plan, ready to be analysed again.
+
+    Raises:
+        ProblemsFound: its file is gone, or cannot be read.
+    """
     if plan.source.path:
         return given_model(root / plan.source.path, plan.name, upstream)
-    return upstream.find(plan.name)
+    return upstream.model_in(plan.name, source_of(plan, root, upstream))

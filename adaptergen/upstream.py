@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from adaptergen.problems import Location, Problem, ProblemsFound
+from adaptergen.problems import Problem, ProblemsFound
 from adaptergen.source import SourceModule, parse_source
+from adaptergen.text_files import read_python, read_text
+
+
+AUTO = "auto"  # the package of the auto classes is beside the architectures, and is none
 
 
 @dataclass(frozen=True)
@@ -36,16 +40,18 @@ class Upstream:
 
     @cached_property
     def version(self) -> str:
-        found = re.search(r'^__version__ = "([^"]+)"', _read(self.root / "__init__.py"), re.MULTILINE)
+        found = re.search(r'^__version__ = "([^"]+)"', self._text("__init__.py"), re.MULTILINE)
         return found.group(1) if found else "unknown"
+
+    def _text(self, path: str) -> str:
+        return read_text(self.root / path, f"transformers/{path}")
 
     @cached_property
     def _auto(self) -> dict[str, dict[str, object]]:
         """The `…_MAPPING_NAMES` of the auto package, by name, with what later `.update()` calls add."""
-        folder = self.root / "models" / "auto"
         tables: dict[str, dict[str, object]] = {}
         for file in ("auto_mappings.py", "configuration_auto.py", "modeling_auto.py"):
-            _collect_tables(_read(folder / file), tables)
+            _collect_tables(self._text(f"models/{AUTO}/{file}"), tables)
         return tables
 
     def table(self, name: str) -> dict[str, object]:
@@ -55,7 +61,8 @@ class Upstream:
     def folders(self) -> tuple[str, ...]:
         """Every model folder that has a modeling file of its own."""
         models = self.root / "models"
-        return tuple(sorted(f.name for f in models.iterdir() if (f / f"modeling_{f.name}.py").is_file()))
+        found = (f.name for f in models.iterdir() if (f / f"modeling_{f.name}.py").is_file())
+        return tuple(sorted(name for name in found if name != AUTO))
 
     @cached_property
     def _loaded(self) -> dict[str, SourceModule | None]:
@@ -80,7 +87,7 @@ class Upstream:
         folder = str(special) if special else name.replace("-", "_")
         if folder in self.folders:
             return folder
-        near = difflib.get_close_matches(folder, self.folders, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(folder.lower(), self.folders, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else "`adaptergen list --available` shows every name"
         raise ProblemsFound(
             Problem("unknown-model", f"transformers {self.version} has no modeling file for '{name}'", fix=hint)
@@ -89,8 +96,7 @@ class Upstream:
     def find(self, name: str) -> UpstreamModel:
         folder = self.folder_of(name)
         module = f"transformers.models.{folder}.modeling_{folder}"
-        modeling = read_module(self.root / "models" / folder / f"modeling_{folder}.py", module)
-        return self.describe(folder, modeling, self.load(module.replace("modeling_", "configuration_")))
+        return self.model_in(folder, read_module(self.root / "models" / folder / f"modeling_{folder}.py", module))
 
     def describe(self, name: str, modeling: SourceModule, configuration: SourceModule | None) -> UpstreamModel:
         """Join a parsed modeling file with what the auto mappings know of its classes."""
@@ -104,6 +110,10 @@ class Upstream:
         }
         config_class = str(self.table("CONFIG_MAPPING_NAMES").get(model_type, ""))
         return UpstreamModel(name, model_type, modeling, configuration, config_class, base, tasks)
+
+    def model_in(self, name: str, modeling: SourceModule) -> UpstreamModel:
+        """The model of a modeling file of this package."""
+        return self.describe(name, modeling, self.load(modeling.name.replace("modeling_", "configuration_")))
 
     def _model_type(self, name: str, modeling: SourceModule) -> str:
         """The model type whose base class is in the file: the folder's own name when there are several."""
@@ -136,20 +146,7 @@ def read_module(path: Path, module: str) -> SourceModule:
     """
     parts = path.parts
     shown = "/".join(parts[parts.index("transformers") :]) if "transformers" in parts else str(path)
-    return parse_source(_read(path, shown), name=module, path=shown)
-
-
-def _read(path: Path, shown: str = "") -> str:
-    at = Location(shown or str(path))
-    try:
-        return path.read_bytes().decode("utf-8")
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ProblemsFound(Problem("unreadable", f"cannot be read: {reason}", at)) from error
-    except UnicodeDecodeError as error:
-        raise ProblemsFound(
-            Problem("not-utf-8", f"is not UTF-8 text (byte {error.start})", at, "save the file as UTF-8")
-        ) from error
+    return parse_source(read_python(path, shown), name=module, path=shown)
 
 
 def _collect_tables(text: str, tables: dict[str, dict[str, object]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from pathlib import Path
 
 from adaptergen import transaction
 from adaptergen.changes import Change, ChangeSet
-from adaptergen.naming import checked_name
+from adaptergen.naming import checked_name, folder_name
 from adaptergen.plan import IntegrationPlan
 from adaptergen.plan_file import load
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.settings import Settings, read_settings
+from adaptergen.text_files import read_text
 
 
 OWN_TEMPLATES = (Path(__file__).parent / "_templates", Path(__file__).parent.parent / "templates")
@@ -28,10 +30,19 @@ class Workspace:
 
     @property
     def templates(self) -> Path:
-        """The project's own templates, or those that came with the tool."""
-        if self.settings.templates:
-            return self.root / self.settings.templates
-        return next(folder for folder in OWN_TEMPLATES if folder.is_dir())
+        """The project's own templates, or those that came with the tool.
+
+        Raises:
+            ProblemsFound: the project has no such folder.
+        """
+        if not self.settings.templates:
+            return next(folder for folder in OWN_TEMPLATES if folder.is_dir())
+        folder = self.path(self.settings.templates)
+        if not folder.is_dir():
+            fix = "make it, or remove `templates` from [tool.adaptergen] to use those of adaptergen"
+            message = "there is no such folder of templates"
+            raise ProblemsFound(Problem("no-templates", message, Location(self.settings.templates), fix))
+        return folder
 
     def path(self, relative: str) -> Path:
         """The place of a file of the project.
@@ -40,8 +51,13 @@ class Workspace:
             ProblemsFound: it lies outside the project, also by way of a symbolic link.
         """
         path = self.root / relative
-        if not path.resolve().is_relative_to(self.root.resolve()):
-            raise ProblemsFound(Problem("outside", "would be written outside of the project", Location(relative)))
+        try:
+            inside = path.resolve().is_relative_to(self.root.resolve())
+        except (OSError, RuntimeError):  # links that lead to each other
+            inside = False
+        if not inside:
+            message, fix = "leads outside of the project by a symbolic link", "replace the link by a folder or file"
+            raise ProblemsFound(Problem("outside", message, Location(relative), fix))
         return path
 
     def read(self, relative: str) -> str | None:
@@ -51,12 +67,7 @@ class Workspace:
             ProblemsFound: it is not a readable UTF-8 text file.
         """
         path = self.path(relative)
-        if not path.exists():
-            return None
-        try:
-            return path.read_bytes().decode("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ProblemsFound(Problem("unreadable", f"cannot be read: {error}", Location(relative))) from error
+        return read_text(path, relative) if os.path.exists(path) else None
 
     def names(self) -> tuple[str, ...]:
         """The models of the project: every folder that has a plan."""
@@ -67,6 +78,17 @@ class Workspace:
         path = self.settings.plan_path(checked_name(name))
         text = self.read(path)
         return load(text, path) if text is not None else None
+
+    def model_named(self, name: str) -> str | None:
+        """The folder of the model that has this folder or this model type, if the project has one.
+
+        Raises:
+            ProblemsFound: nothing can have this name.
+        """
+        folder = folder_name(name)
+        if folder in self.names():
+            return folder
+        return next((plan.name for plan in self.plans() if plan.model_type == name), None)
 
     def plans(self) -> Iterator[IntegrationPlan]:
         """Every plan.
@@ -83,7 +105,8 @@ class Workspace:
                 continue
             if plan is not None and plan.name != name:
                 at = Location(self.settings.plan_path(name))
-                problems.append(Problem("two-names", f"the plan in folder {name} is for {plan.name}", at))
+                fix = f"move it to {self.settings.plan_path(plan.name)}, or delete it"
+                problems.append(Problem("two-names", f"the plan in folder {name} is for {plan.name}", at, fix))
             elif plan is not None:
                 yield plan
         if problems:
@@ -98,17 +121,23 @@ class Workspace:
         return Change(relative, self.read(relative), text)
 
     def uncommitted(self, changes: Iterable[Change]) -> tuple[str, ...]:
-        """Files among the changes whose present text git would lose; none outside of a repository."""
+        """Files among the changes whose present text git would lose; none outside of a repository.
+
+        Raises:
+            ProblemsFound: there is a repository, and git does not answer.
+        """
         paths = [change.path for change in changes if change.before is not None]
-        if not paths:
+        if not paths or not any((folder / ".git").exists() for folder in (self.root, *self.root.parents)):
             return ()
-        command = ["git", "status", "--porcelain", "--untracked-files=all", "-z", "--", *paths]
+        command = ["git", "status", "--porcelain", "--no-renames", "--untracked-files=all", "-z", "--", *paths]
         try:
-            done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=True)
         except FileNotFoundError:
             return ()
-        if done.returncode != 0:
-            return ()
+        except subprocess.CalledProcessError as error:
+            message = f"git cannot say what is committed: {error.stderr.strip() or error}"
+            fix = "mend the repository, or pass --force to overwrite whatever is there"
+            raise ProblemsFound(Problem("git", message, Location(str(self.root)), fix)) from error
         return tuple(entry[3:] for entry in done.stdout.split("\0") if entry)
 
     def apply(self, changes: ChangeSet, *, force: bool = False) -> None:
@@ -126,7 +155,8 @@ class Workspace:
         ]
         if problems:
             raise ProblemsFound(*problems)
-        transaction.commit(self.root, changes)
+        if changes:
+            transaction.commit(self.root, changes)
 
 
 _COMMIT = "commit or stash it first, or pass --force to overwrite it"
@@ -142,7 +172,7 @@ def find_workspace(start: Path) -> Workspace:
     for folder in (start, *start.parents):
         pyproject = folder / "pyproject.toml"
         if pyproject.is_file():
-            settings = read_settings(pyproject.read_text(encoding="utf-8"), str(pyproject))
+            settings = read_settings(read_text(pyproject, str(pyproject)), str(pyproject))
             if settings is not None:
                 transaction.recover(folder)
                 return Workspace(folder, settings)

@@ -6,13 +6,14 @@ does it by hand: a product of queries and keys, a softmax, a product with the va
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from adaptergen.analysis.blocks import KERNELS, TracedLayer, is_interface_call
+from adaptergen.analysis.states import projected
 from adaptergen.facts import AttentionKind
-from adaptergen.tracing.graph import depends_on, is_linear_call, reached
+from adaptergen.tracing.graph import depends_on, is_linear_call, reached, walk
 from adaptergen.tracing.values import Call, Constant, Input, Instance, Operation, Sum, Value
 
 
@@ -51,6 +52,20 @@ def attention_calls(layer: TracedLayer) -> list[AttentionCall]:
     made = [*layer.tracer.operations, *layer.tracer.calls]
     order = {id(value): index for index, value in enumerate(made)}
     return sorted(found, key=lambda call: order[id(call.output)])
+
+
+def is_unclear_attention(branch: Value, stream: Value, calls: Sequence[AttentionCall]) -> bool:
+    """Does the branch compute attention, but not in a way that was followed? Routers of experts do not."""
+    between = list(walk(branch, stop=stream))
+    outputs = {id(call.output) for call in calls}
+    return any(map(_normalises_scores, between)) and not any(id(value) in outputs for value in between)
+
+
+def _normalises_scores(value: Value) -> bool:
+    """A softmax over what two projections, or two parts of one, make together."""
+    if not isinstance(value, Operation) or value.name != "softmax":
+        return False
+    return len({(id(part.call), part.index) for part in projected(value.args[0])}) > 1
 
 
 def first_input(layer: TracedLayer) -> str:

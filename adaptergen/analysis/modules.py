@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from adaptergen.analysis.attention import AttentionCall
 from adaptergen.analysis.blocks import TracedLayer
-from adaptergen.analysis.projections import projected
 from adaptergen.analysis.scores import Unclear, find_scores
+from adaptergen.analysis.states import projected
 from adaptergen.facts import Attention, Scores
 from adaptergen.tracing.graph import is_linear_call, reached
 from adaptergen.tracing.values import Attribute, Operation, Sequence, Sum, Value

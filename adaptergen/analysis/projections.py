@@ -7,11 +7,11 @@ down_proj = self.down_proj(self.act_fn(self.gate_proj(x)) * self.up_proj(x))    
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from adaptergen.analysis.attention import AttentionCall, attention_calls
+from adaptergen.analysis.attention import AttentionCall, attention_calls, is_unclear_attention
 from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.residuals import Addition, additions
+from adaptergen.analysis.states import Part, projected
 from adaptergen.facts import Projection, Role
 from adaptergen.tracing.graph import (
     depends_on,
@@ -23,24 +23,10 @@ from adaptergen.tracing.graph import (
     reached,
     walk,
 )
-from adaptergen.tracing.values import Call, Instance, Item, Operation, Sequence, Value
+from adaptergen.tracing.values import Call, Operation, Value
 
 
-SPLITS = ("split", "chunk", "tensor_split", "unbind")
 ACTIVATIONS = frozenset(("gelu", "relu", "silu", "swish", "tanh", "sigmoid", "softplus", "leaky_relu", "elu", "mish"))
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """A linear call that makes a state, and which part of its output when that is split."""
-
-    call: Call
-    index: int | None
-
-    @property
-    def path(self) -> str:
-        assert isinstance(self.call.callee, Instance)
-        return self.call.callee.path
 
 
 def find_projections(layer: TracedLayer) -> tuple[tuple[Projection, ...], tuple[str, ...]]:
@@ -86,34 +72,12 @@ def _attention_uses(calls: list[AttentionCall]) -> Iterator[tuple[Role, Part]]:
             yield from ((role, part) for part in projected(state))
 
 
-def projected(state: Value) -> Iterator[Part]:
-    """The linear calls that a state comes from, looking through splits but not behind the calls."""
-    seen: set[int] = set()
-    queue: list[tuple[Value, int | None]] = [(state, None)]
-    for current, index in queue:
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        if isinstance(current, Call) and is_linear_call(current):
-            yield Part(current, index)
-        elif isinstance(current, Item) and isinstance(current.index, int) and _is_even_split(current.value):
-            assert isinstance(current.value, Operation)
-            queue.append((current.value.args[0], current.index))
-        else:
-            queue.extend((part, index) for part in current.parts())
-
-
-def _is_even_split(value: Value) -> bool:
-    """Parts of equal width: `split(size)` or `chunk(count)`, not a list of sizes."""
-    if not isinstance(value, Operation) or value.name not in SPLITS:
-        return False
-    return len(value.args) < 2 or not isinstance(value.args[1], Sequence)
-
-
 def _branch_uses(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[tuple[Role, Part]]:
     """The last linear call of each branch: what follows an attention is its output, the others end feed-forwards."""
     outputs = {id(call.output) for call in calls}
     for addition in additions(layer):
+        if is_unclear_attention(addition.branch, addition.stream, calls):
+            continue
         for last in reached(addition.branch, is_linear_call, stop=addition.stream):
             assert isinstance(last, Call)
             if any(id(value) in outputs for value in walk(last, stop=addition.stream)):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from adaptergen.analysis.attention import AttentionCall, attention_calls
+from adaptergen.analysis.attention import AttentionCall, attention_calls, is_unclear_attention
 from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.statements import statement_site
 from adaptergen.facts import Residual, StatementSite, Sublayer
@@ -117,7 +117,8 @@ def _sublayer(addition: Addition, attentions: list[AttentionCall]) -> Sublayer:
     between = {id(value) for value in walk(addition.branch, stop=addition.stream)}
     kinds = {call.kind for call in attentions if id(call.output) in between}
     if not kinds:
-        return "feed_forward"
+        unclear = is_unclear_attention(addition.branch, addition.stream, attentions)
+        return "unclear_attention" if unclear else "feed_forward"
     if _branch_count(addition, attentions) > 1:
         return "several"
     return "cross_attention" if "cross" in kinds else "attention"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from adaptergen.cli.reporting import progress
 from adaptergen.problems import Problem, ProblemsFound
 
 
@@ -24,23 +25,25 @@ def opened(folder: Path) -> tuple[Workspace, Upstream]:
     return find_workspace(folder), installed_transformers()
 
 
-def require_known(workspace: Workspace, names: Sequence[str]) -> None:
-    """
+def known_models(workspace: Workspace, names: Iterable[str]) -> tuple[str, ...]:
+    """The folders of models that are given by folder or model type, each once.
+
     Raises:
         ProblemsFound: the project has no model of one of these names.
     """
-    from adaptergen.naming import checked_name
+    found = {name: workspace.model_named(name) for name in names}
+    fix = f"it has: {', '.join(workspace.names()) or 'none'}"
+    problems = [
+        Problem("unknown-model", f"this project has no model '{name}'", fix=fix)
+        for name, folder in found.items()
+        if folder is None
+    ]
+    if problems:
+        raise ProblemsFound(*problems)
+    return tuple(dict.fromkeys(folder for folder in found.values() if folder))
 
-    known = workspace.names()
-    unknown = [name for name in names if checked_name(name) not in known]
-    if unknown:
-        fix = f"it has: {', '.join(known) or 'none'}"
-        raise ProblemsFound(
-            *(Problem("unknown-model", f"this project has no model '{name}'", fix=fix) for name in unknown)
-        )
 
-
-def chosen_names(workspace: Workspace, names: Sequence[str], everything: bool) -> Sequence[str]:
+def chosen_names(workspace: Workspace, names: Sequence[str], everything: bool) -> tuple[str, ...]:
     """The models that a command is about.
 
     Raises:
@@ -49,8 +52,29 @@ def chosen_names(workspace: Workspace, names: Sequence[str], everything: bool) -
     """
     if bool(names) == everything:
         raise click.UsageError("give either NAMEs or --all")
-    require_known(workspace, names)
-    return workspace.names() if everything else names
+    return workspace.names() if everything else known_models(workspace, names)
+
+
+def integrate_all(
+    workspace: Workspace, upstream: Upstream, names: Sequence[str], source: Path | None = None
+) -> list[Integration]:
+    """Each model once, also if it is named twice.
+
+    Raises:
+        ProblemsFound: all that is wrong with all of them.
+    """
+    made: dict[str, Integration] = {}
+    problems: list[Problem] = []
+    for name in progress(names, "analysing"):
+        try:
+            one = integrate_name(workspace, upstream, name, source)
+        except ProblemsFound as found:
+            problems.extend(found.problems)
+        else:
+            made[one.plan.name] = one
+    if problems:
+        raise ProblemsFound(*problems)
+    return list(made.values())
 
 
 def integrate_name(workspace: Workspace, upstream: Upstream, name: str, source: Path | None = None) -> Integration:
@@ -58,11 +82,11 @@ def integrate_name(workspace: Workspace, upstream: Upstream, name: str, source: 
 
     It is planned afresh around what hands wrote into an earlier plan.
     """
-    from adaptergen.naming import checked_name
+    from adaptergen.naming import folder_name
     from adaptergen.pipeline import integrate
     from adaptergen.sources import given_model, model_of, relative_path
 
-    folder = checked_name(name.replace("-", "_").lower())
+    folder = workspace.model_named(name) or folder_name(name)
     previous = workspace.plan(folder)
     if source is not None:
         model, path = given_model(source, folder, upstream), relative_path(source, workspace.root, upstream)

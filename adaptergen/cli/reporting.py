@@ -23,13 +23,17 @@ COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 @contextmanager
-def reported(as_json: bool) -> Iterator[None]:
-    """Show every problem at once and end with its exit code; anything else is our own defect and may crash."""
+def reported(as_json: bool) -> Iterator[dict[str, Any]]:
+    """Show every problem at once and end with its exit code; anything else is our own defect and may crash.
+
+    What the command had to tell before it failed belongs into the dictionary: JSON is one document in any case.
+    """
+    told: dict[str, Any] = {}
     try:
-        yield
+        yield told
     except ProblemsFound as found:
         if as_json:
-            echo_json({"problems": [_as_json(problem) for problem in found.problems]})
+            echo_json({**told, "problems": [_as_json(problem) for problem in found.problems]})
         else:
             _echo_problems(found.problems)
         sys.exit(2 if any(problem.code in WRONG_USAGE for problem in found.problems) else 1)
@@ -45,7 +49,8 @@ def echo_diff(text: str) -> None:
         click.secho(line, fg=None if line.startswith(("+++", "---")) else COLOURS.get(line[:1]))
 
 
-def echo_changes(changes: ChangeSet, *, dry_run: bool) -> None:
+def echo_written(changes: ChangeSet, integrations: Sequence[Integration], *, dry_run: bool) -> None:
+    """The changes, or their diff, and what was refused, which is not part of the diff."""
     if dry_run:
         echo_diff(changes.diff())
     elif not changes:
@@ -53,16 +58,21 @@ def echo_changes(changes: ChangeSet, *, dry_run: bool) -> None:
     else:
         for change in changes:
             click.echo(f"{change.kind:<7} {change.path}")
+    for model, method, reason in _refusals(integrations):
+        click.echo(f"{model}: no {method}: {reason}", err=dry_run)
 
 
-def changes_as_json(changes: ChangeSet, *, dry_run: bool) -> dict[str, Any]:
+def written_as_json(changes: ChangeSet, integrations: Sequence[Integration], *, dry_run: bool) -> dict[str, Any]:
     return {
         "written": not dry_run,
         "changes": [{"path": change.path, "change": change.kind} for change in changes],
+        "refused": [
+            {"model": model, "method": method, "because": reason} for model, method, reason in _refusals(integrations)
+        ],
     }
 
 
-def refusals(integrations: Sequence[Integration]) -> list[tuple[str, str, str]]:
+def _refusals(integrations: Sequence[Integration]) -> list[tuple[str, str, str]]:
     """(model, method, reason) of every method that a model cannot take."""
     return [
         (made.plan.name, method, support.because)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,9 +17,9 @@ from adaptergen.cli.group import (
     optional_names_argument,
     verify_option,
 )
-from adaptergen.cli.project import chosen_names, integrate_name, opened, require_known
+from adaptergen.cli.project import chosen_names, integrate_all, known_models, opened
 from adaptergen.cli.proving import prove, require_torch
-from adaptergen.cli.reporting import changes_as_json, echo_changes, echo_json, progress, refusals, reported
+from adaptergen.cli.reporting import echo_json, echo_written, reported, written_as_json
 
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ def add_model(
     """
     if source is not None and len(names) > 1:
         raise click.UsageError("--source takes exactly one NAME")
-    with reported(as_json):
+    with reported(as_json) as told:
         workspace, upstream = opened(folder)
-        made = [integrate_name(workspace, upstream, name, source) for name in progress(names, "analysing")]
-        _finish(workspace, made, dry_run=dry_run, verify=verify, force=force, as_json=as_json)
+        made = integrate_all(workspace, upstream, names, source)
+        _finish(workspace, made, told, dry_run=dry_run, verify=verify, force=force, as_json=as_json)
 
 
 @click.command()
@@ -73,11 +73,11 @@ def update(
     adaptergen update gpt_neo
     adaptergen update --all --no-verify
     """
-    with reported(as_json):
+    with reported(as_json) as told:
         workspace, upstream = opened(folder)
         chosen = chosen_names(workspace, names, everything)
-        made = [integrate_name(workspace, upstream, name) for name in progress(chosen, "analysing")]
-        _finish(workspace, made, dry_run=dry_run, verify=verify, force=force, as_json=as_json)
+        made = integrate_all(workspace, upstream, chosen)
+        _finish(workspace, made, told, dry_run=dry_run, verify=verify, force=force, as_json=as_json)
 
 
 @click.command("remove-model")
@@ -96,34 +96,38 @@ def remove_model(folder: Path, names: tuple[str, ...], dry_run: bool, force: boo
 
     with reported(as_json):
         workspace, _ = opened(folder)
-        require_known(workspace, names)
-        changes = change_set(workspace, (), names)
+        changes = change_set(workspace, (), known_models(workspace, names))
         if not dry_run:
             workspace.apply(changes, force=force)
         if as_json:
-            echo_json(changes_as_json(changes, dry_run=dry_run))
+            echo_json({**written_as_json(changes, (), dry_run=dry_run), "problems": []})
         else:
-            echo_changes(changes, dry_run=dry_run)
+            echo_written(changes, (), dry_run=dry_run)
 
 
 def _finish(
-    workspace: Workspace, made: Sequence[Integration], *, dry_run: bool, verify: bool, force: bool, as_json: bool
+    workspace: Workspace,
+    made: Sequence[Integration],
+    told: dict[str, Any],
+    *,
+    dry_run: bool,
+    verify: bool,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Write, show what was written and what was refused, and prove it."""
     from adaptergen.pipeline import change_set
 
-    if verify and not dry_run:
+    proven = verify and not dry_run
+    if proven:
         require_torch()
     changes = change_set(workspace, made)
     if not dry_run:
         workspace.apply(changes, force=force)
-    refused = refusals(made)
-    if as_json:
-        listed = [{"model": model, "method": method, "because": reason} for model, method, reason in refused]
-        echo_json({**changes_as_json(changes, dry_run=dry_run), "refused": listed})
-    else:
-        echo_changes(changes, dry_run=dry_run)
-        for model, method, reason in refused:
-            click.echo(f"{model}: no {method}: {reason}", err=dry_run)
-    if verify and not dry_run:
+    told.update(written_as_json(changes, made, dry_run=dry_run))
+    if not as_json:
+        echo_written(changes, made, dry_run=dry_run)
+    if proven:
         prove(workspace, [one.plan.name for one in made])
+    if as_json:
+        echo_json({**told, "problems": []})

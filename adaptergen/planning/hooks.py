@@ -109,6 +109,8 @@ def _residual_hook(layer: Layer, residual: Residual) -> ResidualHook:
 
 def prefix_obstacles(layer: Layer) -> Iterator[str]:
     """Why prefixes cannot be put into a class of layers; classes that only some configurations choose do not count."""
+    if not layer.attentions:
+        yield f"how {layer.cls} computes attention is not understood"
     paths = {attention.path for attention in layer.attentions}
     for path in sorted(paths):
         variants = [attention for attention in layer.attentions if attention.path == path]

@@ -8,8 +8,10 @@ from typing import Any
 
 from adaptergen import naming
 from adaptergen.plan import METHODS, IntegrationPlan
+from adaptergen.problems import ProblemsFound
 from adaptergen.rendering import context as c
 from adaptergen.rendering.environment import environment
+from adaptergen.rendering.failures import failure, nameless
 from adaptergen.rendering.regions import REGIONS, Region
 from adaptergen.settings import Settings
 from adaptergen.transforms import Borrowed
@@ -31,18 +33,26 @@ class Templates:
         self._folder = folder
         self._settings = settings
         self._environment = environment(folder)
+        self._shown = settings.templates or str(folder)
 
     def output_paths(self, name: str) -> tuple[str, ...]:
         """The files that a model called `name` consists of, beside its plan."""
         return tuple(path for _, path in self._outputs(name))
 
     def _outputs(self, name: str) -> list[tuple[str, str]]:
-        """(template, output path) for every template that is an output by itself, sorted."""
-        templates = sorted(path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*.jinja"))
+        """(template, output path) for every template that is an output by itself, sorted.
+
+        Raises:
+            ProblemsFound: a template has the same output for every model.
+        """
+        found = sorted(path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*.jinja"))
+        templates = [template for template in found if not template.startswith("_")]
+        problems = [nameless(template, self._shown) for template in templates if "{name}" not in template]
+        if problems:
+            raise ProblemsFound(*problems)
         return [
             (template, self._settings.placed(template.removesuffix(".jinja").replace("{name}", name)))
             for template in templates
-            if not template.startswith("_")
         ]
 
     def render(self, plan: IntegrationPlan, borrowed: Borrowed, upstream_text: str) -> dict[str, str]:
@@ -56,7 +66,10 @@ class Templates:
         return [(region, self._render(f"_regions/{region.name}.jinja", values)) for region in REGIONS]
 
     def _render(self, template: str, values: Mapping[str, Any]) -> str:
-        return self._environment.get_template(template).render(values)
+        try:
+            return self._environment.get_template(template).render(values)
+        except Exception as error:  # a template is a program, and fails like one
+            raise ProblemsFound(failure(error, self._folder, template, self._shown)) from error
 
 
 def _header(plan: IntegrationPlan, settings: Settings) -> str:

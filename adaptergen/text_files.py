@@ -1,0 +1,67 @@
+"""How is a text of somebody else read, and what is said when it cannot be?"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from pathlib import Path
+
+from adaptergen.problems import Location, Problem, ProblemsFound
+
+
+def read_text(path: Path, shown: str) -> str:
+    """The text of a file, line ends as they are, which is called `shown` when people are told of it.
+
+    Raises:
+        ProblemsFound: it is not a readable UTF-8 text file.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        message, fix = f"cannot be read: {error.strerror or error}", "put a readable file there"
+        raise ProblemsFound(Problem("unreadable", message, Location(shown), fix)) from error
+    except UnicodeDecodeError as error:
+        at = Location(shown, error.object[: error.start].count(b"\n") + 1)
+        message, fix = f"is not UTF-8 text (byte {error.start})", "save the file as UTF-8"
+        raise ProblemsFound(Problem("not-utf-8", message, at, fix)) from error
+
+
+def read_python(path: Path, shown: str) -> str:
+    """The text of a Python file whose lines are lines to everybody.
+
+    Raises:
+        ProblemsFound: it is no such file.
+    """
+    text = read_text(path, shown)
+    problem = _odd_line(text, shown) or _objection_of_python(text, shown)
+    if problem is not None:
+        raise ProblemsFound(problem)
+    return text
+
+
+def _odd_line(text: str, shown: str) -> Problem | None:
+    """Borrowed methods are compared line by line with what git, editors and Python show."""
+    lines = enumerate(text.split("\n"), 1)
+    broken = (number for number, line in lines if line.startswith("\ufeff") or len(f"{line}.".splitlines()) > 1)
+    first = next(broken, 0)
+    if not first:
+        return None
+    message = "has a byte order mark, or a line break that is not a plain line feed"
+    return Problem("odd-text", message, Location(shown, first), "save the file as UTF-8 with Unix line ends")
+
+
+def _objection_of_python(text: str, shown: str) -> Problem | None:
+    """What Python's own parser says; nesting that it refuses would crash others."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            ast.parse(text)
+    except (RecursionError, MemoryError):
+        return Problem("too-deep", "nested too deeply to be parsed", Location(shown), _NOT_PYTHON)
+    except SyntaxError as error:
+        return Problem("not-python", f"not valid Python: {error.msg}", Location(shown, error.lineno or 0), _NOT_PYTHON)
+    except ValueError as error:  # a zero byte
+        return Problem("not-python", f"not valid Python: {error}", Location(shown), _NOT_PYTHON)
+    return None
+
+
+_NOT_PYTHON = "give a Python modeling file, such as modeling_<name>.py"
