@@ -234,7 +234,16 @@ def test_another_run_is_waited_for(tree: Path) -> None:
     assert fingerprint(tree) == before
 
 
-@pytest.mark.parametrize("owner", ["", "nonsense", "99999999999999999999", str(os.getpid()), "4194305"])
+OWNERS = {
+    "none": "",
+    "no number": "nonsense",
+    "too large": "99999999999999999999",
+    "gone": "4194305",
+    "our own": str(os.getpid()),
+}
+
+
+@pytest.mark.parametrize("owner", OWNERS.values(), ids=OWNERS.keys())
 def test_what_a_dead_run_left_is_tidied_up(tree: Path, owner: str) -> None:
     """Also if its number is no number, or our own, as it may be in a container."""
     before = fingerprint(tree)
