@@ -111,6 +111,7 @@ def _values(plan: IntegrationPlan, borrowed: Borrowed, upstream_text: str, setti
         "model_classes": [{"cls": m.cls, "line": c.class_line(m.name, m.bases)} for m in models],
         "adapted_classes": [*copied, *((m.cls, m.name) for m in models)],
         "parameter_names": c.parameter_names(plan),
+        "target_names": c.target_names(plan),
         "tiny_config": list(plan.tiny_config.arguments.items()),
         "constant": plan.name.upper(),
         "unsupported": [(name, m.because) for name, m in plan.methods.items() if not m.supported],

@@ -194,6 +194,7 @@ def adapter_model_imports(plan: IntegrationPlan, package: str) -> str:
     configuration = plan.source.module.replace(".modeling_", ".configuration_")
     imports = {
         Import("typing", "Any"),
+        Import("torch"),
         Import("transformers.utils", "ModelOutput"),
         Import(configuration, plan.classes.config),
         Import(plan.source.module, plan.classes.base),
@@ -240,6 +241,13 @@ def test_imports(plan: IntegrationPlan, settings: Settings) -> str:
 
 
 TEST_SUITES = ("AdapterModelTests", "AdapterTests", "ClassConversionTests", "ModelCase")
+
+
+def target_names(plan: IntegrationPlan) -> tuple[str, ...]:
+    """What heads are trained towards: the Trainer reads off the signature which columns of a data set to keep."""
+    is_reader = "question_answering" in plan.adapter_model.head_types
+    names = ("labels", *(("start_positions", "end_positions") if is_reader else ()))
+    return tuple(name for name in names if name not in parameter_names(plan))
 
 
 def parameter_names(plan: IntegrationPlan) -> tuple[str, ...]:

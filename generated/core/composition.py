@@ -42,10 +42,15 @@ class AdapterCompositionBlock(Sequence):
         return type(self)(*kept, **self.options) if kept else None
 
     @property
+    def leaves(self) -> tuple[str, ...]:
+        """All adapter names in the tree, in order."""
+        leaves = ((child,) if isinstance(child, str) else child.leaves for child in self.children)
+        return tuple(name for leaf in leaves for name in leaf)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """All adapter names in the tree, in order, each once."""
-        leaves = ((child,) if isinstance(child, str) else child.names for child in self.children)
-        return tuple(dict.fromkeys(name for leaf in leaves for name in leaf))
+        return tuple(dict.fromkeys(self.leaves))
 
     def flatten(self) -> set[str]:
         return set(self.names)
@@ -136,12 +141,14 @@ def parse_composition(setup: Setup | None) -> AdapterCompositionBlock | None:
     `None` and the empty list mean that nothing is active.
 
     Raises:
-        UnsupportedCompositionError: a block in the tree has no semantics here.
+        UnsupportedCompositionError: a block in the tree has no semantics here, or nothing in it.
     """
     if not setup:
         return None
     block = setup if isinstance(setup, AdapterCompositionBlock) else _from_sugar(setup)
     for node in _blocks_of(block):
+        if not node.children:
+            raise UnsupportedCompositionError(f"{block!r} has a block without adapters; leave it out")
         if type(node).run is AdapterCompositionBlock.run:
             raise UnsupportedCompositionError(
                 f"{node!r} cannot be activated: {type(node).__name__} is not implemented; "

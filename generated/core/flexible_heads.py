@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
+from transformers.utils import logging
 
 from generated.core.composition import Setup
-from generated.core.errors import AdapterFileError
+from generated.core.errors import AdapterFileError, HeadMismatchError
 from generated.core.heads import make_head
 from generated.core.heads.adding import AddHeadsMixin
 from generated.core.heads.filling import fill_head
@@ -20,6 +21,9 @@ from generated.core.heads.storage import HEADS_FOLDER, head_folders, read_head, 
 from generated.core.init import init
 from generated.core.loading import ADAPTERS_FOLDER
 from generated.core.mixins import ModelWithHeadsAdaptersMixin
+
+
+logger = logging.get_logger(__name__)
 
 
 class ModelWithFlexibleHeadsAdaptersMixin(
@@ -53,7 +57,10 @@ class ModelWithFlexibleHeadsAdaptersMixin(
     def _restore(self, directory: Path) -> None:
         self.load_all_adapters(directory / ADAPTERS_FOLDER)
         for folder in head_folders(directory / HEADS_FOLDER):
-            self.load_head(folder, set_active=False)
+            try:
+                self.load_head(folder, set_active=False)
+            except HeadMismatchError as error:
+                logger.warning("a head is left behind: %s; register its type, then load it from %s", error, folder)
         if len(self.heads) == 1:
             self.active_head = next(iter(self.heads))
 
@@ -103,10 +110,10 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         """Write an adapter to a folder, and with it the head of the same name, if there is one."""
         super().save_adapter(save_directory, adapter_name, with_head and adapter_name in self.heads, meta_dict)
 
-    def _load_head_of_adapter(self, directory: str | PathLike, name: str) -> None:
+    def _load_head_of_adapter(self, directory: str | PathLike, name: str, *, allow_pickle: bool) -> None:
         """The head is active when its adapter is, and that is decided after both are loaded."""
         active = self._active_heads
-        super()._load_head_of_adapter(directory, name)
+        super()._load_head_of_adapter(directory, name, allow_pickle=allow_pickle)
         self._active_heads = active
 
     def save_head(self, save_directory: str | PathLike, head_name: str | None = None) -> None:
@@ -129,6 +136,7 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         load_as: str | None = None,
         id2label: Mapping[int | str, str] | None = None,
         set_active: bool = True,
+        allow_pickle: bool = False,
     ) -> str:
         """Read a head from a folder, and convert it if it is the fixed head of a transformers class.
 
@@ -145,7 +153,7 @@ class ModelWithFlexibleHeadsAdaptersMixin(
             HeadMismatchError: it is the head of another architecture, or one that cannot be converted.
             AdapterFileError: the folder cannot be read or does not fit; the heads are as before.
         """
-        stored = read_head(self, save_directory)
+        stored = read_head(self, save_directory, allow_pickle=allow_pickle)
         name = load_as or stored.name or "default"
         config = {**stored.config, "id2label": id2label} if id2label else stored.config
         try:

@@ -58,10 +58,10 @@ def activate(model: nn.Module, setup: Setup | None, skip_layers: Collection[int]
     Raises:
         UnknownAdapterError: the model has not all of them.
         UnsupportedCompositionError: the setup cannot be run here; nothing has changed.
-        TypeError: `skip_layers` is one number.
+        TypeError: `skip_layers` is no list.
     """
-    if isinstance(skip_layers, int):
-        raise TypeError(f"skip_layers is a list of layer numbers, such as [{skip_layers}]")
+    if isinstance(skip_layers, int | str):
+        raise TypeError(f"skip_layers is a list of layer numbers, such as [1], not {skip_layers!r}")
     config = model.adapters_config
     block = parse_composition(setup)
     skipped = frozenset(skip_layers or ())
@@ -163,11 +163,16 @@ def _remove(model: nn.Module, name: str) -> None:
 
 def _check_name(name: str) -> None:
     containers = (AdapterModules(), InvertibleAdapters())
-    if not name or "." in name or any(hasattr(container, name) for container in containers):
+    if not is_weight_name(name) or any(hasattr(container, name) for container in containers):
         raise AdapterConfigError(
-            f"{name!r} cannot name an adapter: it becomes part of weight names, so it must not be empty, hold a dot "
-            "or be an attribute of torch modules"
+            f"{name!r} cannot name an adapter: it becomes part of weight names and of paths, so it must be a text "
+            "that is not empty, holds no dot, begins and ends with no slash, and is no attribute of torch modules"
         )
+
+
+def is_weight_name(name: object) -> bool:
+    """Can it be a part of the names of weights, and of a path? Slashes make folders."""
+    return isinstance(name, str) and "." not in name and all(name.split("/"))
 
 
 def _together(earlier: nn.Module | None, module: nn.Module) -> nn.Module:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.big_modeling import cpu_offload
 from safetensors.torch import load_file, save_file
 from transformers import BertForSequenceClassification
 
@@ -25,14 +26,42 @@ from tests_adapters.core.zoo import (
 WEIGHTS, CONFIG, PICKLE = "adapter.safetensors", "adapter_config.json", "pytorch_adapter.bin"
 
 
-def test_damaged_head_takes_its_adapter_along(tmp_path: Path) -> None:
-    build_adapted("bert", "lora", BertForSequenceClassification).save_adapter(tmp_path, "lora")
+@pytest.mark.parametrize("is_there", [False, True], ids=["new", "replaced"])
+def test_damaged_head_takes_its_adapter_along(is_there: bool, tmp_path: Path) -> None:
+    """Nothing is loaded, and an adapter of the same name stays."""
+    saved = build_adapted("bert", "lora", BertForSequenceClassification)
+    saved.save_adapter(tmp_path, "lora")
     (tmp_path / "model_head.safetensors").write_bytes(b"not weights")
-    model = fresh("bert", BertForSequenceClassification)
-    before = tree(model)
+    model = saved if is_there else fresh("bert", BertForSequenceClassification)
+    inputs, before = inputs_for("bert"), tree(model)
+    expected = call(model, inputs)
     with pytest.raises(AdapterFileError, match="cannot be read as weights"):
         model.load_adapter(tmp_path)
     assert tree(model) == before
+    assert_identical(call(model, inputs), expected)
+
+
+def test_adapter_of_another_architecture(tmp_path: Path) -> None:
+    """Also where all shapes agree."""
+    build_adapted("gpt2", "seq_bn").save_adapter(tmp_path, "seq_bn")
+    with pytest.raises(AdapterFileError, match="holds an adapter for gpt2, this model is a gpt_neo"):
+        fresh("gpt_neo").load_adapter(tmp_path)
+
+
+@pytest.mark.parametrize("version", [None, 3, ["x"]])
+def test_a_version_that_is_none_says_nothing(version: object, tmp_path: Path) -> None:
+    build_adapted("bert", "lora").save_adapter(tmp_path, "lora")
+    stored = json.loads((tmp_path / CONFIG).read_text())
+    (tmp_path / CONFIG).write_text(json.dumps({**stored, "version": version}))
+    assert fresh("bert").load_adapter(tmp_path) == "lora"
+
+
+def test_offloaded_weights_are_not_written(tmp_path: Path) -> None:
+    model = build_adapted("bert", "lora")
+    cpu_offload(model, torch.device("cpu"))
+    with pytest.raises(AdapterFileError, match="is offloaded and cannot be written"):
+        model.save_adapter(tmp_path / "folder", "lora")
+    assert not (tmp_path / "folder").exists()
 
 
 def damage(folder: Path, how: str) -> None:
@@ -119,8 +148,9 @@ def test_code_in_a_pickle_is_never_run(write: Any, tmp_path: Path) -> None:
     write({"weight": Trap(tmp_path / "sprung")}, tmp_path / PICKLE)
     model = fresh("bert")
     before = tree(model)
-    with pytest.raises(AdapterFileError, match="cannot be read as weights"):
-        model.load_adapter(tmp_path)
+    for allow_pickle, message in ((False, "allow_pickle=True"), (True, "cannot be read as weights")):
+        with pytest.raises(AdapterFileError, match=message):
+            model.load_adapter(tmp_path, allow_pickle=allow_pickle)
     assert not (tmp_path / "sprung").exists()
     assert tree(model) == before
 
@@ -130,7 +160,7 @@ def test_pickle_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / WEIGHTS).unlink()
     torch.save({"weight": [1, 2]}, tmp_path / PICKLE)
     with pytest.raises(AdapterFileError, match="something else than tensors"):
-        fresh("bert").load_adapter(tmp_path)
+        fresh("bert").load_adapter(tmp_path, allow_pickle=True)
 
 
 def test_missing_layer_of_lora_is_noticed(tmp_path: Path) -> None:

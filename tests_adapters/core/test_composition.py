@@ -14,7 +14,7 @@ from generated.core.composition import (
     parse_composition,
 )
 from generated.core.errors import UnknownAdapterError, UnsupportedCompositionError
-from tests_adapters.core.zoo import add_random, assert_identical, build, call, inputs_for
+from tests_adapters.core.zoo import add_random, assert_identical, build, call, differ, inputs_for
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,26 @@ def test_blocks_without_meaning_are_refused(setup) -> None:
     with pytest.raises(UnsupportedCompositionError, match="is not implemented; use Stack"):
         model.set_active_adapters(setup)
     assert model.active_adapters == Stack("a")
+
+
+def test_a_block_without_adapters_is_refused() -> None:
+    with pytest.raises(UnsupportedCompositionError, match="leave it out"):
+        parse_composition(Stack(Stack(), "a"))
+
+
+def test_an_adapter_twice_in_a_stack() -> None:
+    model, inputs = generated.init(build("bert")), inputs_for("bert")
+    for name, config in (
+        ("p", "prefix_tuning_flat[prefix_length=3]"),
+        ("l", "lora"),
+        ("f", "lora[mlp_matrices=['up']]"),
+    ):
+        add_random(model, name, config)
+    for name in "pl":
+        model.set_active_adapters(Stack(name, name))
+        assert differ(call(model, inputs), [*call(build("bert"), inputs)])
+    with pytest.raises(UnsupportedCompositionError, match="needs projections as wide as their input"):
+        model.set_active_adapters(Stack("f", "f"))
 
 
 @pytest.mark.parametrize("setup", [3, [3], Stack])

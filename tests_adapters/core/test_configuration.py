@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
 import pytest
+import torch
 
 import generated
 from generated.core.configuration import (
@@ -235,11 +236,35 @@ def test_parts_of_a_union_must_not_meet(parts: tuple[AdapterConfig, ...]) -> Non
         lambda: AdapterConfig.load({"architecture": "union"}),
         lambda: AdapterConfig.load(LoRAConfig),
         lambda: AdapterConfig.load(5),
+        lambda: AdapterConfig.load({"architecture": "lora", "roles": 1}),
+        lambda: AdapterConfig.load({"architecture": ["lora"]}),
+        lambda: SeqBnConfig(leave_out=1),
+        lambda: SeqBnConfig(reduction_factor={"default": None}),
     ],
 )
 def test_values_that_cannot_be(wrong: Callable[[], AdapterConfig]) -> None:
     with pytest.raises(AdapterConfigError):
         wrong()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (SeqBnConfig(leave_out=range(2)), SeqBnConfig(leave_out=[0, 1])),
+        (SeqBnConfig(leave_out={1, 0}), SeqBnConfig(leave_out=[0, 1])),
+        (LoRAConfig(attn_matrices=("q", "v")), LoRAConfig(attn_matrices=["q", "v"])),
+        (SeqBnConfig(reduction_factor=torch.tensor(4)), SeqBnConfig(reduction_factor=4)),
+    ],
+)
+def test_values_are_kept_as_files_can_hold_them(given: AdapterConfig, kept: AdapterConfig) -> None:
+    assert json.loads(json.dumps(given.to_dict())) == kept.to_dict()
+
+
+def test_a_union_of_unions_is_one() -> None:
+    union = AdapterConfig.load("mam|lora")
+    assert [type(part).__name__ for part in union.parts] == ["PrefixTuningConfig", "ParBnConfig", "LoRAConfig"]
+    with pytest.raises(AdapterConfigError, match="the same places"):
+        AdapterConfig.load("unipelt|lora")
 
 
 def test_numbers_of_layers_are_strings_as_in_files() -> None:

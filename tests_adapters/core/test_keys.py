@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import BertModel
 
 import generated
 from generated.core.errors import AdapterFileError
 from generated.core.loading.keys import WeightName, match_names, parse_name
-from tests_adapters.core.zoo import assert_identical, build, build_adapted, call, inputs_for
+from tests_adapters.core.zoo import add_random, assert_identical, build, build_adapted, call, inputs_for
 
 
 def unchanged(key: str) -> str:
@@ -121,8 +122,37 @@ def test_legacy_folder(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps(stored))
 
     loaded, inputs = generated.init(build("bert")), inputs_for("bert")
+    loaded.load_adapter(tmp_path, set_active=True, allow_pickle=True)
+    assert_identical(call(loaded, inputs), call(saved, inputs))
+
+
+def test_task_adapters_of_the_first_generation(tmp_path: Path) -> None:
+    """Their configuration speaks of invertible adapters, which only language adapters had."""
+    saved = build_adapted("bert", "seq_bn")
+    saved.save_adapter(tmp_path, "seq_bn", with_head=False)
+    path = tmp_path / "adapter_config.json"
+    stored = json.loads(path.read_text()) | {"type": "text_task", "version": "1.1.1"}
+    stored["config"]["invertible_adapter"] = {"block_type": "nice", "reduction_factor": 2}
+    path.write_text(json.dumps(stored))
+
+    loaded, inputs = generated.init(build("bert")), inputs_for("bert")
     loaded.load_adapter(tmp_path, set_active=True)
     assert_identical(call(loaded, inputs), call(saved, inputs))
+
+
+def test_cross_attention_that_the_model_lacks(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """Its weights have no place, and are not mistaken for those of self-attention."""
+    config = build("bert").config
+    config.is_decoder = config.add_cross_attention = True
+    saved = generated.init(BertModel(config))
+    add_random(saved, "lora", "lora")
+    saved.save_adapter(tmp_path, "lora")
+    loaded = generated.init(build("bert"))
+    with caplog.at_level("WARNING", logger="generated"):
+        loaded.load_adapter(tmp_path)
+    assert "crossattention" in caplog.text
+    for key, tensor in loaded.state_dict().items():
+        assert ".lora" not in key or torch.equal(tensor, saved.state_dict()[key])
 
 
 @pytest.mark.parametrize(

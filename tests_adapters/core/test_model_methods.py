@@ -150,13 +150,14 @@ def test_parts_of_a_union_that_meet_are_refused(parts: tuple[str, str]) -> None:
     assert tree(model) == before
 
 
-def test_layers_to_skip_are_a_list() -> None:
+@pytest.mark.parametrize("skip_layers", [0, 1, "lora"])
+def test_layers_to_skip_are_a_list(skip_layers: object) -> None:
     model = build_adapted("bert", "lora")
     with pytest.raises(TypeError, match=r"such as \[1\]"):
-        model.set_active_adapters("lora", skip_layers=1)
+        model.set_active_adapters("lora", skip_layers=skip_layers)
 
 
-@pytest.mark.parametrize("name", ["", "a.b", "keys", "training", "forward", "items", "active"])
+@pytest.mark.parametrize("name", ["", "a.b", "a/", "/", "a//b", 5, "keys", "training", "forward", "items", "active"])
 def test_names_that_cannot_be(name: str) -> None:
     model = generated.init(build("bert"))
     before = tree(model)

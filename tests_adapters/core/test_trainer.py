@@ -54,7 +54,6 @@ def trained(folder: Path, model: PreTrainedModel, resume: bool = False, **option
         report_to=[],
         disable_tqdm=True,
         use_cpu=True,
-        label_names=["labels"],
         **options,
     )
     trainer = Trainer(model, arguments, train_dataset=Sentences(), eval_dataset=Sentences())

@@ -114,7 +114,7 @@ class Case:
         """The model of this case, with its adapters loaded and its setup active."""
         model = self.recording.build(self.data.get("model_class"), attention)
         for adapter in self.adapters:
-            model.load_adapter(self.folder_of(adapter))
+            model.load_adapter(self.folder_of(adapter), allow_pickle=True)
         model.set_active_adapters(self.setup)
         shift_relative_positions(model)
         return model

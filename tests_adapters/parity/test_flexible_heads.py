@@ -15,7 +15,7 @@ def build(case: Case) -> PreTrainedModel:
     (attention,), (adapter,) = case.attentions, case.adapters
     options = {"attn_implementation": attention} if attention else {}
     model = AutoAdapterModel.from_pretrained(case.recording.folder / "model", **options).eval()
-    model.load_adapter(case.folder_of(adapter), set_active=True)
+    model.load_adapter(case.folder_of(adapter), set_active=True, allow_pickle=True)
     return model
 
 

@@ -22,7 +22,7 @@ def shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 def recorded_tensors(case: Case) -> dict[str, Tensor]:
     """The content of the recorded file; prefixes once, and not again for each layer."""
     (adapter,) = case.adapters
-    _, tensors = read_tensors(case.folder_of(adapter), ADAPTER_FILES)
+    _, tensors = read_tensors(case.folder_of(adapter), ADAPTER_FILES, allow_pickle=True)
     return {key: tensor for key, tensor in tensors.items() if not is_pool_duplicate(key)}
 
 
@@ -31,7 +31,7 @@ def recorded_tensors(case: Case) -> dict[str, Tensor]:
 def test_round_trip(case: Case, load_as: str | None, tmp_path: Path) -> None:
     (adapter,) = case.adapters
     model, again = (case.recording.build(attention=case.attentions[0]) for _ in range(2))
-    name = model.load_adapter(case.folder_of(adapter), load_as=load_as, set_active=True)
+    name = model.load_adapter(case.folder_of(adapter), load_as=load_as, set_active=True, allow_pickle=True)
     assert name == (load_as or adapter["name"])
     model.save_adapter(tmp_path, name)
     again.load_adapter(tmp_path, set_active=True)
@@ -56,7 +56,7 @@ def test_names_are_the_recorded_ones(case: Case, tmp_path: Path) -> None:
     """Not only up to translation: letter by letter, but for the name of the base model in the saving class."""
     (adapter,) = case.adapters
     model = case.recording.build(attention=case.attentions[0])
-    model.load_adapter(case.folder_of(adapter))
+    model.load_adapter(case.folder_of(adapter), allow_pickle=True)
     model.save_adapter(tmp_path, adapter["name"])
 
     recorded = {key.removeprefix(case.recording.key_prefix) for key in recorded_tensors(case)}
@@ -67,7 +67,7 @@ def test_names_are_the_recorded_ones(case: Case, tmp_path: Path) -> None:
 def test_configuration_survives(case: Case, tmp_path: Path) -> None:
     (adapter,) = case.adapters
     model = case.recording.build(attention=case.attentions[0])
-    model.load_adapter(case.folder_of(adapter))
+    model.load_adapter(case.folder_of(adapter), allow_pickle=True)
     model.save_adapter(tmp_path, adapter["name"], meta_dict={"note": "kept"})
 
     recorded, written = (read_config(folder, ADAPTER_FILES) for folder in (case.folder_of(adapter), tmp_path))

@@ -26,6 +26,13 @@ class AdapterConfig(Mapping):
 
     architecture: ClassVar[str | None] = None
 
+    def __post_init__(self) -> None:
+        """Values as JSON can hold them: `leave_out=range(4)` is a list, a number of NumPy is a number."""
+        for name, value in self.__dict__.items():
+            self.__dict__[name] = _plain(value)
+        layers = self.__dict__.get("leave_out") or []
+        refuse_if(not isinstance(layers, list), f"leave_out is {layers!r}, must be a list of layer numbers")
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__:
             raise FrozenInstanceError(f"{type(self).__name__}.{name} is set once; use `config.replace({name}=…)`")
@@ -87,6 +94,8 @@ class AdapterConfig(Mapping):
         except TypeError as error:
             raise AdapterConfigError(f"incomplete configuration for {cls.__name__}: {error}") from error
         for key in config.keys() - known:
+            is_own = key != "architecture" and hasattr(cls, key)
+            refuse_if(is_own, f"{key!r} is no value that a {cls.__name__} can be given")
             setattr(instance, key, config[key])
         return instance
 
@@ -108,6 +117,14 @@ class AdapterConfig(Mapping):
         return loaded.replace(**changes) if changes else loaded
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, range | tuple):
+        return list(value)
+    return value.item() if hasattr(value, "item") else value
+
+
 _BY_ARCHITECTURE: dict[str | None, type[AdapterConfig]] = {}
 _BY_IDENTIFIER: dict[str, Callable[[], AdapterConfig]] = {}
 
@@ -127,7 +144,7 @@ def config_from_dict(config: Mapping[str, Any]) -> AdapterConfig:
     if isinstance(config, AdapterConfig):
         return config
     architecture = config.get("architecture")
-    if architecture not in _BY_ARCHITECTURE:
+    if not isinstance(architecture, str | None) or architecture not in _BY_ARCHITECTURE:
         known = ", ".join(sorted(filter(None, _BY_ARCHITECTURE)))
         raise AdapterConfigError(f"adapters of architecture {architecture!r} are not supported; supported: {known}")
     return _BY_ARCHITECTURE[architecture].from_dict(config)

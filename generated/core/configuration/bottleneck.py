@@ -91,14 +91,13 @@ class BnConfig(AdapterConfig):
     stochastic_depth: float | None = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if isinstance(self.reduction_factor, Mapping):  # in JSON, keys are strings
             self.__dict__["reduction_factor"] = {str(layer): factor for layer, factor in self.reduction_factor.items()}
-        factors = (
-            self.reduction_factor.values() if isinstance(self.reduction_factor, Mapping) else [self.reduction_factor]
-        )
-        refuse_if(
-            not all(factor > 0 for factor in factors), f"reduction_factor is {self.reduction_factor}, must be > 0"
-        )
+        factor = self.reduction_factor
+        factors = factor.values() if isinstance(factor, Mapping) else [factor]
+        is_positive = all(isinstance(number, int | float) and number > 0 for number in factors)
+        refuse_if(not is_positive, f"reduction_factor is {factor}, must be positive")
         refuse_if(
             self.residual_before_ln not in (True, False, "post_add"),
             f"residual_before_ln is {self.residual_before_ln!r}, must be True, False or 'post_add'",

@@ -60,6 +60,7 @@ class LoRAConfig(AdapterConfig):
     mlp_matrices: list[str] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         refuse_if(self.r < 1, f"r is {self.r}, must be at least 1")
         for name, known in (("attn_matrices", ATTENTION_ROLES), ("mlp_matrices", FEED_FORWARD_ROLES)):
             unknown = set(getattr(self, name) or ()) - set(known)

@@ -42,6 +42,7 @@ class PrefixTuningConfig(AdapterConfig):
     init_weights_seed: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         refuse_if(self.prefix_length < 1, f"prefix_length is {self.prefix_length}, must be at least 1")
 
 

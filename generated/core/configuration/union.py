@@ -31,7 +31,8 @@ class ConfigUnion(AdapterConfig):
 
     def __init__(self, *configs: AdapterConfig) -> None:
         refuse_if(not configs, "a union needs at least one configuration")
-        for first, second in combinations(configs, 2):
+        parts = [part for config in configs for part in config.parts]
+        for first, second in combinations(parts, 2):
             if _overlap(first, second):
                 raise AdapterConfigError(
                     f"{type(first).__name__} and {type(second).__name__} adapt the same places and cannot be united"
@@ -40,7 +41,7 @@ class ConfigUnion(AdapterConfig):
 
     @property
     def parts(self) -> tuple[AdapterConfig, ...]:
-        return self.configs
+        return tuple(part for config in self.configs for part in config.parts)
 
     def __getitem__(self, key: int | str) -> Any:
         if isinstance(key, int):

@@ -5,7 +5,7 @@ of a layer in the stack is its name in the weights file: `heads.NAME.<position>.
 AdapterHub format.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -125,9 +125,10 @@ def activations(name: str | None) -> list[nn.Module]:
     return [activation(name)] if name else []
 
 
-def label_ids(id2label: Mapping[int | str, str] | None, count: int) -> dict[str, int]:
+def label_ids(id2label: Mapping[int | str, str] | Sequence[str] | None, count: int) -> dict[str, int]:
     """Label name to id; `LABEL_0`, `LABEL_1`, … where the labels have no names."""
-    names = id2label or {index: f"LABEL_{index}" for index in range(count)}
+    names = id2label or [f"LABEL_{index}" for index in range(count)]
+    names = names if isinstance(names, Mapping) else dict(enumerate(names))
     return {label: int(index) for index, label in names.items()}
 
 

@@ -14,6 +14,7 @@ from generated.core.heads.base import PredictionHead
 from generated.core.heads.errors import HeadExistsError, HeadNameError, UnknownHeadError, UnsupportedHeadError
 from generated.core.heads.sentence import SentenceSource
 from generated.core.heads.vocabulary import OutputEmbeddingsMixin
+from generated.core.lifecycle import is_weight_name
 
 
 logger = logging.get_logger(__name__)
@@ -75,10 +76,11 @@ class PredictionHeadsMixin(OutputEmbeddingsMixin):
         """
         if head.name in self.heads and not overwrite_ok:
             raise HeadExistsError(f"there is a head '{head.name}' already; use another name, or overwrite_ok=True")
-        if not head.name or "." in head.name or hasattr(nn.ModuleDict(), head.name):
+        if not is_weight_name(head.name) or hasattr(nn.ModuleDict(), head.name):
             raise HeadNameError(
-                f"'{head.name}' cannot name a head: it becomes part of weight names, so it must not be empty, hold a "
-                "dot or be an attribute of torch modules"
+                f"{head.name!r} cannot name a head: it becomes part of weight names and of paths, so it must be a "
+                "text that is not empty, holds no dot, begins and ends with no slash, and is no attribute of torch "
+                "modules"
             )
         if head.config.get("use_pooler") and self.sentence_source != "pooler":
             raise UnsupportedHeadError(
@@ -93,7 +95,7 @@ class PredictionHeadsMixin(OutputEmbeddingsMixin):
         self, head_name: str, config: dict[str, Any], overwrite_ok: bool = False, set_active: bool = True
     ) -> None:
         """Add a new head as the entry `config` of a `head_config.json` describes it."""
-        head = make_head(self._head_class(config["head_type"]), self, head_name, config)
+        head = make_head(self._head_class(config.get("head_type")), self, head_name, config)
         self.add_prediction_head(head, overwrite_ok=overwrite_ok, set_active=set_active)
 
     def register_custom_head(self, identifier: str, head: Callable[..., PredictionHead]) -> None:
@@ -143,7 +145,7 @@ class PredictionHeadsMixin(OutputEmbeddingsMixin):
             raise ValueError("give a head_name: not exactly one head is active")
         return self.active_head
 
-    def _head_class(self, head_type: str) -> Callable[..., PredictionHead]:
+    def _head_class(self, head_type: str | None) -> Callable[..., PredictionHead]:
         if head_type in self.custom_heads:
             return self.custom_heads[head_type]
         if head_type in MODEL_HEAD_MAP and head_type in self.head_types:

@@ -5,6 +5,7 @@ input embeddings where the model ties them, and a language adapter's invertible 
 (Pfeiffer et al. 2020, https://arxiv.org/abs/2005.00052).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -48,7 +49,7 @@ class LanguageModelingHead(PredictionHead):
         attention_mask: torch.Tensor | None = None,
         return_dict: bool = False,
         labels: torch.Tensor | None = None,
-        invertible_adapter: nn.Module | None = None,
+        undo_invertible: Callable[[torch.Tensor], torch.Tensor] | None = None,
         hidden_scale: float = 1.0,
         logits_to_keep: int | torch.Tensor = 0,
         num_items_in_batch: torch.Tensor | int | None = None,
@@ -57,7 +58,7 @@ class LanguageModelingHead(PredictionHead):
         """Predict from the base model's `outputs`.
 
         Args:
-            invertible_adapter: layers to undo before the projection, called with `rev=True`.
+            undo_invertible: undoes invertible adapters, before the projection.
             hidden_scale: factor for the hidden states, in models that shrink them before they score the vocabulary.
             logits_to_keep: compute logits for this many last positions only; 0 for all.
             num_items_in_batch: divide the summed loss by this number, not by the number of labels at hand.
@@ -68,8 +69,8 @@ class LanguageModelingHead(PredictionHead):
             hidden_states = hidden_states * hidden_scale
         for transform in transforms:
             hidden_states = transform(hidden_states)
-        if invertible_adapter is not None:
-            hidden_states = invertible_adapter(hidden_states, rev=True)
+        if undo_invertible is not None:
+            hidden_states = undo_invertible(hidden_states)
         logits = projection(hidden_states)
         loss = None if labels is None else self.loss(logits, labels, num_items_in_batch)
         return self.finish(outputs, return_dict, loss=loss, logits=logits)

@@ -4,6 +4,7 @@ arguments ──► base model ──► outputs ──► the named head, or th
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from generated.core.heads.outputs import MultiHeadOutput
 from generated.core.heads.sentence import sentence_representation
 
 
-LABEL_NAMES = ("labels", "start_positions", "end_positions")
+TARGETS = ("labels", "start_positions", "end_positions")
 
 
 class HeadForwardMixin:
@@ -36,13 +37,16 @@ class HeadForwardMixin:
                 (`PredictionHead.argument_names`), `return_dict`, and everything else for the base model.
 
         Raises:
-            ValueError: labels are given, but there is no head to compare them with.
+            ValueError: targets are given, but there is no head to compare them with.
         """
         heads = self.used_heads(head)
         head_arguments = _take(arguments, (name for used in heads for name in used.argument_names()))
         return_dict = _take(arguments, ["return_dict"]).get("return_dict", self.config.return_dict)
-        if not heads and _has_labels(arguments):
-            raise ValueError("labels were given, but no head is active. Set model.active_head, or pass head=...")
+        unused = _take(arguments, TARGETS)
+        if unused:
+            names = ", ".join(used.name for used in heads)
+            takes = f"the active head {names} does not take them" if heads else "no head is active"
+            raise ValueError(f"{', '.join(unused)} were given, but {takes}. Set model.active_head, or pass head=...")
         if any(isinstance(used, MultipleChoiceHead) for used in heads):
             arguments, head_arguments["num_choices"] = flatten_choices(arguments)
         outputs = self.base_model(**self.complete_arguments(arguments, heads, head_arguments), return_dict=True)
@@ -61,7 +65,7 @@ class HeadForwardMixin:
         self, arguments: dict[str, Any], heads: tuple[PredictionHead, ...], head_arguments: dict[str, Any]
     ) -> dict[str, Any]:
         """What the base model is called with: `arguments`, but without a cache where a loss is computed."""
-        if _has_labels(head_arguments) and arguments.get("use_cache", True) is None:
+        if any(name in head_arguments for name in TARGETS) and arguments.get("use_cache", True) is None:
             return {**arguments, "use_cache": False}
         return arguments
 
@@ -96,6 +100,21 @@ class HeadForwardMixin:
             outputs.append(head(all_outputs, sentence, attention_mask, return_dict, **options))
         return outputs[0] if len(outputs) == 1 else MultiHeadOutput.of(outputs)
 
+    def _validate_model_class(self) -> None:
+        """Asked by `generate` before anything else.
+
+        Raises:
+            ValueError: no head is active that scores the vocabulary.
+        """
+        super()._validate_model_class()
+        heads = self.used_heads()
+        if not heads or any(head.get_output_embeddings() is None for head in heads):
+            active = ", ".join(head.name for head in heads) or "none"
+            raise ValueError(
+                f"to generate, a language modeling head must be active; active now: {active}. Add one, or set "
+                "model.active_head"
+            )
+
     @property
     def accepts_loss_kwargs(self) -> bool:
         """Whether the Trainer may ask for a loss that is averaged over several batches at once."""
@@ -120,7 +139,7 @@ class HeadForwardMixin:
     def _language_modeling_options(self, head: PredictionHead) -> dict[str, Any]:
         if not isinstance(head, LanguageModelingHead):
             return {}
-        return {"hidden_scale": self.lm_scale, "invertible_adapter": self.get_invertible_adapter()}
+        return {"hidden_scale": self.lm_scale, "undo_invertible": partial(self.invertible_adapters_forward, rev=True)}
 
 
 def flatten_choices(arguments: dict[str, Any]) -> tuple[dict[str, Any], int | None]:
@@ -143,7 +162,3 @@ def _take(arguments: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Remove the arguments called `names` and return those that were given."""
     taken = {name: arguments.pop(name, None) for name in dict.fromkeys(names)}
     return {name: value for name, value in taken.items() if value is not None}
-
-
-def _has_labels(arguments: dict[str, Any]) -> bool:
-    return any(arguments.get(name) is not None for name in LABEL_NAMES)

@@ -54,7 +54,7 @@ def write_head(model: PreTrainedModel, head: PredictionHead, directory: str | Pa
     write(directory, HEAD_FILES, describe(model, head.config, head.name), tensors)
 
 
-def read_head(model: PreTrainedModel, directory: str | PathLike) -> StoredHead:
+def read_head(model: PreTrainedModel, directory: str | PathLike, *, allow_pickle: bool = False) -> StoredHead:
     """Read a head for `model` from a folder.
 
     Raises:
@@ -62,7 +62,7 @@ def read_head(model: PreTrainedModel, directory: str | PathLike) -> StoredHead:
         AdapterFileError: the folder cannot be read.
     """
     description = read_config(directory, HEAD_FILES)
-    path, tensors = read_tensors(directory, HEAD_FILES)
+    path, tensors = read_tensors(directory, HEAD_FILES, allow_pickle=allow_pickle)
     if description.get("model_type", model.config.model_type) != model.config.model_type:
         raise HeadMismatchError(
             f"{directory} holds a head for {description['model_type']}, this model is a {model.config.model_type}"
@@ -78,8 +78,8 @@ def read_head(model: PreTrainedModel, directory: str | PathLike) -> StoredHead:
 
 
 def head_folders(directory: str | PathLike) -> list[Path]:
-    """All folders directly below `directory` that hold a head."""
-    return sorted(path.parent for path in Path(directory).glob(f"*/{HEAD_FILES.config}"))
+    """All folders below `directory` that hold a head. Names of heads may contain slashes."""
+    return sorted(path.parent for path in Path(directory).rglob(f"*/{HEAD_FILES.config}"))
 
 
 def _convert(

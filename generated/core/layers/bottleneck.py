@@ -155,7 +155,7 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
     def run_adapter(self, name: str, state: BottleneckState) -> BottleneckState:
         adapter = self.adapters[name]
         block_input, skip = adapter.before(state.hidden_states, state.residual, state.norm)
-        output = adapter(block_input, skip).to(state.hidden_states.dtype)  # an adapter may have a type of its own
+        output = adapter(block_input, skip).to(skip.dtype)  # an adapter may have a type of its own
         return state._replace(hidden_states=output, last=name)
 
 

@@ -37,6 +37,8 @@ class FusedParts:
 
     def spread(self, values: Tensor, fill: float) -> Tensor:
         """(..., adapted parts, width) → (..., all parts · width), with `fill` in the parts that are not adapted."""
+        if all(self.adapted):
+            return values.flatten(-2)
         given = iter(values.unbind(-2))
         blank = torch.full_like(values.select(-2, 0), fill)
         return torch.cat([next(given) if is_adapted else blank for is_adapted in self.adapted], dim=-1)
@@ -151,7 +153,7 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
     def activate(self, setup: AdapterCompositionBlock | None) -> None:
         super().activate(setup)
         if self.active is not None:
-            self._check_chain([self.loras[name] for name in self.active.names])
+            self._check_chain([self.loras[name] for name in self.active.leaves])
 
     def forward(self, input: Tensor) -> Tensor:
         output = super().forward(input)

@@ -186,4 +186,4 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         return F.pad(position_bias, (self.length, 0))
 
     def _active_prefixes(self) -> Iterator[LayerPrefix]:
-        return (self.prefixes[name] for name in self.active.names) if self.active is not None else iter(())
+        return (self.prefixes[name] for name in self.active.leaves) if self.active is not None else iter(())

@@ -3,8 +3,10 @@
 from generated.core.loading.adapters import (
     adapter_folders,
     adapter_keys,
+    add_stored,
     hidden_from_checkpoint,
-    load_adapter,
+    read_adapter,
+    refuse_unfit,
     save_adapter,
 )
 from generated.core.loading.folder import ADAPTERS_FOLDER, has_head
@@ -15,10 +17,12 @@ __all__ = [
     "ADAPTERS_FOLDER",
     "adapter_folders",
     "adapter_keys",
+    "add_stored",
     "has_head",
     "hidden_from_checkpoint",
-    "load_adapter",
     "load_static_head",
+    "read_adapter",
+    "refuse_unfit",
     "save_adapter",
     "save_static_head",
 ]

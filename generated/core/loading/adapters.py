@@ -56,20 +56,51 @@ def save_adapter(
     write(directory, ADAPTER_FILES, {**(meta or {}), **description}, named)
 
 
-def load_adapter(
-    model: nn.Module, directory: str | PathLike, load_as: str | None, leave_out: Collection[int] | None
-) -> str:
-    """Read an adapter from a folder into `model`; its name there."""
-    stored = _read(directory, leave_out)
-    name = load_as or stored.name
-    add = _replace_with_weights if name in model.adapters_config else _add_with_weights
+def read_adapter(
+    model: nn.Module, directory: str | PathLike, leave_out: Collection[int] | None, *, allow_pickle: bool
+) -> StoredAdapter:
+    """
+    Read an adapter for `model` from a folder.
+
+    Raises:
+        AdapterFileError: the folder cannot be read, or holds an adapter of another architecture.
+    """
+    description = modernize(read_config(directory, ADAPTER_FILES))
+    path, tensors = read_tensors(directory, ADAPTER_FILES, allow_pickle=allow_pickle)
+    name, config = description.get("name"), description.get("config")
+    if not isinstance(name, str) or not isinstance(config, dict):
+        raise AdapterFileError(f"{Path(directory) / ADAPTER_FILES.config} lacks `name` or `config`")
+    made_for, own = description.get("model_type", model.config.model_type), model.config.model_type
+    if made_for != own:
+        raise AdapterFileError(f"{directory} holds an adapter for {made_for}, this model is a {own}")
+    parsed = _leaving_out(config_from_dict(config), leave_out or ())
+    return StoredAdapter(path, str(description.get("version", "")), name, parsed, tensors)
+
+
+def refuse_unfit(model: nn.Module, stored: StoredAdapter) -> None:
+    """
+    Try an adapter under a name that nobody uses.
+
+    Raises:
+        AdapterFileError, AdapterConfigError, UnsupportedMethodError: it does not fit `model`, which is as before.
+    """
+    base = model.adapted_base
+    rehearsal = lifecycle.unused_name(base, stored.name)
+    add_stored(model, rehearsal, stored)
+    lifecycle.delete_adapter(base, rehearsal)
+
+
+def add_stored(model: nn.Module, name: str, stored: StoredAdapter) -> None:
+    """Add an adapter with the weights of a file, in place of one of the same name."""
+    base, folder = model.adapted_base, stored.path.parent
+    if name in base.adapters_config:
+        logger.warning("The adapter %r of the model is replaced by the one in %s", name, folder)
     try:
-        add(model.adapted_base, name, stored)
+        _add_with_weights(base, name, stored)
     except BaseException as error:
-        error.add_note(f"while loading the adapter in {directory}")
+        error.add_note(f"while loading the adapter in {folder}")
         raise
-    _warn_of_shifted_positions(model.adapted_base, stored)
-    return name
+    _warn_of_shifted_positions(base, stored)
 
 
 def adapter_folders(directory: str | PathLike) -> list[Path]:
@@ -112,17 +143,6 @@ def hidden_from_checkpoint(model: nn.Module, keys: Collection[str]) -> Iterator[
         model._keys_to_ignore_on_save = usual
 
 
-def _read(directory: str | PathLike, leave_out: Collection[int] | None) -> StoredAdapter:
-    description = modernize(read_config(directory, ADAPTER_FILES))
-    path, tensors = read_tensors(directory, ADAPTER_FILES)
-    name, config = description.get("name"), description.get("config")
-    if not isinstance(name, str) or not isinstance(config, dict):
-        raise AdapterFileError(f"{Path(directory) / ADAPTER_FILES.config} lacks `name` or `config`")
-    parsed = config_from_dict(config)
-    version = str(description.get("version", ""))
-    return StoredAdapter(path, version, name, _leaving_out(parsed, leave_out or ()), tensors)
-
-
 def _warn_of_shifted_positions(base: nn.Module, stored: StoredAdapter) -> None:
     """AdapterHub computes relative positions for keys that include the prefix; here tokens keep their distances."""
     has_prefix = any(isinstance(part, PrefixTuningConfig) for part in stored.config.parts)
@@ -151,15 +171,6 @@ def _add_with_weights(base: nn.Module, name: str, stored: StoredAdapter) -> None
     except BaseException:
         lifecycle.delete_adapter(base, name)
         raise
-
-
-def _replace_with_weights(base: nn.Module, name: str, stored: StoredAdapter) -> None:
-    """Try the weights under a name that nobody uses, so that the old adapter survives if they do not fit."""
-    rehearsal = lifecycle.unused_name(base, name)
-    _add_with_weights(base, rehearsal, stored)
-    lifecycle.delete_adapter(base, rehearsal)
-    logger.warning("The adapter %r of the model is replaced by the one in %s", name, stored.path.parent)
-    _add_with_weights(base, name, stored)
 
 
 def _fill(base: nn.Module, name: str, stored: StoredAdapter, rename: Renaming) -> None:

@@ -56,28 +56,42 @@ def read_config(directory: str | Path, names: FileNames) -> dict[str, Any]:
     return config
 
 
-def read_tensors(directory: str | Path, names: FileNames) -> tuple[Path, dict[str, Tensor]]:
+def read_tensors(directory: str | Path, names: FileNames, *, allow_pickle: bool) -> tuple[Path, dict[str, Tensor]]:
     """
-    The weights, and the file that they are from: safetensors, or else a pickle that may hold only tensors.
+    The weights, and the file that they are from: safetensors, or else, where it is allowed, a pickle of tensors.
 
     Raises:
         AdapterFileError: there is no such file, or it is damaged, or it holds something else.
     """
-    for name, read in ((names.safetensors, load_file), (names.pickle, _read_pickle)):
-        path = Path(directory) / name
-        if path.is_file():
-            return path, _checked(path, read)
-    raise AdapterFileError(f"{directory} holds neither {names.safetensors} nor {names.pickle}")
+    safe, pickled = Path(directory) / names.safetensors, Path(directory) / names.pickle
+    if safe.is_file():
+        return safe, _checked(safe, load_file)
+    if not pickled.is_file():
+        raise AdapterFileError(f"{directory} holds neither {names.safetensors} nor {names.pickle}")
+    if not allow_pickle:
+        raise AdapterFileError(
+            f"{pickled} is a pickle, which is not read unasked; if you trust where it comes from, pass "
+            "allow_pickle=True (no code in it is run), and save the adapter again to get a safetensors file"
+        )
+    return pickled, _checked(pickled, _read_pickle)
 
 
 def write(directory: str | Path, names: FileNames, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write configuration and weights; the folder is made if need be."""
+    """
+    Write configuration and weights; the folder is made if need be.
+
+    Raises:
+        AdapterFileError: weights are offloaded; nothing is written.
+    """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    offloaded = [name for name, tensor in tensors.items() if tensor.is_meta]
+    if offloaded:
+        raise AdapterFileError(f"{offloaded[0]} is offloaded and cannot be written; remove the device hooks first")
     text = json.dumps(config, indent=2, sort_keys=True)
-    (directory / names.config).write_text(text + "\n", encoding="utf-8")
     # Each tensor is copied: safetensors refuses names that share memory.
     owned = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / names.config).write_text(text + "\n", encoding="utf-8")
     save_file(owned, directory / names.safetensors, metadata={"format": "pt"})
 
 

@@ -22,7 +22,7 @@ def save_static_head(model: nn.Module, directory: str | PathLike) -> None:
     write(directory, HEAD_FILES, description, tensors)
 
 
-def load_static_head(model: nn.Module, directory: str | PathLike) -> None:
+def load_static_head(model: nn.Module, directory: str | PathLike, *, allow_pickle: bool = False) -> None:
     """
     Read a head into `model`. What is tied to the base model keeps the base model's values.
 
@@ -35,7 +35,7 @@ def load_static_head(model: nn.Module, directory: str | PathLike) -> None:
         raise HeadMismatchError(
             f"{directory} holds the head of {description.get('model_class')}, not of {type(model).__name__}"
         )
-    path, stored = read_tensors(directory, HEAD_FILES)
+    path, stored = read_tensors(directory, HEAD_FILES, allow_pickle=allow_pickle)
     needed = model.head_tensors()
     problems = [f"missing: {key}" for key in needed.keys() - stored.keys()]
     problems += [

@@ -82,13 +82,15 @@ def match_names(
     Raises:
         AdapterFileError: two names that are not duplicates of each other lead to the same tensor.
     """
-    matched: dict[str, WeightName] = {}
-    for key in keys:
-        options = list(readings(key, adapter, rename))
-        found = next((name for name in options if name in expected), None)
-        found = found or next(filter(None, (_in_same_layer(name, expected, layers) for name in options)), None)
-        if found is not None:
-            matched[key] = found
+    options = {key: list(readings(key, adapter, rename)) for key in keys}
+    exact = {key: next((name for name in names if name in expected), None) for key, names in options.items()}
+    free = set(expected) - set(exact.values())  # what has its own name in the file is not meant by another
+    near = {
+        key: next(filter(None, (_in_same_layer(name, free, layers) for name in options[key])), None)
+        for key, found in exact.items()
+        if found is None
+    }
+    matched = {key: name for key, name in {**exact, **near}.items() if name is not None}
     _refuse_collisions(matched, adapter)
     return matched
 

@@ -12,13 +12,18 @@ NON_LINEARITIES_BEFORE_VERSIONS = {"gelu": "gelu_new", "gelu_orig": "gelu"}
 
 
 def modernize(description: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of an `adapter_config.json` in today's terms."""
+    """
+    The content of an `adapter_config.json` in today's terms. In the first generation the configuration of a task
+    adapter spoke of invertible adapters, which only language adapters had.
+    """
     config = description.get("config")
     if not isinstance(config, dict):
         return dict(description)
     if "version" not in description:
         config = _rename_non_linearity(config)
-    if _scaled_wrongly(description.get("version", ""), config):
+    if description.get("type") == "text_task":
+        config = {key: value for key, value in config.items() if not key.startswith("inv")}
+    if _scaled_wrongly(str(description.get("version")), config):
         config = config | {"alpha": config["r"]}
     return {**description, "config": config}
 

@@ -63,7 +63,10 @@ def install(target: Target, container: AdapterModules, place: Place, module: nn.
         AdapterConfigError: the adapter is there already: two parts of a union meet.
     """
     if target.name in container:
-        raise AdapterConfigError(f"two parts of adapter {target.name!r} meet in one place, {place}; unite them in one")
+        raise AdapterConfigError(
+            f"two parts of adapter {target.name!r} meet in one place: {place.location} of "
+            f"{f'layer {place.layer}' if place.layer >= 0 else 'the model'}; make one part of them"
+        )
     device, dtype = weight_placement(host, target.model)
     module.to(device=device, dtype=_own_dtype(target.config) or dtype)
     module.train(host.training)

@@ -53,10 +53,12 @@ class AdapterFilesMixin:
     def load_adapter(
         self,
         adapter_name_or_path: str | PathLike,
+        *,
         load_as: str | None = None,
         set_active: bool = False,
         with_head: bool = True,
         leave_out: Collection[int] | None = None,
+        allow_pickle: bool = False,
     ) -> str:
         """
         Read an adapter from a folder that this package or AdapterHub wrote, and add it.
@@ -67,6 +69,7 @@ class AdapterFilesMixin:
             set_active: activate it.
             with_head: read the prediction head in the folder, too, if this model can take it.
             leave_out: numbers of layers whose weights are not loaded.
+            allow_pickle: read `pytorch_adapter.bin` where there is no safetensors file. Only tensors are read from it.
 
         Returns:
             The name of the adapter in this model.
@@ -74,9 +77,14 @@ class AdapterFilesMixin:
         Raises:
             AdapterFileError: the folder cannot be read or does not fit the model, which is as before.
         """
-        name = loading.load_adapter(self, adapter_name_or_path, load_as, leave_out)
+        folder = adapter_name_or_path
+        stored = loading.read_adapter(self, folder, leave_out, allow_pickle=allow_pickle)
+        name, with_head = load_as or stored.name, with_head and loading.has_head(folder)
+        if with_head or name in self.adapters_config:
+            loading.refuse_unfit(self, stored)  # before anything is replaced
         if with_head:
-            self._load_head_of_adapter(adapter_name_or_path, name)
+            self._load_head_of_adapter(folder, name, allow_pickle=allow_pickle)
+        loading.add_stored(self, name, stored)
         if set_active:
             self.set_active_adapters(name)
         return name
@@ -95,21 +103,20 @@ class AdapterFilesMixin:
     def save_head(self, save_directory: str | PathLike, head_name: str | None = None) -> None:
         """Write a prediction head to a folder. A base model has none, and writes nothing."""
 
-    def load_head(self, save_directory: str | PathLike, load_as: str | None = None) -> str | None:
+    def load_head(
+        self, save_directory: str | PathLike, load_as: str | None = None, *, allow_pickle: bool = False
+    ) -> str | None:
         """Read a prediction head from a folder; its name, if it has one. A base model has none, and reads nothing."""
 
-    def _load_head_of_adapter(self, directory: str | PathLike, name: str) -> None:
-        if not loading.has_head(directory):
-            return
+    def _load_head_of_adapter(self, directory: str | PathLike, name: str, *, allow_pickle: bool) -> None:
         try:
-            self.load_head(directory, load_as=name)
+            self.load_head(directory, load_as=name, allow_pickle=allow_pickle)
         except HeadMismatchError as error:
-            logger.warning("The adapter %r was loaded without its head: %s", name, error)
-        except BaseException:
-            self.delete_adapter(name)
-            raise
+            logger.warning("The adapter %r is loaded without its head: %s", name, error)
 
-    def save_pretrained(self, save_directory: str | PathLike, *args: Any, **kwargs: Any) -> Any:
+    def save_pretrained(
+        self, save_directory: str | PathLike, is_main_process: bool = True, *args: Any, **kwargs: Any
+    ) -> Any:
         """
         Write the model as transformers does, each adapter to `adapters/<name>/`, each head with a name to
         `heads/<name>/`.
@@ -119,8 +126,8 @@ class AdapterFilesMixin:
         """
         hidden = () if "state_dict" in kwargs else self._keys_in_folders()
         with loading.hidden_from_checkpoint(self, hidden):
-            result = super().save_pretrained(save_directory, *args, **kwargs)
-        if kwargs.get("is_main_process", True):
+            result = super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
+        if is_main_process:
             self._save_folders(save_directory)
         return result
 

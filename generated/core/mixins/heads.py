@@ -51,18 +51,21 @@ class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixi
         """
         loading.save_static_head(self, save_directory)
 
-    def load_head(self, save_directory: str | PathLike, load_as: str | None = None) -> str | None:
+    def load_head(
+        self, save_directory: str | PathLike, load_as: str | None = None, *, allow_pickle: bool = False
+    ) -> str | None:
         """
         Read the head from a folder.
 
         Args:
             load_as: of no meaning here: a fixed head has no name.
+            allow_pickle: read `pytorch_model_head.bin` where there is no safetensors file.
 
         Raises:
             HeadMismatchError: it is the head of another model class.
             AdapterFileError: the folder cannot be read; the head is as before.
         """
-        loading.load_static_head(self, save_directory)
+        loading.load_static_head(self, save_directory, allow_pickle=allow_pickle)
 
     def _belongs_to_base(self, child: nn.Module) -> bool:
         """Where base model and head are one object, the base is the embeddings, the stacks, and what adapters add."""

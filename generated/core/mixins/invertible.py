@@ -14,12 +14,12 @@ class InvertibleAdaptersMixin:
         """
         The invertible adapter that is active: a module with `forward(x, rev=False)` over (..., hidden).
 
-        Heads of their own call it with `rev=True` in front of their last projection.
+        Heads of their own call `invertible_adapters_forward` with `rev=True` in front of their last projection.
         """
         adapters = getattr(invertible_owner(self.base_model), "invertible_adapters", None)
         return None if adapters is None or adapters.active is None else adapters[adapters.active]
 
     def invertible_adapters_forward(self, hidden_states: Tensor, rev: bool = False) -> Tensor:
         """Apply the active invertible adapter, or its inverse; hidden states are unchanged if there is none."""
-        adapter = self.get_invertible_adapter()
-        return hidden_states if adapter is None else adapter(hidden_states, rev=rev)
+        adapters = getattr(invertible_owner(self.base_model), "invertible_adapters", None)
+        return hidden_states if adapters is None else adapters(hidden_states, rev=rev)

@@ -13,7 +13,7 @@ from torch import nn
 from generated.core import lifecycle, training
 from generated.core.composition import AdapterCompositionBlock, Setup, parse_composition
 from generated.core.configuration import DEFAULT_ADAPTER_CONFIG, AdapterConfig, ModelAdaptersConfig
-from generated.core.errors import NotInitializedError, UnsupportedMethodError
+from generated.core.errors import AdapterConfigError, NotInitializedError, UnsupportedMethodError
 from generated.core.layers.slot import Borrowed
 from generated.core.methods import prefix_tuning
 from generated.core.mixins.files import AdapterFilesMixin
@@ -152,10 +152,10 @@ class ModelAdaptersMixin(AdapterFilesMixin):
         return bool(self.adapters_config)
 
     def supports_adapter(self, config: ConfigLike) -> bool:
-        """Can the architecture take adapters of this configuration?"""
+        """Can the architecture take adapters of this configuration? An unknown configuration is taken nowhere."""
         try:
             lifecycle.refuse_unsupported(self.adapted_base, AdapterConfig.load(config))
-        except UnsupportedMethodError:
+        except (UnsupportedMethodError, AdapterConfigError):
             return False
         return True
 

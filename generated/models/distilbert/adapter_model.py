@@ -36,6 +36,9 @@ class DistilBertAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, DistilBertPreT
         attention_mask: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        start_positions: torch.Tensor | None = None,
+        end_positions: torch.Tensor | None = None,
         head: str | None = None,
         **kwargs: Any,
     ) -> ModelOutput | tuple[Any, ...]:
@@ -45,5 +48,8 @@ class DistilBertAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, DistilBertPreT
             attention_mask=attention_mask,
             inputs_embeds=inputs_embeds,
             position_ids=position_ids,
+            labels=labels,
+            start_positions=start_positions,
+            end_positions=end_positions,
             **kwargs,
         )

@@ -43,6 +43,9 @@ class GPTNeoAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, GPTNeoPreTrainedMo
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        labels: torch.Tensor | None = None,
+        start_positions: torch.Tensor | None = None,
+        end_positions: torch.Tensor | None = None,
         head: str | None = None,
         **kwargs: Any,
     ) -> ModelOutput | tuple[Any, ...]:
@@ -58,5 +61,8 @@ class GPTNeoAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, GPTNeoPreTrainedMo
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
             return_dict=return_dict,
+            labels=labels,
+            start_positions=start_positions,
+            end_positions=end_positions,
             **kwargs,
         )

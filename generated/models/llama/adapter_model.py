@@ -39,6 +39,9 @@ class LlamaAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, LlamaPreTrainedMode
         past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        labels: torch.Tensor | None = None,
+        start_positions: torch.Tensor | None = None,
+        end_positions: torch.Tensor | None = None,
         head: str | None = None,
         **kwargs: Any,
     ) -> ModelOutput | tuple[Any, ...]:
@@ -50,5 +53,8 @@ class LlamaAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, LlamaPreTrainedMode
             past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
+            labels=labels,
+            start_positions=start_positions,
+            end_positions=end_positions,
             **kwargs,
         )

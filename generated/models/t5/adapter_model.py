@@ -48,6 +48,9 @@ class T5AdapterModel(
         inputs_embeds: torch.Tensor | None = None,
         decoder_inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        labels: torch.Tensor | None = None,
+        start_positions: torch.Tensor | None = None,
+        end_positions: torch.Tensor | None = None,
         head: str | None = None,
         **kwargs: Any,
     ) -> ModelOutput | tuple[Any, ...]:
@@ -62,5 +65,8 @@ class T5AdapterModel(
             inputs_embeds=inputs_embeds,
             decoder_inputs_embeds=decoder_inputs_embeds,
             use_cache=use_cache,
+            labels=labels,
+            start_positions=start_positions,
+            end_positions=end_positions,
             **kwargs,
         )

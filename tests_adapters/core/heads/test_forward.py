@@ -27,6 +27,20 @@ def test_labels_without_a_head_are_an_error() -> None:
         adapter_model(tiny.BERT)(**text(tiny.BERT, BATCH), labels=torch.zeros(BATCH))
 
 
+def test_targets_that_no_active_head_takes_are_an_error() -> None:
+    model, inputs = with_head(tiny.BERT, "tagging", "tags"), text(tiny.BERT, BATCH)
+    with pytest.raises(ValueError, match="start_positions were given, but the active head tags does not take them"):
+        model(**inputs, start_positions=torch.zeros(BATCH, dtype=torch.long))
+
+
+@pytest.mark.parametrize("active", [None, "task"])
+def test_writing_needs_a_head_that_scores_words(active: str | None) -> None:
+    model = with_head(tiny.GPT2, "classification")
+    model.active_head = active
+    with pytest.raises(ValueError, match=f"active now: {active or 'none'}"):
+        model.generate(**text(tiny.GPT2, BATCH))
+
+
 def test_a_head_can_be_named_for_one_call() -> None:
     model, inputs = with_head(tiny.BERT, "tagging", "tags"), text(tiny.BERT, BATCH)
     model.add_qa_head("qa")
@@ -157,7 +171,7 @@ def test_the_signature_names_the_columns_of_the_base_model() -> None:
     model = adapter_model(tiny.BERT)
     own, base = (list(inspect.signature(part.forward).parameters) for part in (model, model.base_model))
 
-    assert own == [*base[:-1], "head", "kwargs"]
+    assert own == [*base[:-1], "labels", "start_positions", "end_positions", "head", "kwargs"]
 
 
 @pytest.mark.parametrize(

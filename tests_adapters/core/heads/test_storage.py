@@ -10,7 +10,9 @@ from torch import nn
 from transformers import BertForMaskedLM, BertForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
 import generated
+from generated.core.auto import AutoAdapterModel
 from generated.core.errors import AdapterFileError, HeadMismatchError
+from generated.core.heads import ClassificationHead
 from generated.core.heads.errors import HeadConversionError, UnknownHeadError, UnsupportedHeadError
 from tests_adapters.core.heads import tiny
 from tests_adapters.core.heads.examples import example_inputs
@@ -274,3 +276,29 @@ def test_an_adapter_does_not_load_with_a_damaged_head(tmp_path: Path) -> None:
         other.load_adapter(tmp_path)
     assert not other.has_adapters()
     assert not other.heads
+
+
+def test_names_with_slashes_are_restored(tmp_path: Path) -> None:
+    model = with_head(tiny.BERT, "classification", "nli/mnli")
+    model.save_pretrained(tmp_path)
+
+    assert list(AutoAdapterModel.from_pretrained(tmp_path).heads) == ["nli/mnli"]
+
+
+def test_a_head_of_an_unknown_type_is_left_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It can be loaded when its type has been registered, which needs a model first."""
+
+    class OwnHead(ClassificationHead):
+        head_type = "own"
+
+    model = adapter_model(tiny.BERT)
+    model.register_custom_head("own", OwnHead)
+    model.add_custom_head("own", "task")
+    model.save_pretrained(tmp_path)
+
+    with caplog.at_level("WARNING", logger="generated"):
+        loaded = AutoAdapterModel.from_pretrained(tmp_path)
+    assert not loaded.heads
+    assert "register its type" in caplog.text
+    loaded.register_custom_head("own", OwnHead)
+    assert loaded.load_head(tmp_path / "heads" / "task") == "task"
