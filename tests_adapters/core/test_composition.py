@@ -62,15 +62,12 @@ def test_a_block_without_adapters_is_refused() -> None:
 
 def test_an_adapter_twice_in_a_stack() -> None:
     model, inputs = generated.init(build("bert")), inputs_for("bert")
-    for name, config in (
-        ("p", "prefix_tuning_flat[prefix_length=3]"),
-        ("l", "lora"),
-        ("f", "lora[mlp_matrices=['up']]"),
-    ):
+    configs = {"p": "prefix_tuning_flat[prefix_length=3]", "l": "lora", "f": "lora[mlp_matrices=['up']]"}
+    for name, config in configs.items():
         add_random(model, name, config)
     for name in "pl":
         model.set_active_adapters(Stack(name, name))
-        assert differ(call(model, inputs), [*call(build("bert"), inputs)])
+        assert differ(call(model, inputs), call(build("bert"), inputs))
     with pytest.raises(UnsupportedCompositionError, match="needs projections as wide as their input"):
         model.set_active_adapters(Stack("f", "f"))
 

@@ -100,13 +100,12 @@ class HeadForwardMixin:
             outputs.append(head(all_outputs, sentence, attention_mask, return_dict, **options))
         return outputs[0] if len(outputs) == 1 else MultiHeadOutput.of(outputs)
 
-    def _validate_model_class(self) -> None:
-        """Asked by `generate` before anything else.
+    def generate(self, *args: Any, **kwargs: Any) -> Any:
+        """As in transformers, with the active head.
 
         Raises:
             ValueError: no head is active that scores the vocabulary.
         """
-        super()._validate_model_class()
         heads = self.used_heads()
         if not heads or any(head.get_output_embeddings() is None for head in heads):
             active = ", ".join(head.name for head in heads) or "none"
@@ -114,6 +113,7 @@ class HeadForwardMixin:
                 f"to generate, a language modeling head must be active; active now: {active}. Add one, or set "
                 "model.active_head"
             )
+        return super().generate(*args, **kwargs)
 
     @property
     def accepts_loss_kwargs(self) -> bool:
