@@ -38,6 +38,11 @@ class ImportedName:
     name: str
     dotted: str
 
+    @property
+    def is_relative(self) -> bool:
+        """Only the file itself, where it lies, can import it."""
+        return self.dotted.startswith(".")
+
 
 @dataclass(frozen=True, eq=False)
 class SourceModule:
@@ -192,11 +197,16 @@ def _collect_small(module: SourceModule, node: cst.BaseSmallStatement) -> None:
 
 
 def _import_origin(module: str, node: cst.ImportFrom) -> str:
-    """The absolute module of `from …x import y`, read relative to the module's own dotted name."""
+    """The absolute module of `from …x import y`, read relative to the module's own dotted name.
+
+    It stays relative where that is too short: for a file outside of any package.
+    """
     written = dotted_name(node.module) if node.module else ""
     if not node.relative:
         return written
     package = module.split(".")[: -len(node.relative)]
+    if not package:
+        return f".{written}"
     return ".".join([*package, written]) if written else ".".join(package)
 
 

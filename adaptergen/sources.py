@@ -12,17 +12,17 @@ from adaptergen.source import SourceModule
 from adaptergen.upstream import Upstream, UpstreamModel, read_module
 
 
-def given_model(path: Path, name: str, upstream: Upstream) -> UpstreamModel:
+def given_model(path: Path, name: str, upstream: Upstream, shown: str = "") -> UpstreamModel:
     """The model of a modeling file; its configuration is read from the file beside it, if there is one.
 
     Raises:
         ProblemsFound: the file cannot be read or is not Python.
     """
-    modeling = read_module(path, _module_name(path, upstream))
+    modeling = read_module(path, _module_name(path, upstream), shown or str(path))
     beside = path.with_name(path.name.replace("modeling_", "configuration_"))
     configuration = None
     if beside != path and beside.is_file():
-        configuration = read_module(beside, _module_name(beside, upstream))
+        configuration = read_module(beside, _module_name(beside, upstream), str(beside))
     return upstream.describe(naming.checked_name(name), modeling, configuration)
 
 
@@ -54,7 +54,7 @@ def source_of(plan: IntegrationPlan, root: Path, upstream: Upstream) -> SourceMo
         ProblemsFound: it is gone, or cannot be read.
     """
     if plan.source.path:
-        return read_module(root / plan.source.path, plan.source.module)
+        return read_module(root / plan.source.path, plan.source.module, plan.source.path)
     source = upstream.load(plan.source.module)
     if source is None:
         at = Location(f"{plan.source.module.replace('.', '/')}.py")
@@ -70,5 +70,5 @@ def model_of(plan: IntegrationPlan, root: Path, upstream: Upstream) -> UpstreamM
         ProblemsFound: its file is gone, or cannot be read.
     """
     if plan.source.path:
-        return given_model(root / plan.source.path, plan.name, upstream)
+        return given_model(root / plan.source.path, plan.name, upstream, plan.source.path)
     return upstream.model_in(plan.name, source_of(plan, root, upstream))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import libcst as cst
+
 from adaptergen.problems import Problem, ProblemsFound
 from adaptergen.source import SourceModule, parse_source
 from adaptergen.text_files import read_python, read_text
@@ -108,7 +110,7 @@ class Upstream:
             if (match := re.fullmatch(r"MODEL_FOR_(\w+)_MAPPING_NAMES", table))
             and (names := _present(entries.get(model_type), modeling))
         }
-        config_class = str(self.table("CONFIG_MAPPING_NAMES").get(model_type, ""))
+        config_class = str(self.table("CONFIG_MAPPING_NAMES").get(model_type, "")) or _declared_config(modeling)
         return UpstreamModel(name, model_type, modeling, configuration, config_class, base, tasks)
 
     def model_in(self, name: str, modeling: SourceModule) -> UpstreamModel:
@@ -138,15 +140,41 @@ def installed_transformers() -> Upstream:
     return Upstream(Path(next(iter(spec.submodule_search_locations))))
 
 
-def read_module(path: Path, module: str) -> SourceModule:
-    """Parse a file, named to people by its path from the package on.
+def read_module(path: Path, module: str, shown: str = "") -> SourceModule:
+    """Parse a file, which is called `shown` when people are told of it: by default its path from the package on.
 
     Raises:
         ProblemsFound: unreadable, not UTF-8, or not Python.
     """
-    parts = path.parts
-    shown = "/".join(parts[parts.index("transformers") :]) if "transformers" in parts else str(path)
+    shown = shown or f"{module.replace('.', '/')}.py"
     return parse_source(read_python(path, shown), name=module, path=shown)
+
+
+def _declared_config(modeling: SourceModule) -> str:
+    """The configuration that the first class with one declares: `config: FooConfig`, or `config_class = FooConfig`."""
+    for cls in modeling.classes.values():
+        for statement in cls.node.body.body:
+            match statement:
+                case cst.SimpleStatementLine(
+                    body=[
+                        cst.AnnAssign(
+                            target=cst.Name(value="config"),
+                            annotation=cst.Annotation(annotation=cst.Name(value=name)),
+                            value=None,
+                        )
+                    ]
+                ):
+                    return name
+                case cst.SimpleStatementLine(
+                    body=[
+                        cst.Assign(
+                            targets=[cst.AssignTarget(target=cst.Name(value="config_class"))],
+                            value=cst.Name(value=name),
+                        )
+                    ]
+                ):
+                    return name
+    return ""
 
 
 def _collect_tables(text: str, tables: dict[str, dict[str, object]]) -> None:

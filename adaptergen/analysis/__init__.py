@@ -30,6 +30,8 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
     """
     source = model.modeling
     base_class, layers = _base_and_layers(model, load)
+    if not model.config_class:
+        raise ProblemsFound(_no_config(source, base_class))
     held = {base_class: frozenset(layer.list_path for layer in layers), **dict(holders(source, layers, load))}
     stacks = find_stacks(source, base_class, layers, load)
     if not stacks:
@@ -76,6 +78,12 @@ def _base_and_layers(model: UpstreamModel, load: Loader) -> tuple[str, tuple[Tra
 
 
 _NOT_UNDERSTOOD_FIX = "if it has attention, report it with this file: the analysis should learn the construct"
+
+
+def _no_config(source: SourceModule, base_class: str) -> Problem:
+    fix = "say so in its class of pretrained models: `config: FooConfig`, or `config_class = FooConfig`"
+    message = f"which configuration {base_class} takes is said nowhere"
+    return Problem("no-config", message, _class_location(source, base_class), fix)
 
 
 def _not_run(source: SourceModule, base_class: str, layers: tuple[TracedLayer, ...]) -> Problem:
@@ -183,9 +191,10 @@ def _imports(source: SourceModule, parameters: tuple[cst.Param, ...]) -> tuple[s
         if part is not None
         for name in descendants(part, cst.Name)
     }
-    imported = {source.imports[name].dotted for name in names if name in source.imports}
-    own = {f"{source.name}.{name}" for name in names if name in source.classes}
-    return tuple(sorted(imported | own))
+    imported = [source.imports[name] for name in names if name in source.imports]
+    absolute = {found.dotted for found in imported if not found.is_relative}
+    own = {name for name in names if name in source.classes} | {found.name for found in imported if found.is_relative}
+    return tuple(sorted(absolute | {f"{source.name}.{name}" for name in own}))
 
 
 def _first_line(docstring: str | None) -> str:

@@ -42,7 +42,7 @@ def imports_for(source: SourceModule, nodes: Sequence[cst.CSTNode]) -> Imports:
 
 def _import_of(source: SourceModule, name: str) -> Import | None:
     imported = source.imports.get(name)
-    if imported is not None and _is_outside(imported.dotted):
+    if imported is not None and not imported.is_relative and _is_outside(imported.dotted):
         module, _, attribute = imported.dotted.rpartition(".")
         if attribute == name:
             return Import(module, name) if module else Import(name)

@@ -128,6 +128,15 @@ def test_a_file_that_another_model_was_made_from(one: Path, site: Path) -> None:
     assert fingerprint(one) == before
 
 
+def test_a_model_that_does_not_say_its_configuration(project: Path) -> None:
+    text = WHOLE.replace(b"    config: CaseConfig\n", b"").replace(b"Case", b"Mine")
+
+    assert refused(project, text) == said(
+        "FILE:100", "no-config", "which configuration MineModel takes is said nowhere",
+        "say so in its class of pretrained models: `config: FooConfig`, or `config_class = FooConfig`",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("command", ["update", "check", "diff", "plan"])
 def test_a_file_that_is_gone_since(project: Path, command: str) -> None:
     source = project.with_name("modeling_mine.py")
@@ -139,7 +148,7 @@ def test_a_file_that_is_gone_since(project: Path, command: str) -> None:
 
     assert result.exit_code == 1
     assert result.stderr == said(
-        f"{project}/../modeling_mine.py", "unreadable", "cannot be read: No such file or directory",
+        "../modeling_mine.py", "unreadable", "cannot be read: No such file or directory",
         "put a readable file there",
     )  # fmt: skip
     assert fingerprint(project) == before
