@@ -13,7 +13,7 @@ from tests_adapters.generator.trees import made_up_transformers
 
 
 CASES = Path(__file__).parent / "cases"
-NAMES = tuple(sorted(path.name for path in CASES.iterdir() if path.is_dir()))
+NAMES = tuple(sorted(path.parent.name for path in CASES.glob("*/modeling_case.py")))
 _folders: list[TemporaryDirectory[str]] = []  # they go when the process does
 
 
