@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,16 @@ def test_zero_bytes_are_not_python(project: Path) -> None:
     assert "error[not-python]: not valid Python: source code " in refused(project, b"x = '\0'\n")
 
 
+@pytest.fixture
+def _usual_depth() -> Iterator[None]:
+    """Python's own limit, which torch raises for the whole process when it compiles."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+@pytest.mark.usefixtures("_usual_depth")
 def test_what_is_nested_too_deeply_is_no_crash(project: Path) -> None:
     """Neither for a parser nor for those who follow what it has read."""
     minuses = b"x = " + b"-" * 5000 + b"1\n"
