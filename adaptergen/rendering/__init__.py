@@ -13,6 +13,7 @@ from adaptergen.rendering import context as c
 from adaptergen.rendering.environment import environment
 from adaptergen.rendering.failures import failure, nameless
 from adaptergen.rendering.regions import REGIONS, Region
+from adaptergen.rendering.static_heads import static_head
 from adaptergen.settings import Settings
 from adaptergen.transforms import Borrowed
 
@@ -125,6 +126,6 @@ def _region_values(plans: list[IntegrationPlan], settings: Settings) -> dict[str
         "plans": plans,
         "package": settings.package,
         "methods": [{"name": name, "title": METHOD_TITLES[name]} for name in METHODS],
-        "convertible_heads": [c.static_head(head) for head in heads if head.head_type],
+        "convertible_heads": [static_head(head) for head in heads if head.head_type],
         "unconvertible_heads": [head for head in heads if not head.head_type],
     }

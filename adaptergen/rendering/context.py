@@ -10,7 +10,6 @@ from adaptergen import naming
 from adaptergen.plan import (
     AttentionPlace,
     BottleneckPlace,
-    HeadPlan,
     IntegrationPlan,
     LayerPlan,
     PrefixHook,
@@ -18,7 +17,7 @@ from adaptergen.plan import (
     StackPlan,
 )
 from adaptergen.rendering import layout
-from adaptergen.rendering.environment import literal, quoted
+from adaptergen.rendering.environment import quoted
 from adaptergen.settings import Settings
 from adaptergen.transforms.edits import LINE_LENGTH
 from adaptergen.transforms.imports import Import, written
@@ -252,43 +251,6 @@ def target_names(plan: IntegrationPlan) -> tuple[str, ...]:
 
 def parameter_names(plan: IntegrationPlan) -> tuple[str, ...]:
     return tuple(parameter.partition(":")[0].partition("=")[0].strip() for parameter in plan.adapter_model.parameters)
-
-
-@dataclass(frozen=True)
-class StaticHeadEntry:
-    """A convertible head as the lines of the conversion table."""
-
-    cls: str
-    config: str
-    modules: str
-    output_bias: str
-
-
-def static_head(head: HeadPlan) -> StaticHeadEntry:
-    config = {"activation_function": None, **head.config}
-    ordered = [*_FIRST, *(key for key in config if key not in _FIRST)]
-    settings = [f"{quoted(key)}: {_setting(config[key])}" for key in ordered]
-    modules = [quoted(module) if module else "None" for module in head.modules]
-    return StaticHeadEntry(
-        head.cls,
-        layout.lines(4, "config=", settings, "{}", ","),
-        layout.entries(8, "modules=", modules, tail=",").replace("\n    ", "\n"),
-        head.output_bias,
-    )
-
-
-_FIRST = ("head_type", "layers", "activation_function")
-
-
-def _setting(value: object) -> str:
-    """A literal, or where the checkpoint's configuration tells it."""
-    if isinstance(value, Mapping) and "from_config" in value:
-        names = value["from_config"]
-        assert isinstance(names, tuple)
-        listed = f"({', '.join(map(quoted, names))}{',' if len(names) == 1 else ''})"
-        default = f", default={literal(value['default'])}" if "default" in value else ""
-        return f"FromConfig({listed}{default})"
-    return literal(value)
 
 
 def notice(source_text: str) -> str:

@@ -177,13 +177,13 @@ def _fill(base: nn.Module, name: str, stored: StoredAdapter, rename: Renaming) -
     """Copy the weights of a file into a new adapter, after checking that all of them are there and fit."""
     expected = {parse_name(key, name): tensor for key, tensor in lifecycle.adapter_tensors(base, name).items()}
     matched = match_names(stored.tensors, stored.name, expected, layer_paths(base), rename)
-    _refuse_unfit(stored, name, expected, matched)
+    _refuse_unfit_tensors(stored, name, expected, matched)
     with torch.no_grad():
         for key, target in matched.items():
             expected[target].copy_(stored.tensors[key])
 
 
-def _refuse_unfit(
+def _refuse_unfit_tensors(
     stored: StoredAdapter, name: str, expected: Mapping[WeightName, Tensor], matched: Mapping[str, WeightName]
 ) -> None:
     missing = sorted(target.full(name) for target in expected.keys() - set(matched.values()))
