@@ -17,6 +17,7 @@ CHECKED_MODELS = (
     "gpt2",
     "gpt_neo",
     "llama",
+    "roberta",
     "t5",
     "vit",
     # adaptergen: end checked-models

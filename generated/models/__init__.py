@@ -8,6 +8,7 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     "gpt2": "GPT2AdapterModel",
     "gpt_neo": "GPTNeoAdapterModel",
     "llama": "LlamaAdapterModel",
+    "roberta": "RobertaAdapterModel",
     "t5": "T5AdapterModel",
     "vit": "ViTAdapterModel",
     # adaptergen: end adapter-models
@@ -21,6 +22,7 @@ MODEL_PACKAGES: dict[str, str] = {
     "transformers.models.gpt2.modeling_gpt2": "gpt2",
     "transformers.models.gpt_neo.modeling_gpt_neo": "gpt_neo",
     "transformers.models.llama.modeling_llama": "llama",
+    "transformers.models.roberta.modeling_roberta": "roberta",
     "transformers.models.t5.modeling_t5": "t5",
     "transformers.models.vit.modeling_vit": "vit",
     # adaptergen: end model-packages

@@ -264,6 +264,65 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         },
         modules=(None, "score"),
     ),
+    "RobertaForCausalLM": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 2,
+            "activation_function": "gelu",
+            "layer_norm": True,
+            "bias": True,
+        },
+        modules=("lm_head.dense", None, "lm_head.layer_norm", "lm_head.decoder"),
+        output_bias="lm_head.bias",
+    ),
+    "RobertaForMaskedLM": StaticHead(
+        config={
+            "head_type": "masked_lm",
+            "layers": 2,
+            "activation_function": "gelu",
+            "layer_norm": True,
+            "bias": True,
+        },
+        modules=("lm_head.dense", None, "lm_head.layer_norm", "lm_head.decoder"),
+        output_bias="lm_head.bias",
+    ),
+    "RobertaForMultipleChoice": StaticHead(
+        config={
+            "head_type": "multiple_choice",
+            "layers": 1,
+            "activation_function": None,
+            "use_pooler": True,
+            "dropout_prob": FromConfig(("hidden_dropout_prob",)),
+        },
+        modules=(None, "classifier"),
+    ),
+    "RobertaForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "RobertaForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 2,
+            "activation_function": "tanh",
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout_prob")),
+        },
+        modules=(None, "classifier.dense", None, None, "classifier.out_proj"),
+    ),
+    "RobertaForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout_prob")),
+        },
+        modules=(None, "classifier"),
+    ),
     "T5ForConditionalGeneration": StaticHead(
         config={
             "head_type": "seq2seq_lm",
