@@ -36,6 +36,8 @@ class ModelWithFlexibleHeadsAdaptersMixin(
     saved and loaded together with it.
     """
 
+    repeats_batch = False  # the base model does it: each head gets the rows of its adapter
+
     def post_init(self) -> None:
         super().post_init()
         init(self)

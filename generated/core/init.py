@@ -10,6 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
 from generated.core.errors import SwapError, UnsupportedModelError
+from generated.core.forward_inputs import no_longer_carry
 from generated.core.integrations import Integration, load_integration, package_of
 from generated.core.methods.invertible import undo_in_front_of
 from generated.core.mixins import ModelAdaptersMixin, ModelWithHeadsAdaptersMixin
@@ -58,6 +59,7 @@ def deinit(model: Model) -> Model:
         return model
     for name in list(inner.adapters_config):
         inner.delete_adapter(name)
+    no_longer_carry(inner)
     for part in dict.fromkeys((inner.base_model, inner)):
         if is_swapped(part):
             restore(part)

@@ -67,15 +67,17 @@ def activate(model: nn.Module, setup: Setup | None, skip_layers: Collection[int]
     skipped = frozenset(skip_layers or ())
     if block is not None:
         config.require(*block.names)
+    inputs = model.forward_inputs
     before = [(slot, slot.active) for slot in iter_slots(model)]
     try:
         for slot, _ in before:
-            slot.activate(None if block is None or slot.layer in skipped else block)
+            slot.activate(None if block is None or slot.layer in skipped else block, inputs)
     except BaseException:
         for slot, active in before:
             slot.active = active
         raise
     config.active_setup, config.skip_layers = block, skipped
+    inputs.prepare_for(block, any(slot.reads_inputs and slot.active is not None for slot, _ in before))
 
 
 def adapter_modules(model: nn.Module, name: str) -> Iterator[tuple[str, AdapterModules]]:

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
 from generated.core.errors import UnsupportedMethodError
-from generated.core.layers.attention_mask import extend_attention_mask, extend_left
+from generated.core.layers.attention_mask import PrefixColumns, extend_attention_mask, extend_left
 
 
 P = 2
@@ -17,7 +17,7 @@ def states(queries: int, keys: int) -> tuple[Tensor, Tensor]:
 
 
 def extend(mask, queries: int = 3, keys: int = 3, kernel: str = "sdpa", causal: bool = True):
-    return extend_attention_mask(mask, P, *states(queries, keys), kernel, causal)
+    return extend_attention_mask(mask, PrefixColumns(P), *states(queries, keys), kernel, causal)
 
 
 def test_boolean_mask_lets_the_prefix_be_seen() -> None:
@@ -98,4 +98,4 @@ def create_dense(mask: BlockMask, batch: int, queries: int, keys: int) -> Tensor
 
 def test_nothing_to_extend() -> None:
     mask = torch.ones(1, 1, 3, 3)
-    assert extend_left(mask, 0) is mask
+    assert extend_left(mask, PrefixColumns(0)) is mask

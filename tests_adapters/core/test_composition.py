@@ -5,9 +5,6 @@ import pytest
 import generated
 from generated.core.composition import (
     AdapterCompositionBlock,
-    Average,
-    BatchSplit,
-    Fuse,
     Parallel,
     Split,
     Stack,
@@ -31,28 +28,6 @@ from tests_adapters.core.zoo import add_random, assert_identical, build, call, d
 )
 def test_parsing(setup, expected) -> None:
     assert parse_composition(setup) == expected
-
-
-@pytest.mark.parametrize(
-    "setup",
-    [
-        Fuse("a", "b"),
-        Stack("a", Split("b", "c", splits=[3, 4])),
-        ["a", ["b", "c"]],
-        BatchSplit("a", "b", batch_sizes=[1, 1]),
-        Parallel("a", "b"),
-        Stack(Average("a", "b")),
-    ],
-    ids=str,
-)
-def test_blocks_without_meaning_are_refused(setup) -> None:
-    model = generated.init(build("bert"))
-    for name in "abc":
-        model.add_adapter(name)
-    model.set_active_adapters("a")
-    with pytest.raises(UnsupportedCompositionError, match="is not implemented; use Stack"):
-        model.set_active_adapters(setup)
-    assert model.active_adapters == Stack("a")
 
 
 def test_a_block_without_adapters_is_refused() -> None:

@@ -8,14 +8,17 @@ With h the output of a sub-layer, r its residual, N the norm after the addition 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from generated.core.composition import Average, BatchSplit, Fuse, Parallel, Route, Split, Stack
+from generated.core.composition.base import run_child
 from generated.core.configuration import BnConfig
 from generated.core.errors import AdapterConfigError
+from generated.core.layers import states
 from generated.core.layers.linear import Gate, Linear, activation, init_bert_weights
 from generated.core.layers.phm import PHMLinear
 from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot
@@ -79,17 +82,29 @@ class BottleneckAdapter(nn.Module):
             return block_input, added
         return block_input, hidden_states if config.residual_before_ln else block_input
 
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """(batch, length, hidden) → the same shape; `skip` is the residual around the block."""
-        output = self.stochastic_depth(self.adapter_up(self.adapter_down(x)))
-        output = self.dropout(output * self.scaling)
-        if self.config.use_gating:
-            output = output * self.gate(x)
+    def forward(self, x: Tensor, skip: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """
+        Args:
+            x: input of the block, (batch, length, hidden).
+            skip: the residual around it.
+
+        Returns:
+            Output of the block, what it adds to `skip` before any norm (both of the same shape), and the gate, if
+            there is one, (batch, 1, 1).
+        """
+        up = self.stochastic_depth(self.adapter_up(self.adapter_down(x)))
+        up = self.dropout(up * self.scaling)
+        gate = self.gate(x) if self.config.use_gating else None
+        if gate is not None:
+            up = up * gate
+        return self._around(up, skip), up, gate
+
+    def _around(self, up: Tensor, skip: Tensor) -> Tensor:
         if self.config.is_parallel:
-            return self._norm_after(output)
+            return self._norm_after(up)
         if self.config.adapter_residual_before_ln:
-            return self._norm_after(output + skip)
-        return self._norm_after(output) + skip
+            return self._norm_after(up + skip)
+        return self._norm_after(up) + skip
 
     def after(self, output: Tensor, hidden_states: Tensor, residual: Tensor | None, norm: Norm | None) -> Tensor:
         """What leaves the layer's residual addition, given the block's output and the un-adapted `hidden_states`."""
@@ -117,19 +132,46 @@ class StochasticDepth(nn.Module):
 
 
 class BottleneckState(NamedTuple):
-    """What a composition of bottleneck adapters works on; `last` is the adapter that spoke last."""
+    """
+    What a composition of bottleneck adapters works on: output of the sub-layer, its residual, the norm after both.
+
+    `up` is what the last adapter added, which a fusion mixes; `plain` is the sub-layer's output without adapters.
+    """
 
     hidden_states: Tensor
     residual: Tensor | None
     norm: Norm | None
-    last: str = ""
+    plain: Tensor
+    up: Tensor | None = None
+
+    def size(self, dim: int) -> int:
+        return self.hidden_states.shape[dim]
+
+    def narrow(self, dim: int, start: int, length: int) -> BottleneckState:
+        parts = (
+            states.narrow(tensor, dim, start, length) for tensor in (self.hidden_states, self.residual, self.plain)
+        )
+        hidden_states, residual, plain = parts
+        return BottleneckState(hidden_states, residual, self.norm, plain)
+
+    def join(self, parts: Sequence[BottleneckState], dim: int) -> BottleneckState:
+        return self._replace(hidden_states=torch.cat([part.hidden_states for part in parts], dim))
+
+    def mean(self, parts: Sequence[BottleneckState], weights: Sequence[float]) -> BottleneckState:
+        return self._replace(hidden_states=states.mean([part.hidden_states for part in parts], weights))
+
+    def choose(self, parts: Sequence[BottleneckState], rows: Tensor) -> BottleneckState:
+        return self._replace(hidden_states=states.choose([part.hidden_states for part in parts], rows))
 
 
 class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
     """The bottleneck adapters of one residual addition."""
 
+    supported_blocks = (Stack, Fuse, Split, BatchSplit, Parallel, Average, Route)
+    kind = "bottleneck adapters"
+
     def _init_adapter_modules(self) -> None:
-        self.active = None
+        self.active = self.inputs = None
         self.adapters = AdapterModules()
 
     @property
@@ -149,14 +191,34 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
         """
         if self.active is None:
             return add_and_norm(hidden_states, residual, layer_norm)
-        state = self.active.run(self, BottleneckState(hidden_states, residual, layer_norm))
-        return self.adapters[state.last].after(state.hidden_states, hidden_states, residual, layer_norm)
+        state = BottleneckState(hidden_states, residual, layer_norm, plain=hidden_states)
+        return self.active.run(self, state).hidden_states
 
     def run_adapter(self, name: str, state: BottleneckState) -> BottleneckState:
         adapter = self.adapters[name]
         block_input, skip = adapter.before(state.hidden_states, state.residual, state.norm)
-        output = adapter(block_input, skip).to(skip.dtype)  # an adapter may have a type of its own
-        return state._replace(hidden_states=output, last=name)
+        output, up, gate = adapter(block_input, skip)
+        if gate is not None:
+            self.record_gate(name, gate)
+        return state._replace(hidden_states=output.to(skip.dtype), up=up)  # an adapter may have a type of its own
+
+    def finish(self, name: str | None, state: BottleneckState) -> BottleneckState:
+        if name is None:
+            return state._replace(hidden_states=add_and_norm(state.hidden_states, state.residual, state.norm))
+        finished = self.adapters[name].after(state.hidden_states, state.plain, state.residual, state.norm)
+        return state._replace(hidden_states=finished)
+
+    def fuse(self, block: Fuse, state: BottleneckState) -> BottleneckState:
+        fusion = self.adapter_fusion_layer[block.name]
+        last = self.adapters[block.last()]
+        block_input, skip = last.before(state.hidden_states, state.residual, state.norm)
+        query = state.hidden_states if fusion.config.query_before_ln and not last.config.is_parallel else block_input
+        parts = [run_child(child, self, state, is_last=False) for child in block.children]
+        up = torch.stack([part.up for part in parts], dim=-2).to(query.dtype)
+        mixed, attention = fusion(query, up, skip)
+        if self.records is not None:
+            self.records.add_fusion(block.name, self.adapters.place, attention)
+        return state._replace(hidden_states=mixed, up=None)
 
 
 class AdapterLayer(AdapterLayerMixin, nn.Module):

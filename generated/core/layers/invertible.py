@@ -9,16 +9,22 @@ https://arxiv.org/abs/2005.00052):
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from generated.core.composition import AdapterCompositionBlock
+from generated.core.composition import AdapterCompositionBlock, BatchSplit, Parallel, Route, Stack
 from generated.core.configuration import BnConfig
 from generated.core.errors import AdapterConfigError
+from generated.core.layers import states
 from generated.core.layers.linear import Linear, activation, init_bert_weights
 from generated.core.layers.slot import AdapterModules, AdapterSlot
+
+
+if TYPE_CHECKING:
+    from generated.core.forward_inputs import ForwardInputs
 
 
 class NICECoupling(nn.Module):
@@ -90,25 +96,52 @@ def build_invertible(size: int, config: BnConfig) -> nn.Module:
     return coupling.apply(init_bert_weights)
 
 
+class InvertibleState(NamedTuple):
+    """Embeddings, (batch, length, hidden), and whether the change is to be undone."""
+
+    hidden_states: Tensor
+    rev: bool
+
+    def size(self, dim: int) -> int:
+        return self.hidden_states.shape[dim]
+
+    def narrow(self, dim: int, start: int, length: int) -> InvertibleState:
+        return InvertibleState(states.narrow(self.hidden_states, dim, start, length), self.rev)
+
+    def join(self, parts: Sequence[InvertibleState], dim: int) -> InvertibleState:
+        return self._replace(hidden_states=torch.cat([part.hidden_states for part in parts], dim))
+
+    def choose(self, parts: Sequence[InvertibleState], rows: Tensor) -> InvertibleState:
+        return self._replace(hidden_states=states.choose([part.hidden_states for part in parts], rows))
+
+
 class InvertibleAdapters(AdapterSlot, AdapterModules):
     """
-    The invertible adapters of a model. Only the first adapter of a setup acts here.
+    The invertible adapters of a model. Of adapters that follow one another or are mixed only the first acts here.
 
     The three methods below the forward are hooks: the first two change what enters the first layer, the third undoes
     it where hidden states are turned into scores over the vocabulary.
     """
 
+    supported_blocks = (Stack, BatchSplit, Parallel, Route)
+    kind = "invertible adapters"
+
     @property
     def container(self) -> AdapterModules:
         return self
 
-    def activate(self, setup: AdapterCompositionBlock | None) -> None:
-        self.active = setup.first() if setup is not None and setup.first() in self else None
+    def activate(self, setup: AdapterCompositionBlock | None, inputs: ForwardInputs | None = None) -> None:
+        first = None if setup is None else first_for_each_row(setup)
+        super().activate(Stack(first) if isinstance(first, str) else first, inputs)
 
     def forward(self, hidden_states: Tensor, rev: bool = False) -> Tensor:
         if self.active is None:
             return hidden_states
-        return self[self.active](hidden_states, rev=rev).to(hidden_states.dtype)
+        return self.active.run(self, InvertibleState(hidden_states, rev)).hidden_states
+
+    def run_adapter(self, name: str, state: InvertibleState) -> InvertibleState:
+        changed = self[name](state.hidden_states, rev=state.rev)
+        return state._replace(hidden_states=changed.to(state.hidden_states.dtype))
 
     def adapt_output(self, module: nn.Module, args: tuple, output: Any) -> Any:
         if isinstance(output, tuple):
@@ -127,3 +160,10 @@ class InvertibleAdapters(AdapterSlot, AdapterModules):
 def _subnet(in_features: int, out_features: int, non_linearity: str, reduction_factor: float) -> nn.Sequential:
     width = max(int(in_features // reduction_factor), 1)
     return nn.Sequential(Linear(in_features, width), activation(non_linearity), Linear(width, out_features))
+
+
+def first_for_each_row(setup: AdapterCompositionBlock | str) -> AdapterCompositionBlock | str:
+    """The adapter that an example meets first: one for all, or one in each part that the batch is divided into."""
+    if isinstance(setup, BatchSplit | Parallel | Route):
+        return setup.of([first_for_each_row(child) for child in setup])
+    return setup if isinstance(setup, str) else first_for_each_row(setup[0])

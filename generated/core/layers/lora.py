@@ -11,18 +11,32 @@ Hu et al., 2022 (https://arxiv.org/abs/2106.09685); Liu et al., 2022 (https://ar
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from generated.core.composition import AdapterCompositionBlock
+from generated.core.composition import (
+    AdapterCompositionBlock,
+    Average,
+    BatchSplit,
+    Parallel,
+    Route,
+    Split,
+    Stack,
+)
 from generated.core.configuration import LoRAConfig
 from generated.core.errors import AdapterConfigError, UnsupportedCompositionError
+from generated.core.layers import states
 from generated.core.layers.linear import Gate
 from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot
+
+
+if TYPE_CHECKING:
+    from generated.core.forward_inputs import ForwardInputs
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,8 @@ class FusedParts:
 class LowRank(nn.Module):
     """B A of LoRA for a projection from `in_features` to `out_features` (of all its parts together)."""
 
+    neutral = 0.0
+
     def __init__(self, in_features: int, out_features: int, parts: FusedParts, config: LoRAConfig) -> None:
         super().__init__()
         self.parts = parts
@@ -66,18 +82,20 @@ class LowRank(nn.Module):
         else:
             _initialize((self.lora_A, self.lora_B), scheme)
 
-    def forward(self, x: Tensor, layer_input: Tensor) -> Tensor:
+    def forward(self, layer_input: Tensor, change: Tensor | None, gate: Tensor | None) -> Tensor:
         """
         The scaled change of the projection's output, (..., length, out).
 
         Args:
-            x: what A reads: the projection's input, or the change that the adapter before this one made.
-            layer_input: the projection's input, which the gate reads.
+            layer_input: the projection's input, which A reads,
+            change: unless the adapter before this one made a change: then A reads that.
+            gate: takes the place of the scaling, (..., 1, parts).
         """
+        x = layer_input if change is None else change
         reduced = self.lora_dropout(x.to(self.lora_A.dtype)) @ self.lora_A.T
         reduced = reduced.unflatten(-1, (self.parts.count, self.r))
         change = torch.einsum("...pr,por->...po", reduced, self.lora_B.unflatten(0, (self.parts.count, self.width)))
-        scaling = self.scaling if self.gate is None else self.gate(layer_input).unsqueeze(-1)
+        scaling = self.scaling if gate is None else gate.unsqueeze(-1)
         return self.parts.spread(change * scaling, fill=0.0)
 
     def apply_to(self, output: Tensor, change: Tensor) -> Tensor:
@@ -86,6 +104,8 @@ class LowRank(nn.Module):
 
 class Rescaling(nn.Module):
     """b of (IA)³: one factor for each output channel of the adapted parts."""
+
+    neutral = 1.0
 
     def __init__(self, in_features: int, out_features: int, parts: FusedParts, config: LoRAConfig) -> None:
         super().__init__()
@@ -102,12 +122,12 @@ class Rescaling(nn.Module):
         else:
             _initialize((self.lora_B,), config.init_weights)
 
-    def forward(self, x: Tensor | None, layer_input: Tensor) -> Tensor:
-        """The factors, (..., 1 or length, out); multiplied into `x` where another adapter made factors before."""
+    def forward(self, layer_input: Tensor, change: Tensor | None, gate: Tensor | None) -> Tensor:
+        """The factors, (..., 1 or length, out), times `change`, those of the adapter before this one."""
         factors = self.lora_B.unflatten(0, (self.parts.count, -1)).squeeze(-1)
-        scaling = self.scaling if self.gate is None else self.gate(layer_input).unsqueeze(-1)
+        scaling = self.scaling if gate is None else gate.unsqueeze(-1)
         factors = self.parts.spread(factors * scaling, fill=1.0)
-        return factors if x is None else x * factors
+        return factors if change is None else change * factors
 
     def apply_to(self, output: Tensor, change: Tensor) -> Tensor:
         return output * change.to(output.dtype)
@@ -132,48 +152,92 @@ def build_lora(in_features: int, out_features: int, parts: FusedParts, config: L
 
 
 class LoRAState(NamedTuple):
-    """What a composition of LoRA adapters works on: the projection's input, the change so far, who made it."""
+    """
+    What a composition of LoRA adapters works on: input and output of the projection, and the change so far.
+
+    `neutral` is a change that does nothing: 0 where it is added, 1 where it is a factor.
+    """
 
     layer_input: Tensor
-    change: Tensor | None
-    last: str = ""
+    output: Tensor
+    change: Tensor | None = None
+    neutral: float = 0.0
+
+    def size(self, dim: int) -> int:
+        return self.layer_input.shape[dim]
+
+    def narrow(self, dim: int, start: int, length: int) -> LoRAState:
+        change = None if self.change is None else self.change.expand_as(self.output)
+        tensors = (states.narrow(tensor, dim, start, length) for tensor in (self.layer_input, self.output, change))
+        return LoRAState(*tensors, self.neutral)
+
+    def join(self, parts: Sequence[LoRAState], dim: int) -> LoRAState:
+        return self._combined(parts, partial(torch.cat, dim=dim))
+
+    def mean(self, parts: Sequence[LoRAState], weights: Sequence[float]) -> LoRAState:
+        return parts[-1]._replace(change=states.mean([part.change for part in parts], weights))
+
+    def choose(self, parts: Sequence[LoRAState], rows: Tensor) -> LoRAState:
+        return self._combined(parts, partial(states.choose, rows=rows))
+
+    def _combined(self, parts: Sequence[LoRAState], how: Callable[[list[Tensor]], Tensor]) -> LoRAState:
+        output = how([part.output for part in parts])
+        speaking = next((part for part in parts if part.change is not None), None)
+        if speaking is None:
+            return self._replace(output=output)
+        changes = [
+            torch.full_like(part.output, speaking.neutral)
+            if part.change is None
+            else part.change.expand_as(part.output)
+            for part in parts
+        ]
+        return self._replace(output=output, change=how(changes), neutral=speaking.neutral)
 
 
 class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
     """A linear map with LoRA or (IA)³ adapters. Its own forward runs as it is; only its output is changed."""
 
+    supported_blocks = (Stack, Split, BatchSplit, Parallel, Average, Route)
+    kind = "LoRA"
+
     def _init_adapter_modules(self) -> None:
-        self.active = None
+        self.active = self.inputs = None
         self.loras = AdapterModules()
 
     @property
     def container(self) -> AdapterModules:
         return self.loras
 
-    def activate(self, setup: AdapterCompositionBlock | None) -> None:
-        super().activate(setup)
-        if self.active is not None:
-            self._check_chain([self.loras[name] for name in self.active.leaves])
+    def activate(self, setup: AdapterCompositionBlock | None, inputs: ForwardInputs | None = None) -> None:
+        super().activate(setup, inputs)
+        for block in self.active.blocks if self.active is not None else ():
+            if isinstance(block, Stack | Average):
+                self._check_chain([self.loras[name] for name in block.leaves], is_stack=isinstance(block, Stack))
 
     def forward(self, input: Tensor) -> Tensor:
         output = super().forward(input)
         if self.active is None:
             return output
-        state = self.active.run(self, LoRAState(input, None))
-        return self.loras[state.last].apply_to(output, state.change)
+        return self.active.run(self, LoRAState(input, output)).output
 
     def run_adapter(self, name: str, state: LoRAState) -> LoRAState:
         lora = self.loras[name]
-        first_reads = state.layer_input if isinstance(lora, LowRank) else None
-        change = lora(first_reads if state.change is None else state.change, state.layer_input)
-        return state._replace(change=change, last=name)
+        gate = None if lora.gate is None else lora.gate(state.layer_input)
+        if gate is not None:
+            self.record_gate(name, gate)
+        return state._replace(change=lora(state.layer_input, state.change, gate), neutral=lora.neutral)
 
-    def _check_chain(self, loras: Sequence[LowRank | Rescaling]) -> None:
+    def finish(self, name: str | None, state: LoRAState) -> LoRAState:
+        if name is None or state.change is None:
+            return state
+        return state._replace(output=self.loras[name].apply_to(state.output, state.change), change=None)
+
+    def _check_chain(self, loras: Sequence[LowRank | Rescaling], *, is_stack: bool) -> None:
         """In a Stack each LoRA reads the change that the one before it made, so the widths must agree."""
         if len({type(lora) for lora in loras}) > 1:
             raise UnsupportedCompositionError(f"{self.active!r} mixes LoRA and (IA)³ on one projection")
         in_features, out_features = features(self)
-        if len(loras) > 1 and isinstance(loras[0], LowRank) and in_features != out_features:
+        if is_stack and len(loras) > 1 and isinstance(loras[0], LowRank) and in_features != out_features:
             raise UnsupportedCompositionError(
                 f"{self.active!r}: a Stack of LoRA adapters needs projections as wide as their input, but one "
                 f"of them maps {in_features} to {out_features}"

@@ -7,7 +7,8 @@ are read where their module is called, so that hooks which bring them from elsew
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -15,8 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedConfig
 
+from generated.core.composition import AdapterCompositionBlock, BatchSplit, Parallel, Route, Stack
 from generated.core.configuration import PrefixTuningConfig
-from generated.core.layers.attention_mask import AttentionMask, extend_attention_mask, extend_left
+from generated.core.layers import states
+from generated.core.layers.attention_mask import AttentionMask, PrefixColumns, extend_attention_mask, extend_left
 from generated.core.layers.linear import Linear, activation
 from generated.core.layers.slot import AdapterModules, AdapterSlot
 
@@ -109,11 +112,66 @@ class LayerPrefix(NamedTuple):
 
 
 class PrefixTuningState(NamedTuple):
-    """What a composition of prefixes works on."""
+    """
+    What a composition of prefixes works on.
+
+    Args:
+        key, value: (batch, heads, prefix so far, head_dim): what stands in front of keys and values.
+        hidden_states: input of the attention, (batch, length, hidden).
+        visible: (batch, prefix so far), False where a position only fills up; `None` if all are visible.
+    """
 
     key: Tensor
     value: Tensor
     hidden_states: Tensor
+    visible: Tensor | None = None
+
+    @property
+    def columns(self) -> PrefixColumns:
+        return PrefixColumns(self.key.shape[-2], self.visible)
+
+    def size(self, dim: int) -> int:
+        return self.key.shape[dim]
+
+    def narrow(self, dim: int, start: int, length: int) -> PrefixTuningState:
+        return PrefixTuningState(*(states.narrow(tensor, dim, start, length) for tensor in self))
+
+    def join(self, parts: Sequence[PrefixTuningState], dim: int) -> PrefixTuningState:
+        return self._combined(parts, partial(torch.cat, dim=dim))
+
+    def choose(self, parts: Sequence[PrefixTuningState], rows: Tensor) -> PrefixTuningState:
+        return self._combined(parts, partial(states.choose, rows=rows))
+
+    def after(self, keys: Tensor, values: Tensor) -> PrefixTuningState:
+        """With a further prefix in front."""
+        visible = self.visible
+        if visible is not None:
+            visible = F.pad(visible, (keys.shape[-2], 0), value=True)
+        return self._replace(
+            key=torch.cat([keys, self.key], dim=-2), value=torch.cat([values, self.value], dim=-2), visible=visible
+        )
+
+    def _combined(
+        self, parts: Sequence[PrefixTuningState], how: Callable[[list[Tensor]], Tensor]
+    ) -> PrefixTuningState:
+        """Prefixes of unequal length are filled up on the left."""
+        lengths = [part.key.shape[-2] for part in parts]
+        longest = max(lengths)
+        filled = [part._filled_up(longest) for part in parts]
+        is_even = min(lengths) == longest and all(part.visible is None for part in parts)
+        return self._replace(
+            key=how([part.key for part in filled]),
+            value=how([part.value for part in filled]),
+            visible=None if is_even else how([part.visible for part in filled]),
+        )
+
+    def _filled_up(self, length: int) -> PrefixTuningState:
+        missing = length - self.key.shape[-2]
+        visible = self.visible
+        if visible is None:
+            visible = self.key.new_ones(self.key.shape[0], self.key.shape[-2], dtype=torch.bool)
+        key, value = (F.pad(tensor, (0, 0, missing, 0)) for tensor in (self.key, self.value))
+        return self._replace(key=key, value=value, visible=F.pad(visible, (missing, 0), value=False))
 
 
 class PrefixTuningShim(AdapterSlot, nn.Module):
@@ -125,6 +183,9 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         head_dim: width of a key.
         is_causal: whether the kernel would hide the future by itself if it were given no mask.
     """
+
+    supported_blocks = (Stack, BatchSplit, Parallel, Route)
+    kind = "prefix tuning"
 
     def __init__(self, config: PreTrainedConfig, head_dim: int, is_causal: bool) -> None:
         super().__init__()
@@ -144,8 +205,8 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
 
     @property
     def length(self) -> int:
-        """Number of prefix positions that are active here."""
-        return sum(prefix.source.prefix_length for prefix in self._active_prefixes())
+        """Number of prefix positions that are active here: of the longest prefix, where examples differ."""
+        return 0 if self.active is None else self._length_of(self.active)
 
     def forget(self, name: str) -> None:
         self.prefixes.pop(name, None)
@@ -163,21 +224,25 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         """
         if self.active is None:
             return key, value, mask
-        state = self.active.run(self, PrefixTuningState(key, value, hidden_states))
+        nothing = key[:, :, :0]
+        state = self.active.run(self, PrefixTuningState(nothing, nothing, hidden_states))
         is_causal = self.is_causal and getattr(self.config, "is_causal", True)  # transformers lets users switch it off
-        mask = extend_attention_mask(mask, self.length, query, key, self.config._attn_implementation, is_causal)
-        return state.key, state.value, mask
+        implementation = self.config._attn_implementation
+        mask = extend_attention_mask(mask, state.columns, query, key, implementation, is_causal)
+        return torch.cat([state.key, key], dim=-2), torch.cat([state.value, value], dim=-2), mask
 
     def run_adapter(self, name: str, state: PrefixTuningState) -> PrefixTuningState:
         keys, values = self.prefixes[name].key_values(like=state.key)
         if name in self.prefix_gates:
-            gate = self.prefix_gates[name](state.hidden_states).unsqueeze(-1).to(keys.dtype)
+            gate = self.prefix_gates[name](state.hidden_states)
+            self.record_gate(name, gate)
+            gate = gate.unsqueeze(-1).to(keys.dtype)
             keys, values = keys * gate[:, :, :1], values * gate[:, :, -1:]
-        return state._replace(key=torch.cat([keys, state.key], dim=-2), value=torch.cat([values, state.value], dim=-2))
+        return state.after(keys, values)
 
     def extend_mask(self, mask: Tensor) -> Tensor:
         """Let a mask of the attention's own cover the active prefix: "may attend" on the left."""
-        return extend_left(mask, self.length)
+        return extend_left(mask, PrefixColumns(self.length))
 
     def extend_bias(self, position_bias: Tensor | None) -> Tensor | None:
         """Let a bias of the scores cover the active prefix: zeros on the left."""
@@ -185,5 +250,10 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
             return position_bias
         return F.pad(position_bias, (self.length, 0))
 
-    def _active_prefixes(self) -> Iterator[LayerPrefix]:
-        return (self.prefixes[name] for name in self.active.leaves) if self.active is not None else iter(())
+    def _length_of(self, setup: AdapterCompositionBlock | str | None) -> int:
+        if setup is None:
+            return 0
+        if isinstance(setup, str):
+            return self.prefixes[setup].source.prefix_length
+        lengths = [self._length_of(child) for child in setup]
+        return sum(lengths) if isinstance(setup, Stack) else max(lengths)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
-from generated.core.composition import AdapterCompositionBlock
+from generated.core.composition import AdapterCompositionBlock, Fuse, Route
+from generated.core.composition.base import BATCH, run_child
+from generated.core.errors import UnsupportedCompositionError
+
+
+if TYPE_CHECKING:
+    from generated.core.forward_inputs import ForwardInputs
+    from generated.core.records import AdapterRecords
 
 
 @dataclass(frozen=True)
@@ -34,13 +41,16 @@ class Borrowed:
 
 class AdapterSlot:
     """
-    A place where adapters act.
+    A place where adapters act, and what blocks of a setup need of it.
 
     `active` is what acts, resolved when a setup is activated; a forward reads nothing else. `None` means that the
-    forward is the model's own.
+    forward is the model's own. `inputs` is what is known of the call of the model.
     """
 
-    active: Any = None
+    active: AdapterCompositionBlock | None = None
+    inputs: ForwardInputs | None = None
+    supported_blocks: ClassVar[tuple[type[AdapterCompositionBlock], ...]] = ()
+    reads_inputs: ClassVar[bool] = False
 
     @property
     def container(self) -> AdapterModules:
@@ -57,11 +67,50 @@ class AdapterSlot:
         place = self.container.place
         return -1 if place is None else place.layer
 
-    def activate(self, setup: AdapterCompositionBlock | None) -> None:
+    def activate(self, setup: AdapterCompositionBlock | None, inputs: ForwardInputs | None = None) -> None:
+        """
+        Raises:
+            UnsupportedCompositionError: a block in it means nothing at this kind of place.
+        """
+        self.inputs = inputs
         self.active = None if setup is None else setup.restricted_to(self.held)
+        for block in self.active.blocks if self.active is not None else ():
+            if not isinstance(block, self.supported_blocks) and len(block.present) > 1:
+                supported = ", ".join(cls.__name__ for cls in self.supported_blocks)
+                raise UnsupportedCompositionError(f"{block!r} means nothing to {self.kind}, which can do {supported}")
+
+    @property
+    def kind(self) -> str:
+        """What sits here, as people call it."""
+        raise NotImplementedError
 
     def forget(self, name: str) -> None:
         """Drop what is known here about an adapter, besides its modules in `container`."""
+
+    def run_adapter(self, name: str, state: Any) -> Any:
+        raise NotImplementedError
+
+    def finish(self, name: str | None, state: Any) -> Any:
+        return state
+
+    def fuse(self, block: Fuse, state: Any) -> Any:
+        raise UnsupportedCompositionError(f"{block!r} means nothing to {self.kind}")
+
+    def route(self, block: Route, state: Any, *, is_last: bool) -> Any:
+        """Every child sees all rows; each row is taken from its child."""
+        rows = self.inputs.rows_for(block, state.size(BATCH))
+        parts = [run_child(child, self, state, is_last=is_last) for child in (None, *block.children)]
+        return state.choose(parts, rows + 1)
+
+    def record_gate(self, name: str, scores: Tensor) -> None:
+        """Keep the scores of a gate, (batch, 1, gates), if the caller asked for them."""
+        if self.records is not None:
+            self.records.add_gate(name, self.container.place, scores)
+
+    @property
+    def records(self) -> AdapterRecords | None:
+        """Where the running call collects what gates and fusions decide, if it does."""
+        return None if self.inputs is None else self.inputs.call.records
 
 
 class AdapterHostMixin:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from os import PathLike
+from typing import Any
 
 from torch import Tensor, nn
 
 from generated.core import loading
+from generated.core.forward_inputs import repeat_batch
 from generated.core.layers.prefix_tuning import PrefixTuningPool
 from generated.core.layers.slot import AdapterModules
 from generated.core.methods.invertible import undo_in_front_of
@@ -33,6 +35,16 @@ class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixi
         in_base = {id(tensor) for part in parts for tensor in part.state_dict(keep_vars=True).values()}
         state = self.state_dict(keep_vars=True)
         return {name: tensor for name, tensor in state.items() if id(tensor) not in in_base}
+
+    def generate(self, *args: Any, **kwargs: Any) -> Any:
+        """As in transformers; takes the arguments for adapters that a call of the model takes."""
+        inputs = self.adapted_base.forward_inputs
+        if not inputs.concerns(kwargs):
+            return super().generate(*args, **kwargs)
+        if inputs.channels > 1:
+            args, kwargs = repeat_batch(args, kwargs, inputs.channels)
+        with inputs.generating(kwargs):
+            return super().generate(*args, **kwargs)
 
     def inverse_site(self) -> nn.Module | None:
         return self.get_output_embeddings()

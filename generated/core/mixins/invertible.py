@@ -12,12 +12,13 @@ class InvertibleAdaptersMixin:
 
     def get_invertible_adapter(self) -> nn.Module | None:
         """
-        The invertible adapter that is active: a module with `forward(x, rev=False)` over (..., hidden).
+        The invertible adapter that is active: a module with `forward(x, rev=False)` over (..., hidden). Where examples
+        have one each, it is the first.
 
         Heads of their own call `invertible_adapters_forward` with `rev=True` in front of their last projection.
         """
         adapters = getattr(invertible_owner(self.base_model), "invertible_adapters", None)
-        return None if adapters is None or adapters.active is None else adapters[adapters.active]
+        return None if adapters is None or adapters.active is None else adapters[adapters.active.first()]
 
     def invertible_adapters_forward(self, hidden_states: Tensor, rev: bool = False) -> Tensor:
         """Apply the active invertible adapter, or its inverse; hidden states are unchanged if there is none."""

@@ -9,11 +9,17 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from generated.core import lifecycle, training
 from generated.core.composition import AdapterCompositionBlock, Setup, parse_composition
 from generated.core.configuration import DEFAULT_ADAPTER_CONFIG, AdapterConfig, ModelAdaptersConfig
 from generated.core.errors import AdapterConfigError, NotInitializedError, UnsupportedMethodError
+from generated.core.forward_inputs import (
+    CarryingCheckpoint,
+    ForwardInputs,
+    carry_through_checkpoints,
+)
 from generated.core.layers.slot import Borrowed
 from generated.core.methods import prefix_tuning
 from generated.core.mixins.files import AdapterFilesMixin
@@ -52,10 +58,35 @@ class ModelAdaptersMixin(AdapterFilesMixin):
     model_package: ClassVar[str]
     adapter_stacks: ClassVar[tuple[AdapterStack, ...]]
     adapter_sites: ClassVar[Mapping[type[nn.Module], LayerSites]]
+    repeats_batch: ClassVar[bool] = True
 
     def _init_adapter_modules(self) -> None:
         self._adapters_config = ModelAdaptersConfig()
         self._head_model = Borrowed(None)
+        self.forward_inputs = ForwardInputs()
+        carry_through_checkpoints(self, self.forward_inputs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """
+        Run the model. Beside its own arguments it takes those for adapters:
+
+        Args:
+            adapter_ids, adapter_names: which adapter of an active `Route` each example goes to, see there.
+            task_ids: the same for an active `MultiTask`.
+            output_adapter_gating_scores, output_adapter_fusion_attentions: append to the output what gates and
+                fusions decided, as {name: {layer: {location: (batch, …)}}}.
+            adapter_input_parallelized: the batch is repeated already for each adapter of an active `Parallel`.
+        """
+        inputs = getattr(self.base_model, "forward_inputs", None)
+        if inputs is None or not inputs.concerns(kwargs):
+            return super().__call__(*args, **kwargs)
+        return inputs.run(super().__call__, args, kwargs, repeats=self.repeats_batch)
+
+    def _set_gradient_checkpointing(
+        self, enable: bool = True, gradient_checkpointing_func: Callable = checkpoint, **options: Any
+    ) -> None:
+        carrying = CarryingCheckpoint(self.adapted_base.forward_inputs, gradient_checkpointing_func)
+        super()._set_gradient_checkpointing(enable, carrying, **options)
 
     @property
     def adapted_base(self) -> nn.Module:

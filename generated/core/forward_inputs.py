@@ -1,0 +1,224 @@
+"""What do slots need to know of the call of the model that they run in?
+
+Most need nothing. A `Parallel` wants the batch to be repeated, a `Route` wants to know where each example goes, and
+who asks for gating scores wants them collected. One object on the base model holds this for the time of a call: the
+outermost model that is called opens it, slots read it. Nothing is kept per thread: a model runs one call at a time.
+
+Recomputation under gradient checkpointing comes when the call is over; `CarryingCheckpoint` gives it the values back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers.utils import ModelOutput
+
+from generated.core.composition import AdapterCompositionBlock, Route, parallel_channels, routing_block
+from generated.core.errors import UnsupportedCompositionError
+from generated.core.records import AdapterRecords
+
+
+class CallValues(NamedTuple):
+    """What is known of a call; the model's own arguments by their names."""
+
+    is_open: bool = False
+    is_repeated: bool = False
+    ids: Tensor | None = None
+    attention_mask: Tensor | None = None
+    decoder_attention_mask: Tensor | None = None
+    records: AdapterRecords | None = None
+
+
+OWN_ARGUMENTS = (
+    "adapter_ids",
+    "adapter_names",
+    "task_ids",
+    "adapter_input_parallelized",
+    "output_adapter_gating_scores",
+    "output_adapter_fusion_attentions",
+)
+
+
+class ForwardInputs:
+    """
+    What slots read of a call, and the arguments that are meant for them.
+
+    Args:
+        is_needed: does the active setup read anything here? If not, a call leaves no trace.
+        channels: how often the batch is repeated.
+        route: the block that tells which argument says where an example goes.
+    """
+
+    def __init__(self) -> None:
+        self.call = CallValues()
+        self.is_needed = False
+        self.channels = 1
+        self.route: Route | None = None
+
+    def prepare_for(self, setup: AdapterCompositionBlock | None, is_read_by_slots: bool) -> None:
+        """Called when a setup is activated; `is_read_by_slots` if one of its slots reads values of the call."""
+        self.channels = parallel_channels(setup)
+        self.route = routing_block(setup)
+        self.is_needed = is_read_by_slots or self.channels > 1 or self.route is not None
+
+    def concerns(self, kwargs: Mapping[str, Any]) -> bool:
+        """Has a call with these arguments anything to do with this object?"""
+        return self.is_needed or self.call.is_open or any(name in kwargs for name in OWN_ARGUMENTS)
+
+    def run(self, forward: Callable[..., Any], args: tuple, kwargs: dict[str, Any], *, repeats: bool) -> Any:
+        """
+        Call a model.
+
+        Args:
+            forward: the call of the model, without the arguments that are meant for adapters.
+            repeats: this is the model at whose entry the batch is repeated.
+        """
+        outer = self.call
+        own = self.take_own(kwargs)
+        self.call = self._opened(own, kwargs)
+        try:
+            if repeats and self.channels > 1 and not self.call.is_repeated:
+                args, kwargs = repeat_batch(args, kwargs, self.channels)
+                self.call = self._opened({"adapter_input_parallelized": True}, kwargs)
+            output = forward(*args, **kwargs)
+            records = self.call.records
+        finally:
+            self.call = outer
+        return output if records is None or outer.is_open else records.appended_to(output)
+
+    @contextmanager
+    def generating(self, kwargs: dict[str, Any]) -> Iterator[None]:
+        """For the calls of a generation, which starts with a batch that is repeated already."""
+        outer = self.call
+        own = self.take_own(kwargs)
+        self.call = self._opened(own, kwargs)._replace(is_open=False, is_repeated=True)
+        try:
+            yield
+        finally:
+            self.call = outer
+
+    def within(self, call: CallValues, function: Callable[..., Any], *args: Any) -> Any:
+        """Run a part of a model with the values of `call`, unless a call is running."""
+        if self.call.is_open:
+            return function(*args)
+        outer, self.call = self.call, call._replace(records=None)
+        try:
+            return function(*args)
+        finally:
+            self.call = outer
+
+    def rows_for(self, block: Route, size: int) -> Tensor:
+        """
+        For each of `size` rows the position of a child in `block`, or -1. Several rows of one example (beams, tokens
+        made flat) follow one another.
+
+        Raises:
+            UnsupportedCompositionError: the call did not say it, or for another number of examples.
+        """
+        ids = self.call.ids
+        if ids is None:
+            raise UnsupportedCompositionError(f"{block!r} is active: pass {block.argument}, one for each example")
+        rows, left = divmod(size, ids.shape[0])
+        if left:
+            raise UnsupportedCompositionError(f"{block.argument} is for {ids.shape[0]} examples, but there are {size}")
+        return ids if rows == 1 else ids.repeat_interleave(rows)
+
+    @staticmethod
+    def take_own(kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Remove the arguments that are meant for adapters."""
+        return {name: kwargs.pop(name) for name in OWN_ARGUMENTS if name in kwargs}
+
+    def _opened(self, own: dict[str, Any], kwargs: dict[str, Any]) -> CallValues:
+        call = self.call
+        wants_records = own.get("output_adapter_gating_scores") or own.get("output_adapter_fusion_attentions")
+        ids = self._ids(own)
+        return CallValues(
+            is_open=True,
+            is_repeated=call.is_repeated or bool(own.get("adapter_input_parallelized")),
+            ids=call.ids if ids is None else ids,
+            attention_mask=kwargs.get("attention_mask", call.attention_mask),
+            decoder_attention_mask=kwargs.get("decoder_attention_mask", call.decoder_attention_mask),
+            records=AdapterRecords(own) if wants_records else call.records,
+        )
+
+    def _ids(self, own: dict[str, Any]) -> Tensor | None:
+        if self.route is None:
+            return None
+        given = own.get(self.route.argument)
+        if given is None and self.route.argument == "adapter_ids":
+            given = own.get("adapter_names")
+        return None if given is None else as_ids(given, self.route)
+
+
+def as_ids(given: Tensor | Sequence[int | str | None], route: Route) -> Tensor:
+    """
+    Positions of children in `route`, -1 for none.
+
+    Raises:
+        UnsupportedCompositionError: a name is not in it.
+    """
+    if isinstance(given, Tensor):
+        return given
+    labels = route.labels
+    unknown = {name for name in given if isinstance(name, str) and name not in labels}
+    if unknown:
+        raise UnsupportedCompositionError(
+            f"{route!r} has no {', '.join(sorted(unknown))}; it has: {', '.join(filter(None, labels))}"
+        )
+    positions = {name: position for position, name in enumerate(labels)} | {None: -1}
+    return torch.tensor([positions[one] if one is None or isinstance(one, str) else one for one in given])
+
+
+def repeat_batch(args: tuple, kwargs: dict[str, Any], times: int) -> tuple[tuple, dict[str, Any]]:
+    """All tensors over the batch, `times` one after the other. The batch is that of the first tensor."""
+    named = [value for name, value in kwargs.items() if name != "position_ids"]
+    size = next((value.shape[0] for value in (*args, *named) if isinstance(value, Tensor)), None)
+
+    def repeated(value: Any) -> Any:
+        if isinstance(value, Tensor) and value.dim() > 0 and value.shape[0] == size:
+            return value.repeat(times, *(1,) * (value.dim() - 1))
+        if isinstance(value, ModelOutput):
+            return type(value)(**{name: repeated(item) for name, item in value.items()})
+        return tuple(map(repeated, value)) if type(value) is tuple else value
+
+    return repeated(args), {name: repeated(value) for name, value in kwargs.items()}
+
+
+@dataclass(frozen=True)
+class CarryingCheckpoint:
+    """
+    A checkpointing function whose recomputation finds what slots read in the call that is recomputed.
+
+    Args:
+        checkpoint: the function that transformers would use.
+    """
+
+    inputs: ForwardInputs
+    checkpoint: Callable[..., Any]
+
+    def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if not self.inputs.is_needed:
+            return self.checkpoint(function, *args, **kwargs)
+        return self.checkpoint(partial(self.inputs.within, self.inputs.call, function), *args, **kwargs)
+
+
+def carry_through_checkpoints(model: nn.Module, inputs: ForwardInputs) -> None:
+    """Where checkpointing was switched on before adapters came."""
+    for module in model.modules():
+        function = module.__dict__.get("_gradient_checkpointing_func")
+        if function is not None and not isinstance(function, CarryingCheckpoint):
+            module._gradient_checkpointing_func = CarryingCheckpoint(inputs, function)
+
+
+def no_longer_carry(model: nn.Module) -> None:
+    """Undo `carry_through_checkpoints`."""
+    for module in model.modules():
+        function = module.__dict__.get("_gradient_checkpointing_func")
+        if isinstance(function, CarryingCheckpoint):
+            module._gradient_checkpointing_func = function.checkpoint

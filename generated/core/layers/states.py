@@ -1,0 +1,25 @@
+"""How are tensors divided and put together, whatever a state calls them? Tensors that a state lacks are `None`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def narrow(tensor: Tensor | None, dim: int, start: int, length: int) -> Tensor | None:
+    """A part of one dimension; what is broadcast over it stays whole."""
+    return tensor if tensor is None or tensor.shape[dim] == 1 else tensor.narrow(dim, start, length)
+
+
+def mean(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """Weighted sum over number."""
+    return sum(weight * tensor for weight, tensor in zip(weights, tensors, strict=True)) / len(tensors)
+
+
+def choose(tensors: Sequence[Tensor], rows: Tensor) -> Tensor:
+    """Row i is that of `tensors[rows[i]]`; all of one shape (batch, …), `rows` is (batch,)."""
+    stacked = torch.stack(list(tensors))
+    rows = rows.to(stacked.device)
+    return stacked[rows, torch.arange(stacked.shape[1], device=stacked.device)]
