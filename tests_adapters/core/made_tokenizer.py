@@ -11,7 +11,28 @@ from transformers import PreTrainedTokenizerFast
 
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-WORDS = tuple("the a film plot actor was is not very good bad dull bright and but seen we they it never".split())
+WORDS = (
+    "the",
+    "a",
+    "film",
+    "plot",
+    "actor",
+    "was",
+    "is",
+    "not",
+    "very",
+    "good",
+    "bad",
+    "dull",
+    "bright",
+    "and",
+    "but",
+    "seen",
+    "we",
+    "they",
+    "it",
+    "never",
+)
 
 
 def made_tokenizer(words: Iterable[str] = WORDS) -> PreTrainedTokenizerFast:
