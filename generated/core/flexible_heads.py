@@ -108,9 +108,15 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         adapter_name: str,
         with_head: bool = True,
         meta_dict: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
-        """Write an adapter to a folder, and with it the head of the same name, if there is one."""
-        super().save_adapter(save_directory, adapter_name, with_head and adapter_name in self.heads, meta_dict)
+        """Write an adapter to a folder, and with it the head of the same name, if there is one.
+
+        All further arguments are those of the models with fixed heads.
+        """
+        super().save_adapter(save_directory, adapter_name, False, meta_dict, **kwargs)
+        if with_head and adapter_name in self.heads:
+            self.save_head(save_directory, adapter_name)
 
     def _load_head_of_adapter(self, directory: str | PathLike, name: str, *, allow_pickle: bool) -> None:
         """The head is active when its adapter is, and that is decided after both are loaded."""

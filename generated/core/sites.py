@@ -101,6 +101,24 @@ class PlacedLayer:
     sites: LayerSites
 
 
+@dataclass(frozen=True)
+class PlacedProjection:
+    """
+    One linear map that can be adapted.
+
+    Args:
+        path: from the model.
+        layer: the layer that it is in.
+        projection: as which it is declared.
+        module: the map itself.
+    """
+
+    path: str
+    layer: PlacedLayer
+    projection: Projection
+    module: nn.Module
+
+
 def resolve(root: nn.Module, path: str, of: type[nn.Module] | None = None) -> nn.Module | None:
     """The module at `path`, or `None` where this instance has none (or one of another class than `of`)."""
     module: nn.Module | None = root
@@ -126,6 +144,16 @@ def placed_layers(model: nn.Module) -> Iterator[PlacedLayer]:
     layers = ((stack, layer) for stack in present_stacks(model) for layer in resolve(model, stack.layers))
     for index, (stack, layer) in enumerate(layers):
         yield PlacedLayer(index, stack, layer, _sites_of(model, layer))
+
+
+def placed_projections(model: nn.Module) -> Iterator[PlacedProjection]:
+    """All linear maps that LoRA and (IA)³ can adapt, layer by layer."""
+    paths = {module: path for path, module in model.named_modules()}
+    for layer in placed_layers(model):
+        for projection in layer.sites.projections:
+            linear = resolve(layer.module, projection.path)
+            if linear is not None:
+                yield PlacedProjection(paths[linear], layer, projection, linear)
 
 
 def _child(module: nn.Module, component: str) -> nn.Module | None:

@@ -103,7 +103,7 @@ DAMAGES = {
     "broken json": "cannot be read as JSON",
     "no name": "lacks `name` or `config`",
     "no config": "does not exist",
-    "peft": "written by PEFT",
+    "peft": r"neither adapter_model.safetensors nor",
     '{"architecture": "unheard_of"}': "'unheard_of' are not supported",
     '{"reduction_factor": 2}': "wrong shape",
     '{"non_linearity": "no_such_function"}': "no_such_function",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from generated.core.configuration.base import AdapterConfig, refuse_if, register
 
 ATTENTION_ROLES = ("q", "k", "v", "o")
 FEED_FORWARD_ROLES = ("gate", "up", "down")
+OWN_OPTIONS = ("mlp_matrices", "rank_pattern", "alpha_pattern")
 
 
 @dataclass(eq=False)
@@ -36,6 +38,8 @@ class LoRAConfig(AdapterConfig):
         dtype: name of the torch type of the new weights, e.g. "float32"; by default that of the adapted projection.
         mlp_matrices: any of "gate", "up", "down"; if given, it decides about the feed-forward block instead of
             `intermediate_lora` and `output_lora`.
+        rank_pattern, alpha_pattern: other values of `r` and `alpha` for some projections, by module path in the base
+            model or the end of it, e.g. {"attention.self.query": 16}. The longest that fits counts.
     """
 
     architecture: str | None = "lora"
@@ -58,10 +62,13 @@ class LoRAConfig(AdapterConfig):
     vera_b: float | None = None
     dtype: str | None = None
     mlp_matrices: list[str] | None = None
+    rank_pattern: dict[str, int] | None = None
+    alpha_pattern: dict[str, float] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse_if(self.r < 1, f"r is {self.r}, must be at least 1")
+        for rank in (self.r, *(self.rank_pattern or {}).values()):
+            refuse_if(rank < 1, f"r is {rank}, must be at least 1")
         for name, known in (("attn_matrices", ATTENTION_ROLES), ("mlp_matrices", FEED_FORWARD_ROLES)):
             unknown = set(getattr(self, name) or ()) - set(known)
             refuse_if(bool(unknown), f"{name} has {', '.join(sorted(unknown))}; known: {', '.join(known)}")
@@ -76,10 +83,15 @@ class LoRAConfig(AdapterConfig):
         attention = self.attn_matrices if self.selfattn_lora else ()
         return frozenset(attention) | frozenset(self._feed_forward_roles())
 
+    def at(self, path: str) -> LoRAConfig:
+        """The configuration of the projection at `path`, from the base model."""
+        rank, alpha = _fitting(self.rank_pattern, path, self.r), _fitting(self.alpha_pattern, path, self.alpha)
+        return self.replace(r=rank, alpha=alpha)
+
     def to_dict(self) -> dict[str, Any]:
-        """As the base class. `mlp_matrices` only where it is used, as other libraries do not know it."""
+        """As the base class. What other libraries do not know is there only if it is used."""
         data = super().to_dict()
-        return {key: value for key, value in data.items() if key != "mlp_matrices" or value is not None}
+        return {key: value for key, value in data.items() if key not in OWN_OPTIONS or value is not None}
 
     def _feed_forward_roles(self) -> tuple[str, ...]:
         if self.mlp_matrices is not None:
@@ -104,6 +116,11 @@ class IA3Config(LoRAConfig):
     init_weights: str = "ia3"
     use_gating: bool = False
     dtype: str | None = None
+
+
+def _fitting(pattern: Mapping[str, Any] | None, path: str, usual: Any) -> Any:
+    ends = [end for end in pattern or () if f".{path}".endswith(f".{end}")]
+    return pattern[max(ends, key=len)] if ends else usual
 
 
 register_architecture("lora", LoRAConfig)

@@ -14,12 +14,13 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from generated.core import interop
 from generated.core.errors import AdapterFileError, HeadMismatchError
 from generated.core.heads.base import PredictionHead
 from generated.core.heads.conversion import Labels, convert_head
 from generated.core.heads.errors import HeadConversionError
 from generated.core.loading.adapters import describe
-from generated.core.loading.folder import HEAD_FILES, read_config, read_tensors, write
+from generated.core.loading.folder import HEAD_FILES, write
 from generated.models.head_conversions import STATIC_HEADS_WITHOUT_FLEX_HEAD, STATIC_TO_FLEX_HEAD_MAP
 
 
@@ -61,8 +62,8 @@ def read_head(model: PreTrainedModel, directory: str | PathLike, *, allow_pickle
         HeadMismatchError: it is the head of another architecture, or a fixed head that no flexible head equals.
         AdapterFileError: the folder cannot be read.
     """
-    description = read_config(directory, HEAD_FILES)
-    path, tensors = read_tensors(directory, HEAD_FILES, allow_pickle=allow_pickle)
+    folder = interop.read_head(model, directory, allow_pickle=allow_pickle)
+    description, path, tensors = folder.description, folder.path, folder.tensors
     if description.get("model_type", model.config.model_type) != model.config.model_type:
         raise HeadMismatchError(
             f"{directory} holds a head for {description['model_type']}, this model is a {model.config.model_type}"

@@ -40,19 +40,28 @@ HEAD_FILES = FileNames("head_config.json", "model_head.safetensors", "pytorch_mo
 def read_config(directory: str | Path, names: FileNames) -> dict[str, Any]:
     """
     Raises:
-        AdapterFileError: the file is missing or is not a JSON object.
+        AdapterFileError: the file is missing, or is not a JSON object, or one of PEFT.
     """
     path = Path(directory) / names.config
+    config = read_json(path)
+    if "peft_type" in config:
+        raise AdapterFileError(f"{path} was written by PEFT; `load_adapter` reads such folders, and nothing else does")
+    return config
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """
+    Raises:
+        AdapterFileError: the file is missing or is not a JSON object.
+    """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise AdapterFileError(f"{path} does not exist; give the folder that an adapter was saved to") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise AdapterFileError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(config, dict):
         raise AdapterFileError(f"{path} holds no JSON object")
-    if "peft_type" in config:
-        raise AdapterFileError(f"{path} was written by PEFT; load it with peft, or convert it first")
     return config
 
 

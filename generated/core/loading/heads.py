@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from generated.core.errors import AdapterFileError, HeadMismatchError
 from generated.core.loading.adapters import describe
 from generated.core.loading.folder import HEAD_FILES, read_config, read_tensors, write
+
+
+@dataclass(frozen=True)
+class HeadFolder:
+    """
+    A prediction head as read from a folder.
+
+    Args:
+        description: `model_class` is the class with this head, if known; `config` is that of a flexible head.
+        path: the file with the weights.
+        tensors: the weights by their names in that class.
+        is_partial: tensors of the head that are not in the file stay as they are.
+    """
+
+    description: Mapping[str, Any]
+    path: Path
+    tensors: Mapping[str, Tensor]
+    is_partial: bool = False
 
 
 def save_static_head(model: nn.Module, directory: str | PathLike) -> None:
@@ -22,29 +44,42 @@ def save_static_head(model: nn.Module, directory: str | PathLike) -> None:
     write(directory, HEAD_FILES, description, tensors)
 
 
-def load_static_head(model: nn.Module, directory: str | PathLike, *, allow_pickle: bool = False) -> None:
+def read_head_folder(directory: str | PathLike, *, allow_pickle: bool) -> HeadFolder:
     """
-    Read a head into `model`. What is tied to the base model keeps the base model's values.
+    Raises:
+        AdapterFileError: the folder cannot be read.
+    """
+    description = read_config(directory, HEAD_FILES)
+    return HeadFolder(description, *read_tensors(directory, HEAD_FILES, allow_pickle=allow_pickle))
+
+
+def load_static_head(model: nn.Module, head: HeadFolder) -> None:
+    """
+    Copy a head into `model`. What is tied to the base model keeps the base model's values.
 
     Raises:
         HeadMismatchError: the head is of another class.
         AdapterFileError: a tensor is missing or has another shape; nothing was changed.
     """
-    description = read_config(directory, HEAD_FILES)
-    if description.get("model_class") != type(model).__name__:
-        raise HeadMismatchError(
-            f"{directory} holds the head of {description.get('model_class')}, not of {type(model).__name__}"
-        )
-    path, stored = read_tensors(directory, HEAD_FILES, allow_pickle=allow_pickle)
+    made_for, own = head.description.get("model_class"), type(model).__name__
+    if made_for != own and not (head.is_partial and made_for is None):
+        raise HeadMismatchError(f"{head.path.parent} holds the head of {made_for}, not of {own}")
     needed = model.head_tensors()
-    problems = [f"missing: {key}" for key in needed.keys() - stored.keys()]
-    problems += [
-        f"wrong shape: {key} is {tuple(stored[key].shape)}, the model needs {tuple(tensor.shape)}"
-        for key, tensor in needed.items()
-        if key in stored and stored[key].shape != tensor.shape
-    ]
+    problems = _problems(head, needed)
     if problems:
-        raise AdapterFileError(f"{path} does not fit this model:\n  " + "\n  ".join(sorted(problems)))
+        raise AdapterFileError(f"{head.path} does not fit this model:\n  " + "\n  ".join(sorted(problems)))
     with torch.no_grad():
-        for key, tensor in needed.items():
-            tensor.copy_(stored[key])
+        for key in needed.keys() & head.tensors.keys():
+            needed[key].copy_(head.tensors[key])
+
+
+def _problems(head: HeadFolder, needed: Mapping[str, Tensor]) -> list[str]:
+    if head.is_partial:
+        problems = [f"no part of the head of this class: {key}" for key in head.tensors.keys() - needed.keys()]
+    else:
+        problems = [f"missing: {key}" for key in needed.keys() - head.tensors.keys()]
+    return problems + [
+        f"wrong shape: {key} is {tuple(head.tensors[key].shape)}, the model needs {tuple(tensor.shape)}"
+        for key, tensor in needed.items()
+        if key in head.tensors and head.tensors[key].shape != tensor.shape
+    ]

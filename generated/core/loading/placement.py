@@ -11,7 +11,7 @@ from transformers.core_model_loading import WeightRenaming
 from generated.core.configuration import AdapterConfig, LoRAConfig
 from generated.core.configuration.lora import FEED_FORWARD_ROLES
 from generated.core.loading.keys import Renaming, WeightName
-from generated.core.sites import Projection, placed_layers, resolve
+from generated.core.sites import Projection, placed_layers, placed_projections
 
 
 def projections_of(
@@ -24,7 +24,7 @@ def projections_of(
     """
     if not any(isinstance(part, LoRAConfig) for part in config.parts):
         return None
-    known = _projection_paths(base)
+    known = _projections_by_path(base)
     return frozenset(known[name.host] for name in names if name.host in known)
 
 
@@ -35,7 +35,7 @@ def with_true_roles(
     if projections is None or not isinstance(config, LoRAConfig):
         return config
     stored = _roles(projections).intersection(FEED_FORWARD_ROLES)
-    possible = _roles(_projection_paths(base).values()).intersection(FEED_FORWARD_ROLES)
+    possible = _roles(_projections_by_path(base).values()).intersection(FEED_FORWARD_ROLES)
     return config if stored == config.roles & possible else config.replace(mlp_matrices=sorted(stored))
 
 
@@ -60,11 +60,5 @@ def _roles(projections: Iterable[Projection]) -> set[str]:
     return {role for projection in projections for role in projection.parts}
 
 
-def _projection_paths(base: nn.Module) -> dict[str, Projection]:
-    paths = {module: path for path, module in base.named_modules()}
-    found = (
-        (resolve(layer.module, projection.path), projection)
-        for layer in placed_layers(base)
-        for projection in layer.sites.projections
-    )
-    return {paths[linear]: projection for linear, projection in found if linear is not None}
+def _projections_by_path(base: nn.Module) -> dict[str, Projection]:
+    return {placed.path: placed.projection for placed in placed_projections(base)}

@@ -51,10 +51,17 @@ def _add_to_projection(target: Target, layer: int, linear: nn.Module | None, pro
             f"{out_features} channels"
         )
     with drawn_from(target.config.init_weights_seed):
-        lora = build_lora(in_features, out_features, parts, target.config)
+        lora = build_lora(in_features, out_features, parts, _config_at(target, linear))
     location = LOCATIONS.get(projection.parts[0], "selfattn_lora")
     install(target, linear.loras, Place(layer, location), lora, linear)
     return 1
+
+
+def _config_at(target: Target, linear: nn.Module) -> LoRAConfig:
+    if not target.config.rank_pattern and not target.config.alpha_pattern:
+        return target.config
+    path = next(path for path, module in target.model.named_modules() if module is linear)
+    return target.config.at(path)
 
 
 def _is_wanted(config: AdapterConfig) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from transformers.utils import logging
 
-from generated.core import loading
+from generated.core import interop, loading
 from generated.core.errors import HeadMismatchError
 
 
@@ -38,6 +38,8 @@ class AdapterFilesMixin:
         adapter_name: str,
         with_head: bool = True,
         meta_dict: Mapping[str, Any] | None = None,
+        *,
+        format: Literal["adapterhub", "peft"] = "adapterhub",
     ) -> None:
         """
         Write an adapter to a folder: `adapter_config.json` and `adapter.safetensors`.
@@ -45,7 +47,14 @@ class AdapterFilesMixin:
         Args:
             with_head: write the prediction head that belongs to it, too.
             meta_dict: further entries for the JSON file.
+            format: "peft" writes LoRA and (IA)³ as the library PEFT reads them.
+
+        Raises:
+            UnsupportedMethodError: PEFT has no adapters of this kind.
         """
+        if format == "peft":
+            interop.write_peft_adapter(self, save_directory, adapter_name, with_head=with_head)
+            return
         loading.save_adapter(self, save_directory, adapter_name, meta_dict)
         if with_head:
             self.save_head(save_directory, adapter_name)
@@ -61,11 +70,11 @@ class AdapterFilesMixin:
         allow_pickle: bool = False,
     ) -> str:
         """
-        Read an adapter from a folder that this package or AdapterHub wrote, and add it.
+        Read an adapter from a folder that this package, AdapterHub or PEFT (LoRA, (IA)³) wrote, and add it.
 
         Args:
             adapter_name_or_path: the folder.
-            load_as: name in this model; by default the name under which it was saved.
+            load_as: name in this model; by default the name under which it was saved, "default" for one of PEFT.
             set_active: activate it.
             with_head: read the prediction head in the folder, too, if this model can take it.
             leave_out: numbers of layers whose weights are not loaded.
@@ -78,8 +87,8 @@ class AdapterFilesMixin:
             AdapterFileError: the folder cannot be read or does not fit the model, which is as before.
         """
         folder = adapter_name_or_path
-        stored = loading.read_adapter(self, folder, leave_out, allow_pickle=allow_pickle)
-        name, with_head = load_as or stored.name, with_head and loading.has_head(folder)
+        stored = interop.read_adapter(self, folder, leave_out, allow_pickle=allow_pickle)
+        name, with_head = load_as or stored.name, with_head and interop.has_head(folder, allow_pickle=allow_pickle)
         if with_head or name in self.adapters_config:
             loading.refuse_unfit(self, stored)  # before anything is replaced
         if with_head:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from generated.core import loading
+from generated.core import interop, loading
 from generated.core.forward_inputs import repeat_batch
 from generated.core.layers.prefix_tuning import PrefixTuningPool
 from generated.core.layers.slot import AdapterModules
@@ -77,7 +77,7 @@ class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixi
             HeadMismatchError: it is the head of another model class.
             AdapterFileError: the folder cannot be read; the head is as before.
         """
-        loading.load_static_head(self, save_directory, allow_pickle=allow_pickle)
+        loading.load_static_head(self, interop.read_head(self, save_directory, allow_pickle=allow_pickle))
 
     def _belongs_to_base(self, child: nn.Module) -> bool:
         """Where base model and head are one object, the base is the embeddings, the stacks, and what adapters add."""

@@ -1,0 +1,156 @@
+"""How does an adapter of ours become a folder that PEFT reads?
+
+The parts of a fused projection have one A each; PEFT has one for all. Where the As are equal, that is it. Else they
+are stacked, and B is made of blocks, so that the rank is that of all parts together:
+
+    B_q A_q            [B_q  0 ] [A_q]
+    B_v A_v     =      [ 0  B_v] [A_v]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from generated.core.configuration import LoRAConfig
+from generated.core.errors import UnsupportedMethodError
+from generated.core.interop.peft_files import KEY_PREFIX, PEFT_FILES
+from generated.core.interop.peft_options import usual_and_others
+from generated.core.layers.lora import LowRank, Rescaling
+from generated.core.lifecycle import adapter_modules
+from generated.core.loading import key_prefix
+from generated.core.loading.folder import write
+from generated.core.sites import PlacedProjection, placed_projections
+
+
+@dataclass(frozen=True)
+class WrittenModule:
+    """One adapted projection in PEFT's terms; `alpha` belongs to `rank`."""
+
+    placed: PlacedProjection
+    tensors: Mapping[str, Tensor]
+    rank: int
+    alpha: float
+
+
+def write_peft_adapter(model: nn.Module, directory: str | PathLike, name: str, *, with_head: bool) -> None:
+    """
+    Write a LoRA or (IA)³ adapter, and with it the fixed head of `model`, if it has one with weights of its own.
+
+    Raises:
+        UnsupportedMethodError: PEFT has no such adapters; nothing is written.
+        AdapterFileError: weights are offloaded; nothing is written.
+    """
+    config = model.adapters_config[name]
+    _refuse_foreign(config, name)
+    written = list(_written(model.adapted_base, name))
+    head = _trained_head(model) if with_head else {}
+    prefix = KEY_PREFIX + key_prefix(model)
+    tensors = {f"{prefix}{part.placed.path}.{key}": value for part in written for key, value in part.tensors.items()}
+    tensors |= {KEY_PREFIX + key: value for key, value in head.items()}
+    options = _options_of_scale(written) if config.composition_mode == "scale" else _options_of_lora(config, written)
+    whole = sorted({key.partition(".")[0] for key in head})
+    write(directory, PEFT_FILES, {**_options(model, written), **options, "modules_to_save": whole or None}, tensors)
+
+
+def _refuse_foreign(config: Any, name: str) -> None:
+    has_peer = type(config).architecture == "lora" and isinstance(config, LoRAConfig)
+    options = {
+        "use_gating": has_peer and config.use_gating,
+        "vera_d": has_peer and config.vera_d is not None,
+        "vera_b": has_peer and config.vera_b is not None,
+    }
+    wrong = [option for option, is_set in options.items() if is_set]
+    if not has_peer or wrong:
+        what = f"{type(config).__name__} with {', '.join(wrong)}" if wrong else type(config).__name__
+        raise UnsupportedMethodError(
+            f"adapter {name!r} is a {what}, for which PEFT has no counterpart; leave out format='peft' to save it"
+        )
+
+
+def _written(base: nn.Module, name: str) -> Iterator[WrittenModule]:
+    containers = {path.removesuffix(".loras"): container for path, container in adapter_modules(base, name)}
+    for placed in placed_projections(base):
+        if placed.path in containers:
+            lora = containers[placed.path][name]
+            yield _scale(placed, lora) if isinstance(lora, Rescaling) else _low_rank(placed, lora)
+
+
+def _scale(placed: PlacedProjection, lora: Rescaling) -> WrittenModule:
+    factors = lora.parts.spread(lora.lora_B.unflatten(0, (lora.parts.count, -1)).squeeze(-1), fill=1.0)
+    return WrittenModule(placed, {"ia3_l": factors.unsqueeze(-1) * lora.scaling}, 1, 1)
+
+
+def _low_rank(placed: PlacedProjection, lora: LowRank) -> WrittenModule:
+    count = lora.parts.count
+    down = lora.lora_A.unflatten(0, (count, lora.r))
+    magnitude = {"lora_magnitude_vector": lora.m.weight.flatten()} if hasattr(lora, "m") else {}
+    if all(lora.parts.adapted) and bool((down == down[0]).all()):
+        tensors = {"lora_A.weight": down[0], "lora_B.weight": lora.lora_B}
+        return WrittenModule(placed, tensors | magnitude, lora.r, lora.scaling * lora.r)
+    tensors = {"lora_A.weight": lora.lora_A, "lora_B.weight": _blocks(lora)}
+    return WrittenModule(placed, tensors | magnitude, lora.r * count, lora.scaling * lora.r * count)
+
+
+def _blocks(lora: LowRank) -> Tensor:
+    """B of all parts, (all parts · width, adapted parts · rank)."""
+    given = iter(torch.block_diag(*lora.lora_B.unflatten(0, (lora.parts.count, lora.width))).split(lora.width))
+    blank = lora.lora_B.new_zeros(lora.width, lora.parts.count * lora.r)
+    return torch.cat([next(given) if is_adapted else blank for is_adapted in lora.parts.adapted])
+
+
+def _options(model: nn.Module, written: Collection[WrittenModule]) -> dict[str, Any]:
+    cls = type(model)
+    return {
+        "auto_mapping": {"base_model_class": cls.__name__, "parent_library": cls.__module__},
+        "base_model_name_or_path": model.config.name_or_path or None,
+        "fan_in_fan_out": all(hasattr(part.placed.module, "nx") for part in written),
+        "inference_mode": True,
+        "target_modules": _selection(model, written),
+        "task_type": None,
+    }
+
+
+def _options_of_scale(written: Collection[WrittenModule]) -> dict[str, Any]:
+    return {"peft_type": "IA3", "feedforward_modules": []}
+
+
+def _options_of_lora(config: LoRAConfig, written: Collection[WrittenModule]) -> dict[str, Any]:
+    rank, rank_pattern = usual_and_others({part.placed.path: part.rank for part in written})
+    alpha, alpha_pattern = usual_and_others({part.placed.path: _whole(part.alpha) for part in written})
+    return {
+        "peft_type": "LORA",
+        "r": rank,
+        "lora_alpha": alpha,
+        "rank_pattern": rank_pattern,
+        "alpha_pattern": alpha_pattern,
+        "lora_dropout": config.dropout,
+        "use_dora": config.use_dora,
+        "bias": "none",
+    }
+
+
+def _whole(number: float) -> int | float:
+    return int(number) if float(number).is_integer() else number
+
+
+def _selection(model: nn.Module, written: Collection[WrittenModule]) -> list[str]:
+    """Ends of paths that choose these modules and no other; where layers differ, the paths from the base model."""
+    prefix = key_prefix(model)
+    wanted = {prefix + part.placed.path for part in written}
+    modules = {module: path for path, module in model.named_modules()}
+    ends = {(prefix + part.placed.path).removeprefix(f"{modules[part.placed.layer.module]}.") for part in written}
+    chosen = {path for path in modules.values() if any(f".{path}".endswith(f".{end}") for end in ends)}
+    return sorted(ends if chosen == wanted else (part.placed.path for part in written))
+
+
+def _trained_head(model: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a fixed head, without a projection onto the vocabulary: that is not trained with adapters."""
+    projection = model.get_output_embeddings()
+    frozen = {id(tensor) for tensor in ([] if projection is None else projection.state_dict(keep_vars=True).values())}
+    return {name: tensor for name, tensor in model.head_tensors().items() if id(tensor) not in frozen and "." in name}
