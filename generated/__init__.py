@@ -11,10 +11,11 @@ import importlib
 from typing import Any
 
 from generated.core.auto import AutoAdapterModel
-from generated.core.composition import Stack
+from generated.core.composition import Average, BatchSplit, Fuse, MultiTask, Parallel, Route, Split, Stack
 from generated.core.configuration import (
     AdapterConfig,
     AdapterConfigBase,
+    AdapterFusionConfig,
     AdapterPlusConfig,
     BnConfig,
     CompacterConfig,
@@ -22,6 +23,7 @@ from generated.core.configuration import (
     ConfigUnion,
     DoubleSeqBnConfig,
     DoubleSeqBnInvConfig,
+    DynamicAdapterFusionConfig,
     HoulsbyConfig,
     HoulsbyInvConfig,
     IA3Config,
@@ -34,6 +36,7 @@ from generated.core.configuration import (
     PrefixTuningConfig,
     SeqBnConfig,
     SeqBnInvConfig,
+    StaticAdapterFusionConfig,
     UniPELTConfig,
 )
 from generated.core.init import deinit, init
@@ -57,27 +60,37 @@ _ADAPTER_MODELS = {
 __all__ = [
     "AdapterConfig",
     "AdapterConfigBase",
+    "AdapterFusionConfig",
     "AdapterPlusConfig",
     "AutoAdapterModel",
+    "Average",
+    "BatchSplit",
     "BnConfig",
     "CompacterConfig",
     "CompacterPlusPlusConfig",
     "ConfigUnion",
     "DoubleSeqBnConfig",
     "DoubleSeqBnInvConfig",
+    "DynamicAdapterFusionConfig",
+    "Fuse",
     "HoulsbyConfig",
     "HoulsbyInvConfig",
     "IA3Config",
     "LoRAConfig",
     "MAMConfig",
+    "MultiTask",
     "ParBnConfig",
+    "Parallel",
     "ParallelConfig",
     "PfeifferConfig",
     "PfeifferInvConfig",
     "PrefixTuningConfig",
+    "Route",
     "SeqBnConfig",
     "SeqBnInvConfig",
+    "Split",
     "Stack",
+    "StaticAdapterFusionConfig",
     "UniPELTConfig",
     "__version__",
     "deinit",

@@ -11,6 +11,7 @@ from generated.core.composition import Setup, parse_composition
 from generated.core.configuration import AdapterConfig
 from generated.core.errors import AdapterConfigError, AdapterExistsError, UnsupportedMethodError
 from generated.core.integrations import integration_of
+from generated.core.layers.fusion import FusionModules
 from generated.core.layers.invertible import InvertibleAdapters
 from generated.core.layers.slot import AdapterModules, iter_containers, iter_slots
 from generated.core.methods import METHODS, Target, methods_of
@@ -42,13 +43,23 @@ def add_adapter(
 
 
 def delete_adapter(model: nn.Module, name: str) -> None:
-    """Remove an adapter and everything that only it needed. What is active goes on without it."""
+    """Remove an adapter, its fusions, and everything that only it needed. What is active goes on without it."""
     config = model.adapters_config
     config.require(name)
     _remove(model, name)
     del config.adapters[name]
+    for fusion in [fusion for fusion, mixed in config.fusions.items() if name in mixed.adapters]:
+        remove_fusion(model, fusion)
     if config.active_setup is not None:
         activate(model, config.active_setup.restricted_to(config.adapters), config.skip_layers)
+
+
+def remove_fusion(model: nn.Module, name: str) -> None:
+    """Take the weights of a fusion out of `model`, and its name."""
+    for fusions in (module for module in model.modules() if isinstance(module, FusionModules)):
+        if name in fusions:
+            del fusions[name]
+    del model.adapters_config.fusions[name]
 
 
 def activate(model: nn.Module, setup: Setup | None, skip_layers: Collection[int] | None = None) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from torch import nn
 
+from generated.core.composition import AdapterCompositionBlock
+from generated.core.fusions import active_fusions, fusion_parameters
 from generated.core.lifecycle import adapter_parameters
 
 
@@ -37,3 +39,14 @@ def train_only(model: nn.Module, adapters: Iterable[str], train_embeddings: bool
             parameter.requires_grad_(True)
     if train_embeddings:
         freeze_module(model.get_input_embeddings(), freeze=False)
+
+
+def train_fusions(model: nn.Module, setup: AdapterCompositionBlock, unfreeze_adapters: bool) -> None:
+    """Train the active mixtures instead of the adapters of `setup`, or together with them."""
+    base = model.adapted_base
+    for name in setup.names:
+        for parameter in adapter_parameters(base, name):
+            parameter.requires_grad_(unfreeze_adapters)
+    for name in active_fusions(base):
+        for parameter in fusion_parameters(base, name):
+            parameter.requires_grad_(True)

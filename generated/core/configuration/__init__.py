@@ -1,6 +1,6 @@
 """Configurations of all adaptation methods, under their names in AdapterHub 1.x and 3.x."""
 
-from generated.core.configuration.adapters_config import ModelAdaptersConfig
+from generated.core.configuration.adapters_config import Fusion, ModelAdaptersConfig
 from generated.core.configuration.base import AdapterConfig, config_from_dict
 from generated.core.configuration.bottleneck import (
     AdapterPlusConfig,
@@ -18,6 +18,13 @@ from generated.core.configuration.bottleneck import (
     SeqBnConfig,
     SeqBnInvConfig,
 )
+from generated.core.configuration.fusion import (
+    ADAPTERFUSION_CONFIG_MAP,
+    DEFAULT_ADAPTERFUSION_CONFIG,
+    AdapterFusionConfig,
+    DynamicAdapterFusionConfig,
+    StaticAdapterFusionConfig,
+)
 from generated.core.configuration.lora import IA3Config, LoRAConfig
 from generated.core.configuration.prefix_tuning import PrefixTuningConfig
 from generated.core.configuration.union import ConfigUnion, MAMConfig, UniPELTConfig
@@ -27,9 +34,12 @@ AdapterConfigBase = AdapterConfig
 DEFAULT_ADAPTER_CONFIG = "seq_bn"
 
 __all__ = [
+    "ADAPTERFUSION_CONFIG_MAP",
+    "DEFAULT_ADAPTERFUSION_CONFIG",
     "DEFAULT_ADAPTER_CONFIG",
     "AdapterConfig",
     "AdapterConfigBase",
+    "AdapterFusionConfig",
     "AdapterPlusConfig",
     "BnConfig",
     "CompacterConfig",
@@ -37,6 +47,8 @@ __all__ = [
     "ConfigUnion",
     "DoubleSeqBnConfig",
     "DoubleSeqBnInvConfig",
+    "DynamicAdapterFusionConfig",
+    "Fusion",
     "HoulsbyConfig",
     "HoulsbyInvConfig",
     "IA3Config",
@@ -50,6 +62,7 @@ __all__ = [
     "PrefixTuningConfig",
     "SeqBnConfig",
     "SeqBnInvConfig",
+    "StaticAdapterFusionConfig",
     "UniPELTConfig",
     "config_from_dict",
 ]

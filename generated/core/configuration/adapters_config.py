@@ -8,7 +8,16 @@ from typing import Any
 
 from generated.core.composition import AdapterCompositionBlock
 from generated.core.configuration.base import AdapterConfig
+from generated.core.configuration.fusion import AdapterFusionConfig
 from generated.core.errors import UnknownAdapterError
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """A mixture of adapters: which, and how."""
+
+    adapters: tuple[str, ...]
+    config: AdapterFusionConfig
 
 
 @dataclass
@@ -18,11 +27,13 @@ class ModelAdaptersConfig(Mapping):
 
     Args:
         adapters: configuration of each adapter.
+        fusions: the mixtures of adapters, by name.
         active_setup: the composition that is active, if any.
         skip_layers: numbers of layers in which nothing is active (AdapterDrop, Rücklé et al., 2021).
     """
 
     adapters: dict[str, AdapterConfig] = field(default_factory=dict)
+    fusions: dict[str, Fusion] = field(default_factory=dict)
     active_setup: AdapterCompositionBlock | None = None
     skip_layers: frozenset[int] = frozenset()
 
@@ -51,4 +62,8 @@ class ModelAdaptersConfig(Mapping):
 
     def to_dict(self) -> dict[str, Any]:
         active = self.active_setup.to_dict() if self.active_setup else None
-        return {"adapters": {name: config.to_dict() for name, config in self.adapters.items()}, "active": active}
+        return {
+            "adapters": {name: config.to_dict() for name, config in self.adapters.items()},
+            "fusions": {name: fusion.config.to_dict() for name, fusion in self.fusions.items()},
+            "active": active,
+        }

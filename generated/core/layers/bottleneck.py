@@ -9,19 +9,33 @@ With h the output of a sub-layer, r its residual, N the norm after the addition 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from generated.core.composition import Average, BatchSplit, Fuse, Parallel, Route, Split, Stack
+from generated.core.composition import (
+    AdapterCompositionBlock,
+    Average,
+    BatchSplit,
+    Fuse,
+    Parallel,
+    Route,
+    Split,
+    Stack,
+)
 from generated.core.composition.base import run_child
 from generated.core.configuration import BnConfig
-from generated.core.errors import AdapterConfigError
+from generated.core.errors import AdapterConfigError, UnsupportedCompositionError
 from generated.core.layers import states
+from generated.core.layers.fusion import FusionModules
 from generated.core.layers.linear import Gate, Linear, activation, init_bert_weights
 from generated.core.layers.phm import PHMLinear
 from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot
+
+
+if TYPE_CHECKING:
+    from generated.core.forward_inputs import ForwardInputs
 
 
 Norm = Callable[[Tensor], Tensor]
@@ -173,10 +187,19 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
     def _init_adapter_modules(self) -> None:
         self.active = self.inputs = None
         self.adapters = AdapterModules()
+        self.adapter_fusion_layer = FusionModules()
 
     @property
     def container(self) -> AdapterModules:
         return self.adapters
+
+    def activate(self, setup: AdapterCompositionBlock | None, inputs: ForwardInputs | None = None) -> None:
+        super().activate(setup, inputs)
+        for block in self.active.blocks if self.active is not None else ():
+            if isinstance(block, Fuse) and len(block) > 1 and block.name not in self.adapter_fusion_layer:
+                raise UnsupportedCompositionError(
+                    f"{block!r}: the model has no fusion {block.name!r} yet; add it with add_adapter_fusion"
+                )
 
     def adapter_layer_forward(
         self, hidden_states: Tensor, residual: Tensor | None, layer_norm: Norm | None = None

@@ -23,6 +23,7 @@ from generated.core.forward_inputs import (
 from generated.core.layers.slot import Borrowed
 from generated.core.methods import prefix_tuning
 from generated.core.mixins.files import AdapterFilesMixin
+from generated.core.mixins.fusion import AdapterFusionMixin
 from generated.core.sites import AdapterStack, LayerSites, placed_layers
 from generated.core.summary import format_summary, summarize
 
@@ -43,7 +44,7 @@ def or_peft(method: Callable) -> Callable:
     return dispatch
 
 
-class ModelAdaptersMixin(AdapterFilesMixin):
+class ModelAdaptersMixin(AdapterFusionMixin, AdapterFilesMixin):
     """
     Adapters in a model.
 
