@@ -81,7 +81,7 @@ def _adapter_model(facts: ModelFacts, heads: tuple[HeadPlan, ...]) -> AdapterMod
         imports=facts.forward_imports,
         head_types=types,
         sentence=sentence_source(facts),  # type: ignore[arg-type]  # facts read one of the literals
-        generates=bool(LANGUAGE_MODELS & set(types) - {"masked_lm"}),
+        generates=any(head.head_type in LANGUAGE_MODELS - {"masked_lm"} for head in heads),
         encoder_decoder=len({stack.kind for stack in facts.stacks}) == 2,
         lm_scale=scale,
         because="head types of the convertible static heads; the sentence is read as the static classifier reads it",

@@ -32,10 +32,18 @@ def head_plans(facts: ModelFacts) -> tuple[HeadPlan, ...]:
 
 
 def head_types(facts: ModelFacts, plans: tuple[HeadPlan, ...]) -> tuple[str, ...]:
-    """Types of the convertible static heads; whatever classifies sequences can also give several labels."""
+    """Types of the convertible static heads, and what can be done in the same places.
+
+    Whatever classifies sequences can give several labels; an encoder that labels words can parse sentences; what
+    finds words behind masks can find the next one.
+    """
     types = {plan.head_type for plan in plans if plan.head_type}
     if "classification" in types:
         types.add("multilabel_classification")
+    if "tagging" in types and facts.stacks[0].kind == "encoder":
+        types.add("dependency_parsing")
+    if "masked_lm" in types:
+        types.add("causal_lm")
     return tuple(sorted(types))
 
 

@@ -244,8 +244,12 @@ TEST_SUITES = ("AdapterModelTests", "AdapterTests", "ClassConversionTests", "Mod
 
 def target_names(plan: IntegrationPlan) -> tuple[str, ...]:
     """What heads are trained towards: the Trainer reads off the signature which columns of a data set to keep."""
-    is_reader = "question_answering" in plan.adapter_model.head_types
-    names = ("labels", *(("start_positions", "end_positions") if is_reader else ()))
+    types = plan.adapter_model.head_types
+    names = ["labels"]
+    if "question_answering" in types:
+        names += ["start_positions", "end_positions"]
+    if "dependency_parsing" in types:
+        names += ["word_starts", "labels_arcs", "labels_rels"]
     return tuple(name for name in names if name not in parameter_names(plan))
 
 

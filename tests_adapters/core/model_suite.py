@@ -32,7 +32,13 @@ CHECKS = [
 ]
 
 
-LABELLED = ("classification", "multilabel_classification", "tagging", "image_classification")
+LABELLED = (
+    "classification",
+    "dependency_parsing",
+    "image_classification",
+    "multilabel_classification",
+    "tagging",
+)
 
 
 class AdapterTests:
@@ -78,7 +84,8 @@ class AdapterModelTests:
         if "kind" in metafunc.fixturenames:
             metafunc.parametrize("kind", kinds)
         if "writer" in metafunc.fixturenames:
-            metafunc.parametrize("writer", [kind for kind in kinds if kind in ("causal_lm", "seq2seq_lm")])
+            writers = {"causal_lm", "seq2seq_lm"} if self.case.adapter_model_class.can_generate() else set()
+            metafunc.parametrize("writer", [kind for kind in kinds if kind in writers])
 
     @property
     def config(self) -> PreTrainedConfig:

@@ -7,6 +7,7 @@ from transformers import PreTrainedModel
 from generated.core.heads.base import PredictionHead
 from generated.core.heads.causal_lm import CausalLMHead
 from generated.core.heads.classification import ClassificationHead
+from generated.core.heads.dependency_parsing import BiaffineParsingHead, DependencyParsingOutput
 from generated.core.heads.image_classification import ImageClassificationHead
 from generated.core.heads.language_modeling import LanguageModelingHead
 from generated.core.heads.masked_lm import BertStyleMaskedLMHead
@@ -26,6 +27,7 @@ MODEL_HEAD_MAP: dict[str, type[PredictionHead]] = {
         TaggingHead,
         MultipleChoiceHead,
         QuestionAnsweringHead,
+        BiaffineParsingHead,
         ImageClassificationHead,
         BertStyleMaskedLMHead,
         CausalLMHead,
@@ -51,8 +53,10 @@ def make_head(
 __all__ = [
     "MODEL_HEAD_MAP",
     "BertStyleMaskedLMHead",
+    "BiaffineParsingHead",
     "CausalLMHead",
     "ClassificationHead",
+    "DependencyParsingOutput",
     "ImageClassificationHead",
     "LanguageModelingHead",
     "MultiHeadOutput",

@@ -129,6 +129,12 @@ class AddHeadsMixin(PredictionHeadsMixin):
             id2label=id2label,
         )
 
+    def add_dependency_parsing_head(
+        self, head_name: str, num_labels: int = 2, overwrite_ok: bool = False, id2label: Id2Label = None
+    ) -> None:
+        """The word that each word depends on, and one of `num_labels` relations to it."""
+        self._add_head("dependency_parsing", head_name, overwrite_ok, num_labels=num_labels, id2label=id2label)
+
     def add_masked_lm_head(
         self, head_name: str, activation_function: str | None = "gelu", layers: int = 2, overwrite_ok: bool = False
     ) -> None:

@@ -46,12 +46,16 @@ class PredictionHead(nn.Sequential):
 
     def build(self, model: PreTrainedModel) -> None:
         """Create and initialise the layers that `config` describes, for the width, type and device of `model`."""
-        for position, layer in enumerate(self.layers(model.config)):
-            self.add_module(str(position), layer)
+        self.create_layers(model.config)
         initialise(self, model.config)
         device, dtype = weight_placement(model.base_model, model)
         self.to(device=device, dtype=dtype)
         self.train(model.training)
+
+    def create_layers(self, config: PreTrainedConfig) -> None:
+        """Put the layers into the stack, by their position."""
+        for position, layer in enumerate(self.layers(config)):
+            self.add_module(str(position), layer)
 
     def layers(self, config: PreTrainedConfig) -> list[nn.Module]:
         """Dropout and linear per layer, an activation between two layers; only the last layer can be without bias."""

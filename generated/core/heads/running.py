@@ -17,7 +17,7 @@ from generated.core.heads.outputs import MultiHeadOutput
 from generated.core.heads.sentence import sentence_representation
 
 
-TARGETS = ("labels", "start_positions", "end_positions")
+TARGETS = ("labels", "start_positions", "end_positions", "labels_arcs", "labels_rels")
 
 
 class HeadForwardMixin:

@@ -16,7 +16,9 @@ class DistilBertAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, DistilBertPreT
     """`DistilBertModel` with adapters and any number of prediction heads."""
 
     head_types = (
+        "causal_lm",
         "classification",
+        "dependency_parsing",
         "masked_lm",
         "multilabel_classification",
         "multiple_choice",
@@ -39,6 +41,9 @@ class DistilBertAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, DistilBertPreT
         labels: torch.Tensor | None = None,
         start_positions: torch.Tensor | None = None,
         end_positions: torch.Tensor | None = None,
+        word_starts: torch.Tensor | None = None,
+        labels_arcs: torch.Tensor | None = None,
+        labels_rels: torch.Tensor | None = None,
         head: str | None = None,
         **kwargs: Any,
     ) -> ModelOutput | tuple[Any, ...]:
@@ -51,5 +56,8 @@ class DistilBertAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, DistilBertPreT
             labels=labels,
             start_positions=start_positions,
             end_positions=end_positions,
+            word_starts=word_starts,
+            labels_arcs=labels_arcs,
+            labels_rels=labels_rels,
             **kwargs,
         )

@@ -174,9 +174,10 @@ class ClassConversionSuite:
 
     def test_the_model_has_every_kind_of_head_that_its_classes_have(self) -> None:
         kinds = {head_type(name) for name in convertible_classes(self.adapter_model)}
-        also = {"multilabel_classification"} if "classification" in kinds else set()
+        kin = {"classification": "multilabel_classification", "masked_lm": "causal_lm"}
+        also = {kin[kind] for kind in kinds & kin.keys()}
 
-        assert set(self.adapter_model.head_types) == kinds | also
+        assert set(self.adapter_model.head_types) - {"dependency_parsing"} == kinds | also
 
     def test_every_class_is_accounted_for(self) -> None:
         module = modeling_module(self.adapter_model)

@@ -56,6 +56,11 @@ def targets(head_type: str, input_ids: torch.Tensor, num_labels: int, generator:
         return {"labels": torch.where(torch.rand(input_ids.shape, generator=generator) < 0.6, input_ids, -100)}
     if head_type == "tagging":
         return {"labels": torch.randint(num_labels, input_ids.shape, generator=generator)}
+    if head_type == "dependency_parsing":
+        arcs = torch.randint(LENGTH // 2, input_ids.shape, generator=generator)
+        relations = torch.randint(num_labels, input_ids.shape, generator=generator)
+        word_starts = torch.tensor([[1, 3, 4, 5]] * BATCH)
+        return {"word_starts": word_starts, "labels_arcs": arcs, "labels_rels": relations}
     if head_type == "multilabel_classification":
         return {"labels": torch.randint(2, (BATCH, num_labels), generator=generator).float()}
     if head_type == "multiple_choice":

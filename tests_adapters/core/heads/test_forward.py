@@ -171,7 +171,8 @@ def test_the_signature_names_the_columns_of_the_base_model() -> None:
     model = adapter_model(tiny.BERT)
     own, base = (list(inspect.signature(part.forward).parameters) for part in (model, model.base_model))
 
-    assert own == [*base[:-1], "labels", "start_positions", "end_positions", "head", "kwargs"]
+    targets = ["labels", "start_positions", "end_positions", "word_starts", "labels_arcs", "labels_rels"]
+    assert own == [*base[:-1], *targets, "head", "kwargs"]
 
 
 @pytest.mark.parametrize(
