@@ -20,6 +20,7 @@ class RobertaAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, RobertaPreTrained
     head_types = (
         "causal_lm",
         "classification",
+        "dependency_parsing",
         "masked_lm",
         "multilabel_classification",
         "multiple_choice",
@@ -47,6 +48,9 @@ class RobertaAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, RobertaPreTrained
         labels: torch.Tensor | None = None,
         start_positions: torch.Tensor | None = None,
         end_positions: torch.Tensor | None = None,
+        word_starts: torch.Tensor | None = None,
+        labels_arcs: torch.Tensor | None = None,
+        labels_rels: torch.Tensor | None = None,
         head: str | None = None,
         **kwargs: Any,
     ) -> ModelOutput | tuple[Any, ...]:
@@ -64,5 +68,8 @@ class RobertaAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, RobertaPreTrained
             labels=labels,
             start_positions=start_positions,
             end_positions=end_positions,
+            word_starts=word_starts,
+            labels_arcs=labels_arcs,
+            labels_rels=labels_rels,
             **kwargs,
         )
