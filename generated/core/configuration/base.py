@@ -22,9 +22,14 @@ class AdapterConfig(Mapping):
     """
     Base of all configurations. Fields are set once; keys that the class does not know are kept as attributes, so that
     a file written by a newer version survives a round trip.
+
+    Called itself, it makes a bottleneck configuration, which is what adapter-transformers calls `AdapterConfig`.
     """
 
     architecture: ClassVar[str | None] = None
+
+    def __new__(cls, *args: Any, **values: Any) -> Self:
+        return super().__new__(_BY_ARCHITECTURE[None] if cls is AdapterConfig else cls)
 
     def __post_init__(self) -> None:
         """Values as JSON can hold them: `leave_out=range(4)` is a list, a number of NumPy is a number."""
@@ -81,13 +86,15 @@ class AdapterConfig(Mapping):
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> Self:
         """
-        Build a configuration of this class from plain data.
+        Build a configuration of this class from plain data; `AdapterConfig` itself builds what the data describe.
 
         Raises:
-            AdapterConfigError: a field without default is missing.
+            AdapterConfigError: a field without default is missing, or the data describe no known method.
         """
         if isinstance(config, AdapterConfig):
             return config
+        if cls is AdapterConfig:
+            return config_from_dict(config)
         known = {field.name for field in fields(cls)}
         try:
             instance = cls(**{key: value for key, value in config.items() if key in known})
@@ -100,18 +107,21 @@ class AdapterConfig(Mapping):
         return instance
 
     @classmethod
-    def load(cls, config: Mapping[str, Any] | str | Path, **changes: Any) -> AdapterConfig:
+    def load(cls, config: Mapping[str, Any] | str | Path | None, **changes: Any) -> AdapterConfig | None:
         """
         Turn what a user may pass as a configuration into an object.
 
         Args:
             config: an object, a dictionary, an identifier ("seq_bn"), an identifier with values
-                ("lora[r=16,attn_matrices=['q']]"), several of these joined by "|", or the path of a JSON file.
+                ("lora[r=16,attn_matrices=['q']]"), several of these joined by "|", or the path of a JSON file;
+                `None`, as an option that was not given, stays `None`.
             changes: values that replace those of `config`; `None` changes nothing.
 
         Raises:
             AdapterConfigError: the string is neither a known identifier nor a file, or the dictionary names no method.
         """
+        if config is None:
+            return None
         loaded = _resolve(config)
         changes = {key: value for key, value in changes.items() if value is not None}
         return loaded.replace(**changes) if changes else loaded
@@ -126,7 +136,9 @@ def _plain(value: Any) -> Any:
 
 
 _BY_ARCHITECTURE: dict[str | None, type[AdapterConfig]] = {}
-_BY_IDENTIFIER: dict[str, Callable[[], AdapterConfig]] = {}
+
+# A configuration for each short name. What is loaded is a copy, so that nobody changes these.
+ADAPTER_CONFIG_MAP: dict[str, AdapterConfig] = {}
 
 
 def register_architecture(architecture: str | None, cls: type[AdapterConfig]) -> None:
@@ -136,7 +148,7 @@ def register_architecture(architecture: str | None, cls: type[AdapterConfig]) ->
 
 def register_identifiers(identifiers: Mapping[str, Callable[[], AdapterConfig]]) -> None:
     """Give short names to configurations."""
-    _BY_IDENTIFIER.update(identifiers)
+    ADAPTER_CONFIG_MAP.update({name: make() for name, make in identifiers.items()})
 
 
 def config_from_dict(config: Mapping[str, Any]) -> AdapterConfig:
@@ -160,13 +172,13 @@ def _resolve(config: Mapping[str, Any] | str | Path) -> AdapterConfig:
         f"{config!r} is no adapter configuration; give an object, a dictionary, an identifier or the path of a file",
     )
     matches = [_CONFIG_STRING.fullmatch(part.strip()) for part in str(config).split("|")]
-    if all(match and match["name"] in _BY_IDENTIFIER for match in matches):
+    if all(match and match["name"] in ADAPTER_CONFIG_MAP for match in matches):
         parts = [_from_match(match) for match in matches]
         return parts[0] if len(parts) == 1 else config_from_dict({"architecture": "union", "configs": parts})
     if Path(config).is_file():
         stored = json.loads(Path(config).read_text(encoding="utf-8"))
         return config_from_dict(stored.get("config", stored))
-    known = ", ".join(sorted(_BY_IDENTIFIER))
+    known = ", ".join(sorted(ADAPTER_CONFIG_MAP))
     raise AdapterConfigError(f"{str(config)!r} is neither a file nor an adapter configuration; known: {known}")
 
 
@@ -183,7 +195,7 @@ _CONFIG_STRING = re.compile(r"(?P<name>[^\[\]|]+?)\s*(?:\[(?P<values>.*)\])?")
 
 
 def _from_match(match: re.Match[str]) -> AdapterConfig:
-    named = _BY_IDENTIFIER[match["name"]]()
+    named = deepcopy(ADAPTER_CONFIG_MAP[match["name"]])
     return named.replace(**_parse_values(match)) if match["values"] else named
 
 

@@ -79,6 +79,14 @@ class MAMConfig(ConfigUnion):
     def __init__(self, prefix_tuning: PrefixTuningConfig | None = None, adapter: BnConfig | None = None) -> None:
         super().__init__(prefix_tuning or PrefixTuningConfig(bottleneck_size=800), adapter or ParBnConfig())
 
+    @property
+    def prefix_tuning(self) -> PrefixTuningConfig:
+        return self.configs[0]
+
+    @property
+    def adapter(self) -> BnConfig:
+        return self.configs[1]
+
 
 class UniPELTConfig(ConfigUnion):
     """Prefixes, adapters and LoRA, each behind a gate (Mao et al., 2022, https://arxiv.org/abs/2110.07577)."""

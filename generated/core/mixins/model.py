@@ -138,7 +138,7 @@ class ModelAdaptersMixin(AdapterFusionMixin, AdapterFilesMixin):
         Raises:
             AdapterExistsError, AdapterConfigError, UnsupportedMethodError: the model is as before.
         """
-        parsed = AdapterConfig.load(config if config is not None else DEFAULT_ADAPTER_CONFIG)
+        parsed = _parsed(config)
         lifecycle.add_adapter(self.adapted_base, adapter_name, parsed, overwrite_ok)
         if set_active:
             self.set_active_adapters(adapter_name)
@@ -183,10 +183,10 @@ class ModelAdaptersMixin(AdapterFusionMixin, AdapterFilesMixin):
     def has_adapters(self) -> bool:
         return bool(self.adapters_config)
 
-    def supports_adapter(self, config: ConfigLike) -> bool:
+    def supports_adapter(self, config: ConfigLike | None = None) -> bool:
         """Can the architecture take adapters of this configuration? An unknown configuration is taken nowhere."""
         try:
-            lifecycle.refuse_unsupported(self.adapted_base, AdapterConfig.load(config))
+            lifecycle.refuse_unsupported(self.adapted_base, _parsed(config))
         except (UnsupportedMethodError, AdapterConfigError):
             return False
         return True
@@ -238,3 +238,7 @@ class ModelAdaptersMixin(AdapterFusionMixin, AdapterFilesMixin):
         """The module in front of which invertible adapters are undone: the output embeddings of the head above."""
         head = self.base_model._head_model.module
         return None if head is None else head.inverse_site()
+
+
+def _parsed(config: ConfigLike | None) -> AdapterConfig:
+    return AdapterConfig.load(DEFAULT_ADAPTER_CONFIG if config is None else config)
