@@ -10,13 +10,31 @@ model.train_adapter("task")
 import importlib
 from typing import Any
 
+from generated.core.adapter_model_mapping import ADAPTER_MODEL_MAPPING, MODEL_WITH_HEADS_MAPPING
 from generated.core.auto import AutoAdapterModel
-from generated.core.composition import Average, BatchSplit, Fuse, MultiTask, Parallel, Route, Split, Stack
+from generated.core.composition import (
+    AdapterCompositionBlock,
+    Average,
+    BatchSplit,
+    Fuse,
+    MultiTask,
+    Parallel,
+    Route,
+    Split,
+    Stack,
+    parse_composition,
+    validate_composition,
+)
 from generated.core.configuration import (
+    ADAPTER_CONFIG_MAP,
+    ADAPTERFUSION_CONFIG_MAP,
+    DEFAULT_ADAPTER_CONFIG,
+    DEFAULT_ADAPTERFUSION_CONFIG,
     AdapterConfig,
     AdapterConfigBase,
     AdapterFusionConfig,
     AdapterPlusConfig,
+    AdapterType,
     BnConfig,
     CompacterConfig,
     CompacterPlusPlusConfig,
@@ -29,6 +47,7 @@ from generated.core.configuration import (
     IA3Config,
     LoRAConfig,
     MAMConfig,
+    ModelAdaptersConfig,
     ParallelConfig,
     ParBnConfig,
     PfeifferConfig,
@@ -38,9 +57,33 @@ from generated.core.configuration import (
     SeqBnInvConfig,
     StaticAdapterFusionConfig,
     UniPELTConfig,
+    get_adapter_config_hash,
 )
-from generated.core.init import deinit, init
+from generated.core.heads import (
+    BertStyleMaskedLMHead,
+    CausalLMHead,
+    ClassificationHead,
+    ImageClassificationHead,
+    MultiHeadOutput,
+    MultiLabelClassificationHead,
+    MultipleChoiceHead,
+    PredictionHead,
+    QuestionAnsweringHead,
+    Seq2SeqLMHead,
+    TaggingHead,
+)
+from generated.core.init import deinit, init, load_model
+from generated.core.layers import AdapterLayer
+from generated.core.mixins import (
+    EmbeddingAdaptersMixin,
+    EmbeddingAdaptersWrapperMixin,
+    InvertibleAdaptersMixin,
+    InvertibleAdaptersWrapperMixin,
+    ModelAdaptersMixin,
+    ModelWithHeadsAdaptersMixin,
+)
 from generated.core.version import VERSION as __version__
+from generated.layer import AdapterLayerBase, ComposableAdapterLayerBase
 
 
 _ADAPTER_MODELS = {
@@ -58,52 +101,89 @@ _ADAPTER_MODELS = {
 }
 
 __all__ = [
+    "ADAPTERFUSION_CONFIG_MAP",
+    "ADAPTER_CONFIG_MAP",
+    "ADAPTER_MODEL_MAPPING",
+    "DEFAULT_ADAPTERFUSION_CONFIG",
+    "DEFAULT_ADAPTER_CONFIG",
+    "MODEL_WITH_HEADS_MAPPING",
+    "AdapterCompositionBlock",
     "AdapterConfig",
     "AdapterConfigBase",
     "AdapterFusionConfig",
+    "AdapterLayer",
+    "AdapterLayerBase",
     "AdapterPlusConfig",
+    "AdapterType",
     "AutoAdapterModel",
     "Average",
     "BatchSplit",
+    "BertStyleMaskedLMHead",
     "BnConfig",
+    "CausalLMHead",
+    "ClassificationHead",
     "CompacterConfig",
     "CompacterPlusPlusConfig",
+    "ComposableAdapterLayerBase",
     "ConfigUnion",
     "DoubleSeqBnConfig",
     "DoubleSeqBnInvConfig",
     "DynamicAdapterFusionConfig",
+    "EmbeddingAdaptersMixin",
+    "EmbeddingAdaptersWrapperMixin",
     "Fuse",
     "HoulsbyConfig",
     "HoulsbyInvConfig",
     "IA3Config",
+    "ImageClassificationHead",
+    "InvertibleAdaptersMixin",
+    "InvertibleAdaptersWrapperMixin",
     "LoRAConfig",
     "MAMConfig",
+    "ModelAdaptersConfig",
+    "ModelAdaptersMixin",
+    "ModelWithFlexibleHeadsAdaptersMixin",
+    "ModelWithHeadsAdaptersMixin",
+    "MultiHeadOutput",
+    "MultiLabelClassificationHead",
     "MultiTask",
+    "MultipleChoiceHead",
     "ParBnConfig",
     "Parallel",
     "ParallelConfig",
     "PfeifferConfig",
     "PfeifferInvConfig",
+    "PredictionHead",
     "PrefixTuningConfig",
+    "QuestionAnsweringHead",
     "Route",
+    "Seq2SeqLMHead",
     "SeqBnConfig",
     "SeqBnInvConfig",
     "Split",
     "Stack",
     "StaticAdapterFusionConfig",
+    "TaggingHead",
     "UniPELTConfig",
     "__version__",
     "deinit",
+    "get_adapter_config_hash",
     "init",
+    "load_model",
+    "parse_composition",
+    "validate_composition",
 ]
 
 
+# What needs more than adapters do is imported when it is asked for: `from generated import BertAdapterModel`.
+_ON_DEMAND = _ADAPTER_MODELS | {"ModelWithFlexibleHeadsAdaptersMixin": "generated.core.flexible_heads"}
+
+
 def __getattr__(name: str) -> Any:
-    """Adapter models are imported when they are asked for: `from generated import BertAdapterModel`."""
-    if name not in _ADAPTER_MODELS:
+    if name not in _ON_DEMAND:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_ADAPTER_MODELS[name]), name)
+    return getattr(importlib.import_module(_ON_DEMAND[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ADAPTER_MODELS})
+    return sorted({*globals(), *_ON_DEMAND})

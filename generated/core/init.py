@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeVar
 
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
@@ -12,6 +14,7 @@ from transformers import PreTrainedModel
 from generated.core.errors import SwapError, UnsupportedModelError
 from generated.core.forward_inputs import no_longer_carry
 from generated.core.integrations import Integration, load_integration, package_of
+from generated.core.loading import ADAPTERS_FOLDER
 from generated.core.methods.invertible import undo_in_front_of
 from generated.core.mixins import ModelAdaptersMixin, ModelWithHeadsAdaptersMixin
 from generated.core.swap import adapt, is_swapped, restore, unmask
@@ -49,6 +52,19 @@ def init(model: Model) -> Model:
     if inner is not base:
         base._head_model.module = inner
         undo_in_front_of(base, inner.inverse_site())
+    return model
+
+
+def load_model(
+    model_name_or_path: str | PathLike[str], model_class: type[Model], *model_args: Any, **kwargs: Any
+) -> Model:
+    """
+    Load a checkpoint with `model_class.from_pretrained`, prepare it as `init` does, and add the adapters that
+    `save_pretrained` wrote beside it. The other arguments are those of `from_pretrained`.
+    """
+    model = init(model_class.from_pretrained(model_name_or_path, *model_args, **kwargs))
+    if not model.has_adapters():
+        model.load_all_adapters(Path(model_name_or_path, ADAPTERS_FOLDER))
     return model
 
 

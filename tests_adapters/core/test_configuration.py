@@ -1,6 +1,8 @@
 """Configurations: values, names of both generations, and what is done with data that comes from elsewhere."""
 
+import copy
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
@@ -10,8 +12,10 @@ import torch
 
 import generated
 from generated.core.configuration import (
+    ADAPTER_CONFIG_MAP,
     AdapterConfig,
     AdapterPlusConfig,
+    AdapterType,
     BnConfig,
     CompacterConfig,
     CompacterPlusPlusConfig,
@@ -26,6 +30,7 @@ from generated.core.configuration import (
     SeqBnConfig,
     SeqBnInvConfig,
     UniPELTConfig,
+    get_adapter_config_hash,
 )
 from generated.core.configuration.lora import OWN_OPTIONS
 from generated.core.errors import AdapterConfigError
@@ -72,6 +77,63 @@ def test_names_of_the_first_generation() -> None:
     assert generated.HoulsbyInvConfig is DoubleSeqBnInvConfig
     assert generated.ParallelConfig is ParBnConfig
     assert generated.AdapterConfigBase is AdapterConfig
+
+
+def test_the_base_class_called_as_in_the_first_generation() -> None:
+    """There `AdapterConfig` is the bottleneck configuration, here the class above all configurations."""
+    values = {"mh_adapter": True, "output_adapter": False, "reduction_factor": 4, "non_linearity": "relu"}
+    config = AdapterConfig(**values)
+    assert type(config) is BnConfig
+    assert config == AdapterConfig.from_dict(values) == AdapterConfig.load(values) == BnConfig(**values)
+    assert AdapterConfig(True, False, 4, "relu") == config
+    assert type(AdapterConfig.from_dict({"architecture": "lora"})) is LoRAConfig
+    assert copy.deepcopy(config) == pickle.loads(pickle.dumps(config)) == config
+    with pytest.raises(TypeError, match="missing"):
+        AdapterConfig()
+
+
+def test_an_option_that_was_not_given() -> None:
+    assert AdapterConfig.load(None) is None
+    assert AdapterConfig.load(None, r=3) is None
+
+
+def test_map_of_identifiers() -> None:
+    assert {name: config for name, config in ADAPTER_CONFIG_MAP.items() if name in IDENTIFIERS} == IDENTIFIERS
+    AdapterConfig.load("lora").attn_matrices.append("k")
+    assert ADAPTER_CONFIG_MAP["lora"].attn_matrices == ["q", "v"]
+    assert AdapterConfig.load(ADAPTER_CONFIG_MAP["pfeiffer"], reduction_factor=2) == SeqBnConfig(reduction_factor=2)
+
+
+# Computed with adapters 1.3.0.
+HASHES = {
+    "pfeiffer": "9076f36a74755ac4",
+    "houlsby+inv": "bcdbfdc759d7abf1",
+    "scaled_parallel": "4197b24ec21c92f8",
+    "compacter": "934efc0c1022a56f",
+    "prefix_tuning": "648bf22f5afeaaa6",
+    "lora": "625403edad0bf919",
+    "ia3": "1ebb5af107e576c0",
+    "unipelt": "99835abd0a66a4be",
+}
+
+
+@pytest.mark.parametrize("identifier", HASHES)
+def test_hashes_are_those_of_adapterhub(identifier: str) -> None:
+    config = AdapterConfig.load(identifier)
+    assert get_adapter_config_hash(config) == get_adapter_config_hash(config.to_dict()) == HASHES[identifier]
+    assert get_adapter_config_hash(config, length=4) == HASHES[identifier][:4]
+
+
+def test_types_of_adapters() -> None:
+    assert AdapterType.text_task == "text_task"
+    assert AdapterType.has("text_lang")
+    assert not AdapterType.has("text")
+
+
+def test_parts_of_mix_and_match() -> None:
+    config = MAMConfig(adapter=ParBnConfig(reduction_factor=3))
+    assert config.prefix_tuning == PrefixTuningConfig(bottleneck_size=800)
+    assert config.adapter.reduction_factor == 3
 
 
 def test_published_values() -> None:

@@ -28,6 +28,7 @@ from generated.core.composition.parsing import (
     parallel_channels,
     parse_composition,
     routing_block,
+    validate_composition,
 )
 
 
@@ -47,4 +48,5 @@ __all__ = [
     "parallel_channels",
     "parse_composition",
     "routing_block",
+    "validate_composition",
 ]

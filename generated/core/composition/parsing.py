@@ -39,6 +39,16 @@ def parse_composition(setup: Setup | None) -> AdapterCompositionBlock | None:
     return block
 
 
+def validate_composition(setup: Setup | None, level: int = 0, model_type: str | None = None) -> None:
+    """
+    Raise what `parse_composition` raises. Whether a method and a model can run it shows when it is activated.
+
+    Args:
+        level, model_type: of no meaning here; code written for AdapterHub passes them.
+    """
+    parse_composition(setup)
+
+
 def parallel_channels(setup: AdapterCompositionBlock | None) -> int:
     """How often the batch is repeated: once for each child of a Parallel."""
     nodes = setup.blocks if setup is not None else ()

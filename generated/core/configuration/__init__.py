@@ -1,7 +1,7 @@
 """Configurations of all adaptation methods, under their names in AdapterHub 1.x and 3.x."""
 
 from generated.core.configuration.adapters_config import Fusion, ModelAdaptersConfig
-from generated.core.configuration.base import AdapterConfig, config_from_dict
+from generated.core.configuration.base import ADAPTER_CONFIG_MAP, AdapterConfig, config_from_dict
 from generated.core.configuration.bottleneck import (
     AdapterPlusConfig,
     BnConfig,
@@ -25,6 +25,7 @@ from generated.core.configuration.fusion import (
     DynamicAdapterFusionConfig,
     StaticAdapterFusionConfig,
 )
+from generated.core.configuration.hub_identity import AdapterType, get_adapter_config_hash
 from generated.core.configuration.lora import IA3Config, LoRAConfig
 from generated.core.configuration.prefix_tuning import PrefixTuningConfig
 from generated.core.configuration.union import ConfigUnion, MAMConfig, UniPELTConfig
@@ -35,12 +36,14 @@ DEFAULT_ADAPTER_CONFIG = "seq_bn"
 
 __all__ = [
     "ADAPTERFUSION_CONFIG_MAP",
+    "ADAPTER_CONFIG_MAP",
     "DEFAULT_ADAPTERFUSION_CONFIG",
     "DEFAULT_ADAPTER_CONFIG",
     "AdapterConfig",
     "AdapterConfigBase",
     "AdapterFusionConfig",
     "AdapterPlusConfig",
+    "AdapterType",
     "BnConfig",
     "CompacterConfig",
     "CompacterPlusPlusConfig",
@@ -65,4 +68,5 @@ __all__ = [
     "StaticAdapterFusionConfig",
     "UniPELTConfig",
     "config_from_dict",
+    "get_adapter_config_hash",
 ]

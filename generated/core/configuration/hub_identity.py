@@ -44,7 +44,9 @@ def get_adapter_config_hash(config: Mapping[str, Any], length: int = 16) -> str:
     if hasattr(config, "to_dict"):
         config = config.to_dict()
     counted = {
-        key: value for key, value in _without_empty(config).items() if key not in _UNCOUNTED or value != _UNCOUNTED[key]
+        key: value
+        for key, value in _without_empty(config).items()
+        if key not in _UNCOUNTED or value != _UNCOUNTED[key]
     }
     return hashlib.sha1(json.dumps(counted, sort_keys=True).encode(), usedforsecurity=False).hexdigest()[:length]
 

@@ -6,9 +6,15 @@ from generated.core.mixins.invertible import InvertibleAdaptersMixin
 from generated.core.mixins.model import ModelAdaptersMixin
 
 
+# In AdapterHub the methods of base models and those of models with a head are two classes.
+EmbeddingAdaptersWrapperMixin = EmbeddingAdaptersMixin
+InvertibleAdaptersWrapperMixin = InvertibleAdaptersMixin
+
 __all__ = [
     "EmbeddingAdaptersMixin",
+    "EmbeddingAdaptersWrapperMixin",
     "InvertibleAdaptersMixin",
+    "InvertibleAdaptersWrapperMixin",
     "ModelAdaptersMixin",
     "ModelWithHeadsAdaptersMixin",
 ]
