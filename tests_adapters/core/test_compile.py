@@ -1,13 +1,18 @@
 """Compiled into one graph, and with layers run again in the backward pass, adapted models give the same numbers."""
 
+from itertools import product
+
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 from transformers import PreTrainedModel
 
 import generated
+from generated.core.composition import BatchSplit, Fuse, Parallel, Route, Stack
 from tests_adapters.core.zoo import (
     ARCHITECTURES,
     LANGUAGE_MODELS,
+    METHODS,
     add_random,
     build,
     build_adapted,
@@ -24,8 +29,10 @@ def _fresh_compiler():
     torch._dynamo.reset()
 
 
-def compiled_equals_eager(model: PreTrainedModel, architecture: str, backend: str, **tolerance: float) -> None:
-    inputs = inputs_for(architecture)
+def compiled_equals_eager(
+    model: PreTrainedModel, architecture: str, backend: str, more: dict | None = None, **tolerance: float
+) -> None:
+    inputs = inputs_for(architecture) | (more or {})
     with torch.no_grad():
         expected = floats(model(**inputs))
         got = floats(torch.compile(model, fullgraph=True, backend=backend)(**inputs))
@@ -51,6 +58,65 @@ def test_one_graph(architecture: str, method: str) -> None:
 def test_compiled_code(architecture: str, method: str, attention: str) -> None:
     model = build_adapted(architecture, method, LANGUAGE_MODELS[architecture], attention)
     compiled_equals_eager(model, architecture, "inductor", atol=2e-4, rtol=1e-3)
+
+
+BLOCKS = {
+    "stack": Stack("a", "bb"),
+    "fuse": Fuse("a", "bb"),
+    "batch_split": BatchSplit("a", "bb", batch_sizes=[1, 1]),
+    "parallel": Parallel("a", "bb"),
+    "route": Route("a", "bb"),
+}
+SETS = {
+    "double_seq_bn": tuple(BLOCKS),
+    "ia3": tuple(BLOCKS),
+    "lora": tuple(BLOCKS)[2:],
+    "prefix_tuning": tuple(BLOCKS),
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "block"), [(method, block) for method, blocks in SETS.items() for block in blocks if block != "fuse"]
+)
+@pytest.mark.parametrize(
+    "architecture", ["bert", "llama", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gpt_neo", "t5"))]
+)
+def test_blocks_in_one_graph(architecture: str, method: str, block: str) -> None:
+    model = with_two_adapters(architecture, method)
+    model.set_active_adapters(BLOCKS[block])
+    routed = {"adapter_ids": torch.tensor([1, 0])} if block == "route" else {}
+    compiled_equals_eager(model, architecture, "aot_eager", more=routed)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "llama", "gpt_neo", "t5"])
+def test_fusion_in_one_graph(architecture: str) -> None:
+    model = with_two_adapters(architecture, "double_seq_bn")
+    model.add_adapter_fusion("a,bb", set_active=True)
+    compiled_equals_eager(model, architecture, "aot_eager", atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["double_seq_bn", "ia3", "lora", "prefix_tuning"])
+@pytest.mark.parametrize("architecture", ["bert", "llama", "gpt_neo", "t5"])
+def test_one_graph_for_all_routings(architecture: str, method: str) -> None:
+    model, inputs = with_two_adapters(architecture, method), inputs_for(architecture)
+    model.set_active_adapters(Route("a", "bb"))
+    graphs = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(model, fullgraph=True, backend=graphs)
+    with torch.no_grad():
+        for ids in product((-1, 0, 1), repeat=2):
+            routed = {"adapter_ids": torch.tensor(ids)}
+            for one, other in zip(
+                floats(compiled(**inputs, **routed)), floats(model(**inputs, **routed)), strict=True
+            ):
+                torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    assert graphs.frame_count == 1
+
+
+def with_two_adapters(architecture: str, method: str) -> PreTrainedModel:
+    model = generated.init(build(architecture))
+    for name in ("a", "bb"):
+        add_random(model, name, METHODS[method]())
+    return model
 
 
 def test_switching_adapters_of_a_compiled_model() -> None:
