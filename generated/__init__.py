@@ -91,6 +91,7 @@ _ADAPTER_MODELS = {
     "BartAdapterModel": "generated.models.bart",
     "BertAdapterModel": "generated.models.bert",
     "DistilBertAdapterModel": "generated.models.distilbert",
+    "Gemma2AdapterModel": "generated.models.gemma2",
     "GPT2AdapterModel": "generated.models.gpt2",
     "GPTNeoAdapterModel": "generated.models.gpt_neo",
     "LlamaAdapterModel": "generated.models.llama",

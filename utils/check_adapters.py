@@ -14,6 +14,7 @@ CHECKED_MODELS = (
     "bart",
     "bert",
     "distilbert",
+    "gemma2",
     "gpt2",
     "gpt_neo",
     "llama",

@@ -5,6 +5,7 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     "bart": "BartAdapterModel",
     "bert": "BertAdapterModel",
     "distilbert": "DistilBertAdapterModel",
+    "gemma2": "Gemma2AdapterModel",
     "gpt2": "GPT2AdapterModel",
     "gpt_neo": "GPTNeoAdapterModel",
     "llama": "LlamaAdapterModel",
@@ -19,6 +20,7 @@ MODEL_PACKAGES: dict[str, str] = {
     "transformers.models.bart.modeling_bart": "bart",
     "transformers.models.bert.modeling_bert": "bert",
     "transformers.models.distilbert.modeling_distilbert": "distilbert",
+    "transformers.models.gemma2.modeling_gemma2": "gemma2",
     "transformers.models.gpt2.modeling_gpt2": "gpt2",
     "transformers.models.gpt_neo.modeling_gpt_neo": "gpt_neo",
     "transformers.models.llama.modeling_llama": "llama",
@@ -36,6 +38,9 @@ CONFIG_CLASS_KEYS_MAPPING: dict[str, dict[str, str]] = {
     },
     "distilbert": {
         "hidden_dropout_prob": "dropout",
+        "attention_probs_dropout_prob": "attention_dropout",
+    },
+    "gemma2": {
         "attention_probs_dropout_prob": "attention_dropout",
     },
     "gpt2": {

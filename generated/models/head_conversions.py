@@ -226,6 +226,25 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         },
         modules=(None, "classifier"),
     ),
+    "Gemma2ForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 1,
+            "activation_function": None,
+            "bias": False,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "score"),
+    ),
+    "Gemma2ForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout"), default=0.1),
+        },
+        modules=(None, "score"),
+    ),
     "LlamaForCausalLM": StaticHead(
         config={
             "head_type": "causal_lm",
@@ -369,6 +388,7 @@ STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
     "BertForNextSentencePrediction": "no flexible head is for next sentence prediction",
     "BertForPreTraining": "no flexible head is for pretraining",
     "GPT2DoubleHeadsModel": "the auto mappings of transformers do not say what it predicts",
+    "Gemma2ForCausalLM": "its hidden states are multiplied by something",
     "T5ForTokenClassification": "its base model is T5EncoderModel, that of T5Model holds more",
     "ViTForMaskedImageModeling": "no flexible head is for masked image modeling",
     # adaptergen: end unconvertible-heads
