@@ -77,6 +77,8 @@ class ResidualHook(Decision):
     residual: str
     norm: str = ""
     norm_statement: str = ""  # deleted, because the call applies the norm; "" when it is in `statement`
+    inner_norm: str = ""  # between the sub-layer and the addition; then `branch` is what it takes
+    inner_norm_statement: str = ""  # deleted, because the call applies the norm; "" when it is in `addition`
     slot: str = ""  # attribute that holds the adapters; "" makes the class itself the adapter layer
 
 

@@ -100,6 +100,10 @@ class SourceModule:
         """The statement right after this one in the same block."""
         return self._followers.get(statement)
 
+    def preceding(self, statement: Statement) -> Statement | None:
+        """The statement right before this one in the same block."""
+        return next((before for before, after in self._followers.items() if after is statement), None)
+
     @cached_property
     def _followers(self) -> dict[Statement, Statement]:
         followers: dict[Statement, Statement] = {}

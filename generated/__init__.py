@@ -95,6 +95,7 @@ _ADAPTER_MODELS = {
     "GPT2AdapterModel": "generated.models.gpt2",
     "GPTNeoAdapterModel": "generated.models.gpt_neo",
     "LlamaAdapterModel": "generated.models.llama",
+    "ModernBertAdapterModel": "generated.models.modernbert",
     "RobertaAdapterModel": "generated.models.roberta",
     "T5AdapterModel": "generated.models.t5",
     "ViTAdapterModel": "generated.models.vit",

@@ -18,6 +18,7 @@ CHECKED_MODELS = (
     "gpt2",
     "gpt_neo",
     "llama",
+    "modernbert",
     "roberta",
     "t5",
     "vit",

@@ -58,6 +58,7 @@ def find_residuals(layer: TracedLayer) -> Iterator[Residual]:
     for addition in additions(layer):
         total, at = addition.total, addition.total.at
         norm = _consuming_norm(total, consumers)
+        inner = None if norm else _inner_norm(addition, consumers)
         yield Residual(
             site=statement_site(at),
             addition=at.module.code(_expression(at)),
@@ -69,6 +70,9 @@ def find_residuals(layer: TracedLayer) -> Iterator[Residual]:
             norm=norm.at.module.code(_callee(norm)) if norm else None,
             norm_site=_norm_site(total, norm) if norm else None,
             norm_follows=norm is not None and at.module.following(at.statement) is norm.at.statement,
+            inner_norm=at.module.code(_callee(inner)) if inner else None,
+            inner_norm_site=_norm_site(total, inner) if inner else None,
+            normed=at.module.code(_argument(inner)) if inner else "",
             branches=_branch_count(addition, attentions),
         )
 
@@ -104,9 +108,32 @@ def _consuming_norm(total: Sum, consumers: Consumers) -> Call | None:
     return None
 
 
+def _inner_norm(addition: Addition, consumers: Consumers) -> Call | None:
+    """The norm that makes the branch, and nothing else, out of the sub-layer's output (Gemma 2, OLMo 2)."""
+    total, norm = addition.total, addition.branch
+    if not isinstance(norm, Call) or not is_norm_call(norm) or len(norm.args) != 1 or norm.kwargs:
+        return None
+    if norm.at.instance is not total.at.instance or list(consumers.of(norm)) != [total]:
+        return None
+    return norm if norm.at.statement is total.at.statement or _is_bound_right_before(norm, addition) else None
+
+
+def _is_bound_right_before(norm: Call, addition: Addition) -> bool:
+    """`branch = self.norm(output)` in the statement above `stream + branch`."""
+    module, total = norm.at.module, addition.total
+    call, name = module.code(norm.at.expression), _text(total, addition.branch)
+    binds = module.header(norm.at.statement) == f"{name} = {call}"
+    return binds and module.preceding(total.at.statement) is norm.at.statement
+
+
 def _callee(norm: Call) -> cst.BaseExpression:
     assert isinstance(norm.at.expression, cst.Call)
     return norm.at.expression.func
+
+
+def _argument(norm: Call) -> cst.BaseExpression:
+    assert isinstance(norm.at.expression, cst.Call)
+    return norm.at.expression.args[0].value
 
 
 def _norm_site(total: Sum, norm: Call) -> StatementSite | None:

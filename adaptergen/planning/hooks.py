@@ -91,18 +91,23 @@ def residual_hooks(facts: ModelFacts) -> tuple[ResidualHook, ...]:
 def _residual_hook(layer: Layer, residual: Residual) -> ResidualHook:
     sublayer = _SUBLAYER_WORDS[residual.sublayer]
     norm = f", and {residual.norm} alone consumes the sum (post-LN)" if residual.norm else " (pre-LN)"
+    if residual.inner_norm:
+        norm = f", and {residual.inner_norm} normalises the output before it is added"
+    branch = residual.normed or residual.branch
     return ResidualHook(
         cls=residual.site.cls,
         method=residual.site.method,
         statement=residual.site.text,
         nth=residual.site.nth,
         addition=residual.addition,
-        branch=residual.branch,
+        branch=branch,
         residual=residual.stream,
         norm=residual.norm or "",
         norm_statement=residual.norm_site.text if residual.norm_site else "",
+        inner_norm=residual.inner_norm or "",
+        inner_norm_statement=residual.inner_norm_site.text if residual.inner_norm_site else "",
         slot=slot_of(layer, residual),
-        because=f"{residual.branch} is the {sublayer} output, {residual.stream} its input{norm}",
+        because=f"{branch} is the {sublayer} output, {residual.stream} its input{norm}",
         at=place(residual.site.at),
     )
 

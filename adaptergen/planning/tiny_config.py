@@ -22,7 +22,7 @@ SIZES: tuple[tuple[str, int | None], ...] = (
     (r"max_position_embeddings|n_positions|n_ctx|max_(source|target)_positions|max_seq_len", POSITIONS),
     (r"image_size", 16),
     (r"patch_size", 4),
-    (r"window_size|sliding_window", 4),
+    (r"window_size|sliding_window|local_attention", 4),
 )
 TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2}
 

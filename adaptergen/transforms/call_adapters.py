@@ -3,7 +3,8 @@
     hidden_states = attn_output + residual
     hidden_states = self.attention_adapters.adapter_layer_forward(attn_output, residual, None)
 
-A norm that alone consumes the sum (post-LN) goes into the call, whether it stands around the addition or after it.
+A norm that alone consumes the sum (post-LN) goes into the call, whether it stands around the addition or after it;
+so does one that takes the sub-layer's output and alone makes the branch, within the addition or before it.
 """
 
 from __future__ import annotations
@@ -30,12 +31,22 @@ from adaptergen.transforms.edits import (
 
 def call_adapters(source: SourceModule, hook: ResidualHook) -> Replacement:
     addition = find_statement(source, hook.cls, hook.method, hook.statement, hook.nth)
-    replaced = (addition, *_norm_after(source, addition, hook))
+    replaced = (*_norm_before(source, addition, hook), addition, *_norm_after(source, addition, hook))
     line, before = upstream_lines(source, replaced[0], replaced[-1])
     after = _rewritten(source, addition, hook, indentation(before[0]))
-    statement = parsed(after).with_changes(leading_lines=addition.leading_lines)
+    statement = parsed(after).with_changes(leading_lines=replaced[0].leading_lines)
     edit = Edit(hook.cls, hook.method, line, before, after, hook.because)
     return Replacement(edit, replaced, (statement,))
+
+
+def _norm_before(source: SourceModule, addition: Statement, hook: ResidualHook) -> tuple[Statement, ...]:
+    preceding = source.preceding(addition)
+    if not hook.inner_norm_statement:
+        return ()
+    if preceding is None or source.header(preceding) != hook.inner_norm_statement:
+        message = f"`{hook.inner_norm_statement}` no longer precedes the addition"
+        raise ProblemsFound(anchor_gone(message, source.at(addition)))
+    return (preceding,)
 
 
 def _norm_after(source: SourceModule, addition: Statement, hook: ResidualHook) -> tuple[Statement, ...]:
@@ -52,7 +63,8 @@ def _norm_after(source: SourceModule, addition: Statement, hook: ResidualHook) -
 def _rewritten(source: SourceModule, statement: Statement, hook: ResidualHook, indent: str) -> tuple[str, ...]:
     before, after = _around_addition(source, statement, hook)
     owner = f"self.{hook.slot}" if hook.slot else "self"
-    arguments = (hook.branch, hook.residual, hook.norm or "None")
+    norm = f"inner_norm={hook.inner_norm}" if hook.inner_norm else hook.norm or "None"
+    arguments = (hook.branch, hook.residual, norm)
     return call_lines(indent, f"{before}{owner}.adapter_layer_forward", arguments, after)
 
 

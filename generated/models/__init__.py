@@ -9,6 +9,7 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     "gpt2": "GPT2AdapterModel",
     "gpt_neo": "GPTNeoAdapterModel",
     "llama": "LlamaAdapterModel",
+    "modernbert": "ModernBertAdapterModel",
     "roberta": "RobertaAdapterModel",
     "t5": "T5AdapterModel",
     "vit": "ViTAdapterModel",
@@ -24,6 +25,7 @@ MODEL_PACKAGES: dict[str, str] = {
     "transformers.models.gpt2.modeling_gpt2": "gpt2",
     "transformers.models.gpt_neo.modeling_gpt_neo": "gpt_neo",
     "transformers.models.llama.modeling_llama": "llama",
+    "transformers.models.modernbert.modeling_modernbert": "modernbert",
     "transformers.models.roberta.modeling_roberta": "roberta",
     "transformers.models.t5.modeling_t5": "t5",
     "transformers.models.vit.modeling_vit": "vit",
@@ -52,6 +54,10 @@ CONFIG_CLASS_KEYS_MAPPING: dict[str, dict[str, str]] = {
         "attention_probs_dropout_prob": "attention_dropout",
     },
     "llama": {
+        "attention_probs_dropout_prob": "attention_dropout",
+    },
+    "modernbert": {
+        "hidden_dropout_prob": "attention_dropout",
         "attention_probs_dropout_prob": "attention_dropout",
     },
     "t5": {

@@ -283,6 +283,34 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         },
         modules=(None, "score"),
     ),
+    "ModernBertForMaskedLM": StaticHead(
+        config={
+            "head_type": "masked_lm",
+            "layers": 2,
+            "activation_function": FromConfig(("classifier_activation",)),
+            "layer_norm": True,
+            "bias": True,
+        },
+        modules=("head.dense", None, "head.norm", "decoder"),
+    ),
+    "ModernBertForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 2,
+            "activation_function": FromConfig(("classifier_activation",)),
+            "dropout_prob": FromConfig(("classifier_dropout",)),
+        },
+        modules=(None, "head.dense", None, None, "classifier"),
+    ),
+    "ModernBertForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 2,
+            "activation_function": FromConfig(("classifier_activation",)),
+            "dropout_prob": FromConfig(("classifier_dropout",)),
+        },
+        modules=(None, "head.dense", None, None, "classifier"),
+    ),
     "RobertaForCausalLM": StaticHead(
         config={
             "head_type": "causal_lm",
@@ -389,6 +417,8 @@ STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
     "BertForPreTraining": "no flexible head is for pretraining",
     "GPT2DoubleHeadsModel": "the auto mappings of transformers do not say what it predicts",
     "Gemma2ForCausalLM": "its hidden states are multiplied by something",
+    "ModernBertForMultipleChoice": "it reads all tokens, which no flexible head does",
+    "ModernBertForSequenceClassification": "its hidden states are multiplied by something",
     "T5ForTokenClassification": "its base model is T5EncoderModel, that of T5Model holds more",
     "ViTForMaskedImageModeling": "no flexible head is for masked image modeling",
     # adaptergen: end unconvertible-heads

@@ -122,11 +122,26 @@ def test_stack_runs_in_order_and_ends_as_its_last() -> None:
     torch.testing.assert_close(layer.adapter_layer_forward(H, R, norm), norm(block(second, x) + x + R))
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_adapter_in_front_of_an_inner_norm(before) -> None:
+    layer, norm = layer_with(config(original_ln_before=before)), nn.LayerNorm(SIZE)
+    x = norm(H + R) if before else H
+    expected = norm(block(layer.adapters["a0"], x) + H) + R
+    torch.testing.assert_close(layer.adapter_layer_forward(H, R, inner_norm=norm), expected)
+
+
+def test_parallel_adapter_in_front_of_an_inner_norm() -> None:
+    layer, norm = layer_with(config(is_parallel=True)), nn.LayerNorm(SIZE)
+    expected = norm(block(layer.adapters["a0"], R) + H) + R
+    torch.testing.assert_close(layer.adapter_layer_forward(H, R, inner_norm=norm), expected)
+
+
 def test_inactive_layer_is_the_residual_addition() -> None:
     layer, norm = AdapterLayer(), nn.LayerNorm(SIZE)
     assert torch.equal(layer.adapter_layer_forward(H, R, norm), norm(H + R))
     assert torch.equal(layer.adapter_layer_forward(H, R), H + R)
     assert torch.equal(layer.adapter_layer_forward(H, None), H)
+    assert torch.equal(layer.adapter_layer_forward(H, R, inner_norm=norm), R + norm(H))
 
 
 def test_layer_without_residual() -> None:

@@ -120,6 +120,35 @@ def test_a_norm_in_the_next_statement_goes_into_the_call() -> None:
     )
 
 
+def test_a_norm_before_the_addition_goes_into_the_call() -> None:
+    norm = {"inner_norm": "self.norm", "inner_norm_statement": "x = self.norm(branch)"}
+    hook = residual("x = stream + x", "stream + x", "branch", "stream", **norm)
+
+    body = "def forward(self, x):\n    x = self.norm(branch)\n    x = stream + x\n    return x\n"
+    assert changed_lines(body, hook) == [
+        "-        x = self.norm(branch)",
+        "-        x = stream + x",
+        "+        x = self.slot.adapter_layer_forward(branch, stream, inner_norm=self.norm)",
+    ]
+
+
+def test_a_norm_within_the_addition_goes_into_the_call() -> None:
+    addition = "stream + self.norm(branch)"
+    hook = residual(f"return {addition}", addition, "branch", "stream", inner_norm="self.norm")
+
+    assert changed_lines(f"def forward(self, x):\n    return {addition}\n", hook) == [
+        "-        return stream + self.norm(branch)",
+        "+        return self.slot.adapter_layer_forward(branch, stream, inner_norm=self.norm)",
+    ]
+
+
+def test_a_norm_that_no_longer_precedes_is_an_error() -> None:
+    norm = {"inner_norm": "self.norm", "inner_norm_statement": "x = self.norm(branch)"}
+    hook = residual("x = stream + x", "stream + x", "branch", "stream", **norm)
+    with pytest.raises(ProblemsFound, match=r"error\[anchor-gone\]: `x = self.norm\(branch\)` no longer precedes"):
+        borrowed_body("def forward(self, x):\n    x = self.norm(stream)\n    x = stream + x\n    return x\n", hook)
+
+
 def test_a_norm_that_no_longer_follows_is_an_error() -> None:
     norm = {"norm": "self.norm", "norm_statement": "x = self.norm(x)"}
     hook = residual("x = branch + stream", "branch + stream", "branch", "stream", **norm)

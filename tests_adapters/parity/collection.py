@@ -16,7 +16,7 @@ from _pytest.mark.structures import ParameterSet
 from tests_adapters.parity.recording import Case, Recording
 
 
-ARCHITECTURES = ("bart", "bert", "distilbert", "gpt2", "llama", "roberta", "t5", "vit")
+ARCHITECTURES = ("bart", "bert", "distilbert", "gemma2", "gpt2", "llama", "modernbert", "roberta", "t5", "vit")
 
 FOLDERS = (
     Path(os.environ.get("ADAPTERGEN_PARITY", Path(__file__).parents[3] / "shared" / "parity")),

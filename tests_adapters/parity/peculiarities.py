@@ -1,18 +1,88 @@
 """Where do the recorded numbers follow from a peculiarity of the recording library that we do not share?
 
+To compare everything else, tests let our models do what the library does.
+
 Relative positions under a prefix, in T5. The library computes the bias for keys that include the prefix, as if the P
 positions of the prefix were the first P tokens: every key seems P positions further right than it is. Where the first
 layer has no prefix, it drops the bias in all later layers. Here the prefix has bias 0 and tokens keep their positions.
 
-To compare everything else, tests let our T5 compute the bias the library's way.
+Norms of another layer, in Gemma 2 and ModernBERT: the library gives every bottleneck adapter the norms of the last
+layer. In ModernBERT, moreover, it takes the normalised input of a sub-layer for the residual, and the norm in front of
+the feed-forward for one after the attention. Here each layer has its own norm, and the stream is the residual.
+
+Scaled embeddings, in Gemma 2: invertible adapters act in front of the factor. Here on what enters the first layer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from torch import Tensor, nn
+from transformers.models.gemma2.modeling_gemma2 import Gemma2Model
+from transformers.models.modernbert.modeling_modernbert import ModernBertModel
 from transformers.models.t5.modeling_t5 import T5Attention, T5Block
 
 from generated.core.layers import PrefixTuningShim
+from generated.core.layers.bottleneck import AdapterLayerMixin, BottleneckAdapter
+from generated.core.layers.invertible import InvertibleAdapters
+
+
+def imitate(model: nn.Module) -> None:
+    """Let a model do what the library does in the places above. Other models are left alone."""
+    shift_relative_positions(model)
+    for base in model.modules():
+        if isinstance(base, Gemma2Model):
+            take_norms_of_last_layer(base)
+            adapt_before_scaling(base)
+        if isinstance(base, ModernBertModel):
+            take_normalised_residuals(base)
+
+
+def take_norms_of_last_layer(base: Gemma2Model) -> None:
+    last = base.layers[-1]
+    for layer in base.layers:
+        for slot, norm in (
+            ("attention_adapters", last.post_attention_layernorm),
+            ("output_adapters", last.post_feedforward_layernorm),
+        ):
+            for adapter in adapters_of(layer, slot):
+                adapter.before = Before(adapter, norm=norm)
+
+
+def take_normalised_residuals(base: ModernBertModel) -> None:
+    for layer in base.layers:
+        for adapter in adapters_of(layer, "attention_adapters"):
+            adapter.before = Before(adapter, norm=base.layers[-1].mlp_norm, residual=layer.attn_norm)
+        for adapter in adapters_of(layer, "output_adapters"):
+            adapter.before = Before(adapter, norm=None, residual=layer.mlp_norm)
+
+
+def adapt_before_scaling(base: Gemma2Model) -> None:
+    scale = base.config.hidden_size**0.5
+    for adapters in (module for module in base.modules() if isinstance(module, InvertibleAdapters)):
+        for adapter in adapters.values():
+            adapter.register_forward_pre_hook(lambda module, args: (args[0] / scale, *args[1:]))
+            adapter.register_forward_hook(lambda module, args, output: output * scale)
+
+
+def adapters_of(layer: nn.Module, slot: str) -> Iterator[BottleneckAdapter]:
+    held: AdapterLayerMixin | None = getattr(layer, slot, None)
+    yield from held.adapters.values() if held is not None else ()
+
+
+class Before:
+    """Takes the place of `BottleneckAdapter.before`, with another norm, and another norm for the residual."""
+
+    def __init__(
+        self,
+        adapter: BottleneckAdapter,
+        norm: nn.Module | None,
+        residual: Callable[[Tensor], Tensor] = lambda stream: stream,
+    ) -> None:
+        self.original, self.norm, self.residual = adapter.before, norm, residual
+
+    def __call__(self, hidden_states: Tensor, residual: Tensor, norm: nn.Module | None) -> tuple[Tensor, Tensor]:
+        return self.original(hidden_states, self.residual(residual), self.norm)
 
 
 def shift_relative_positions(model: nn.Module) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import generated
 from generated.core.composition import AdapterCompositionBlock
-from tests_adapters.parity.peculiarities import shift_relative_positions
+from tests_adapters.parity.peculiarities import imitate
 
 
 UNSUPPORTED_METHODS = {"dora", "prompt_tuning", "reft", "vera"}
@@ -116,7 +116,7 @@ class Case:
         for adapter in self.adapters:
             model.load_adapter(self.folder_of(adapter), allow_pickle=True)
         model.set_active_adapters(self.setup)
-        shift_relative_positions(model)
+        imitate(model)
         return model
 
     def compare(self, run: Mapping[str, Any], output: Any) -> None:

@@ -43,10 +43,10 @@ def every_layer_uses_its_own_norm(subject: Subject, form: AdapterForm) -> None:
     layer_class = places.core(subject.case.runtime, "layers").AdapterLayerMixin
     original = layer_class.adapter_layer_forward
 
-    def noted(slot: nn.Module, hidden: Any, residual: Any, norm: Any) -> Any:
-        if isinstance(norm, nn.Module):
-            norms.append((slot, norm))
-        return original(slot, hidden, residual, norm)
+    def noted(slot: nn.Module, hidden: Any, residual: Any, *norm: Any, **inner_norm: Any) -> Any:
+        given = (*norm, *inner_norm.values())
+        norms.extend((slot, module) for module in given if isinstance(module, nn.Module))
+        return original(slot, hidden, residual, *norm, **inner_norm)
 
     with patch.object(layer_class, "adapter_layer_forward", noted):
         run(model, subject.inputs(model, padded=False))

@@ -4,6 +4,8 @@ With h the output of a sub-layer, r its residual, N the norm after the addition 
 
     sequential   before: x = h or N(h + r)      block: f(x) + skip      after: N(f + r), f + r or f
     parallel     before: x = r                  block: f(r)             after: the same on f + h
+
+Where a norm stands between the sub-layer and the addition (Ding et al., 2021), adapters come before it: N(f) + r.
 """
 
 from __future__ import annotations
@@ -120,11 +122,12 @@ class BottleneckAdapter(nn.Module):
             return self._norm_after(up + skip)
         return self._norm_after(up) + skip
 
-    def after(self, output: Tensor, hidden_states: Tensor, residual: Tensor | None, norm: Norm | None) -> Tensor:
-        """What leaves the layer's residual addition, given the block's output and the un-adapted `hidden_states`."""
+    def after(self, state: BottleneckState) -> Tensor:
+        """What leaves the layer's residual addition, when the state holds the block's output."""
+        output = state.hidden_states
         if self.config.is_parallel:
-            output = output + hidden_states
-        return add_and_norm(output, residual, norm) if self.config.original_ln_after else output
+            output = output + state.plain
+        return state.add_to_residual(output) if self.config.original_ln_after else output
 
     def _norm_after(self, output: Tensor) -> Tensor:
         return self.adapter_norm_after(output) if self.config.ln_after else output
@@ -150,6 +153,7 @@ class BottleneckState(NamedTuple):
     What a composition of bottleneck adapters works on: output of the sub-layer, its residual, the norm after both.
 
     `up` is what the last adapter added, which a fusion mixes; `plain` is the sub-layer's output without adapters.
+    `is_inner` says that the norm takes what is added to the residual, not the sum.
     """
 
     hidden_states: Tensor
@@ -157,6 +161,13 @@ class BottleneckState(NamedTuple):
     norm: Norm | None
     plain: Tensor
     up: Tensor | None = None
+    is_inner: bool = False
+
+    def add_to_residual(self, hidden_states: Tensor) -> Tensor:
+        """What the layer itself does with the output of the sub-layer."""
+        if self.is_inner:
+            return add_and_norm(self.norm(hidden_states), self.residual, None)
+        return add_and_norm(hidden_states, self.residual, self.norm)
 
     def size(self, dim: int) -> int:
         return self.hidden_states.shape[dim]
@@ -166,7 +177,7 @@ class BottleneckState(NamedTuple):
             states.narrow(tensor, dim, start, length) for tensor in (self.hidden_states, self.residual, self.plain)
         )
         hidden_states, residual, plain = parts
-        return BottleneckState(hidden_states, residual, self.norm, plain)
+        return BottleneckState(hidden_states, residual, self.norm, plain, is_inner=self.is_inner)
 
     def join(self, parts: Sequence[BottleneckState], dim: int) -> BottleneckState:
         return self._replace(hidden_states=torch.cat([part.hidden_states for part in parts], dim))
@@ -202,19 +213,27 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
                 )
 
     def adapter_layer_forward(
-        self, hidden_states: Tensor, residual: Tensor | None, layer_norm: Norm | None = None
+        self,
+        hidden_states: Tensor,
+        residual: Tensor | None,
+        layer_norm: Norm | None = None,
+        *,
+        inner_norm: Norm | None = None,
     ) -> Tensor:
         """
-        Take the place of `layer_norm(hidden_states + residual)`.
+        Take the place of `layer_norm(hidden_states + residual)`, or of `inner_norm(hidden_states) + residual`.
 
         Args:
             hidden_states: output of the sub-layer, (batch, length, hidden).
             residual: what the layer adds to it, of the same shape, or `None`.
             layer_norm: the norm that follows the addition, or `None` in a pre-norm model.
+            inner_norm: the norm between the sub-layer and the addition, if the model has one there.
         """
+        is_inner = inner_norm is not None
+        norm = inner_norm if is_inner else layer_norm
+        state = BottleneckState(hidden_states, residual, norm, plain=hidden_states, is_inner=is_inner)
         if self.active is None:
-            return add_and_norm(hidden_states, residual, layer_norm)
-        state = BottleneckState(hidden_states, residual, layer_norm, plain=hidden_states)
+            return state.add_to_residual(hidden_states)
         return self.active.run(self, state).hidden_states
 
     def run_adapter(self, name: str, state: BottleneckState) -> BottleneckState:
@@ -226,9 +245,7 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
         return state._replace(hidden_states=output.to(skip.dtype), up=up)  # an adapter may have a type of its own
 
     def finish(self, name: str | None, state: BottleneckState) -> BottleneckState:
-        if name is None:
-            return state._replace(hidden_states=add_and_norm(state.hidden_states, state.residual, state.norm))
-        finished = self.adapters[name].after(state.hidden_states, state.plain, state.residual, state.norm)
+        finished = state.add_to_residual(state.hidden_states) if name is None else self.adapters[name].after(state)
         return state._replace(hidden_states=finished)
 
     def fuse(self, block: Fuse, state: BottleneckState) -> BottleneckState:

@@ -117,14 +117,16 @@ class Gemma2DecoderLayerWithAdapters(Gemma2DecoderLayerAdaptersMixin, Gemma2Deco
             past_key_values=past_key_values,
             **kwargs,
         )
-        hidden_states = self.post_attention_layernorm(hidden_states)
-        hidden_states = self.attention_adapters.adapter_layer_forward(hidden_states, residual, None)
+        hidden_states = self.attention_adapters.adapter_layer_forward(
+            hidden_states, residual, inner_norm=self.post_attention_layernorm
+        )
 
         residual = hidden_states
         hidden_states = self.pre_feedforward_layernorm(hidden_states)
         hidden_states = self.mlp(hidden_states)
-        hidden_states = self.post_feedforward_layernorm(hidden_states)
-        hidden_states = self.output_adapters.adapter_layer_forward(hidden_states, residual, None)
+        hidden_states = self.output_adapters.adapter_layer_forward(
+            hidden_states, residual, inner_norm=self.post_feedforward_layernorm
+        )
 
         return hidden_states
 
