@@ -16,6 +16,8 @@ class ModernBertAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, ModernBertPreT
     """`ModernBertModel` with adapters and any number of prediction heads."""
 
     head_types = (
+        "causal_lm",
+        "dependency_parsing",
         "masked_lm",
         "question_answering",
         "tagging",
@@ -36,6 +38,9 @@ class ModernBertAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, ModernBertPreT
         labels: torch.Tensor | None = None,
         start_positions: torch.Tensor | None = None,
         end_positions: torch.Tensor | None = None,
+        word_starts: torch.Tensor | None = None,
+        labels_arcs: torch.Tensor | None = None,
+        labels_rels: torch.Tensor | None = None,
         head: str | None = None,
         **kwargs: Any,
     ) -> ModelOutput | tuple[Any, ...]:
@@ -48,5 +53,8 @@ class ModernBertAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, ModernBertPreT
             labels=labels,
             start_positions=start_positions,
             end_positions=end_positions,
+            word_starts=word_starts,
+            labels_arcs=labels_arcs,
+            labels_rels=labels_rels,
             **kwargs,
         )
