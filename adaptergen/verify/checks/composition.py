@@ -7,7 +7,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from adaptergen.verify.adapters import NAME, OTHER, AdapterForm, add_random, parameters
-from adaptergen.verify.outputs import expect_close, expect_effect, expect_identical, run
+from adaptergen.verify.outputs import CheckFailed, expect_close, expect_effect, expect_identical, loss, run
 from adaptergen.verify.subjects import Subject
 
 
@@ -34,9 +34,70 @@ def stack_runs_all_of_it(subject: Subject, form: AdapterForm) -> None:
         expect_close(_run_with(model, stack(OTHER, NAME), inputs), alone, "a neutral adapter below")
 
 
-def _run_with(model: PreTrainedModel, setup: object, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def each_row_has_its_own_adapter(subject: Subject, form: AdapterForm) -> None:
+    """Divided, repeated and routed, a batch gives for each row what its adapter gives alone."""
+    model, blocks = subject.initialized(), subject.case.runtime
+    add_random(model, subject.case, form, OTHER, seed=4)
+    add_random(model, subject.case, form)
+    inputs = subject.inputs(model, padded=True)
+    alone = {name: _run_with(model, name, inputs) for name in (NAME, OTHER, None)}
+    divided = _run_with(model, blocks.BatchSplit(OTHER, NAME, batch_sizes=[1, 1]), inputs)
+    expect_close(divided, _rows(alone[OTHER], alone[NAME]), "a divided batch")
+    repeated = _run_with(model, blocks.Parallel(NAME, OTHER), inputs)
+    both = {key: torch.cat([value, alone[OTHER][key]]) for key, value in alone[NAME].items()}
+    expect_close(repeated, both, "a repeated batch")
+    for names in ((None, NAME), (OTHER, None), (NAME, OTHER)):
+        routed = _run_with(model, blocks.Route(NAME, OTHER), inputs, adapter_names=list(names))
+        expect_close(routed, _rows(*(alone[name] for name in names)), f"a batch routed to {names}")
+
+
+def equals_mix_to_one(subject: Subject, form: AdapterForm) -> None:
+    """Two adapters with the same weights, mixed in any way, do what one of them does."""
+    model, blocks = subject.initialized(), subject.case.runtime
+    for name in (OTHER, NAME):
+        add_random(model, subject.case, form, name)
+    inputs = subject.inputs(model, padded=True)
+    alone = run(model, inputs)
+    average = blocks.Average(NAME, OTHER, weights=[1, 1], normalize_weights=False)
+    expect_close(_run_with(model, average, inputs), alone, "the average of equals")
+    split = blocks.Split(NAME, OTHER, splits=[2, None])
+    expect_close(_run_with(model, split, inputs), alone, "a sequence that is split between equals")
+
+
+def fusion_mixes(subject: Subject, form: AdapterForm) -> None:
+    """A mixture of equals is one of them; it is trained alone, and each map of it has a gradient."""
+    model = subject.initialized()
+    for name in (OTHER, NAME):
+        add_random(model, subject.case, form, name)
+    inputs = subject.inputs(model, padded=True)
+    alone = run(model, inputs)
+    model.add_adapter_fusion([NAME, OTHER], "static", set_active=True)
+    expect_close(run(model, inputs), alone, "a mixture of equals")
+    add_random(model, subject.case, form, "third", seed=4)
+    model.add_adapter_fusion([NAME, "third"], "dynamic")
+    model.train_adapter_fusion([NAME, "third"])
+    loss(model.eval(), inputs).backward()
+    head = {name for name, _ in model.head_parameters()}
+    outside_head = {name: each for name, each in model.named_parameters() if name not in head}
+    trained = {name for name, each in outside_head.items() if each.grad is not None}
+    expected = {name for name in outside_head if f".{NAME},third." in name}
+    if trained != expected or not expected:
+        raise CheckFailed(f"training a fusion reaches {sorted(trained)}, expected {sorted(expected)}")
+
+
+def _run_with(
+    model: PreTrainedModel, setup: object, inputs: dict[str, torch.Tensor], **options: object
+) -> dict[str, torch.Tensor]:
     model.set_active_adapters(setup)
-    return run(model, inputs)
+    return run(model, inputs, **options)
+
+
+def _rows(*outputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """One part of each output: the first of the first, the second of the second, and so on."""
+    return {
+        key: torch.cat([output[key].chunk(len(outputs))[number] for number, output in enumerate(outputs)])
+        for key in outputs[0]
+    }
 
 
 def _fill(model: nn.Module, ending: str, value: float) -> None:

@@ -255,7 +255,7 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
         query = state.hidden_states if fusion.config.query_before_ln and not last.config.is_parallel else block_input
         parts = [run_child(child, self, state, is_last=False) for child in block.children]
         up = torch.stack([part.up for part in parts], dim=-2).to(query.dtype)
-        mixed, attention = fusion(query, up, skip)
+        mixed, attention = fusion(query, up, None if last.config.is_parallel else skip)
         if self.records is not None:
             self.records.add_fusion(block.name, self.adapters.place, attention)
         return state._replace(hidden_states=mixed, up=None)

@@ -47,24 +47,25 @@ class BertFusion(nn.Module):
             nn.init.constant_(self.value.weight, 1e-6)
             self.value.weight.data.fill_diagonal_(1.0)
 
-    def forward(self, query: Tensor, up: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor, up: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor]:
         """
         Args:
             query: (batch, length, hidden).
             up: what each adapter adds, (batch, length, adapters, hidden).
-            residual: as query.
+            residual: as query; `None` for parallel adapters, whose layer adds it.
 
         Returns:
             The mixture with the residual, as query; the weights, (batch, length, adapters).
         """
-        values = up + residual.unsqueeze(-2) if self.config.residual_before else up
+        adds_to_values = residual is not None and self.config.residual_before
+        values = up + residual.unsqueeze(-2) if adds_to_values else up
         values = self._valued(values) if self.config.value_before_softmax else values
         query = query if self.query is None else self.query(query)
         keys = up if self.key is None else self.key(up)
         attention = self._weights((keys @ query.unsqueeze(-1)).squeeze(-1))
         mixture = (attention.unsqueeze(-2) @ values).squeeze(-2)
         mixture = mixture if self.config.value_before_softmax else self._valued(mixture)
-        return (mixture if self.config.residual_before else mixture + residual), attention
+        return (mixture if residual is None or adds_to_values else mixture + residual), attention
 
     def regularization_loss(self) -> Tensor | None:
         """0.01 Σ (I − V)², if the value map is to stay near the identity."""
