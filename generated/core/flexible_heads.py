@@ -14,6 +14,7 @@ from generated.core.composition import Setup
 from generated.core.errors import AdapterFileError, HeadMismatchError
 from generated.core.heads import make_head
 from generated.core.heads.adding import AddHeadsMixin
+from generated.core.heads.division import parse_heads_from_composition
 from generated.core.heads.filling import fill_head
 from generated.core.heads.running import HeadForwardMixin
 from generated.core.heads.static_checkpoint import StaticHeadCheckpointMixin
@@ -74,14 +75,14 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         self.save_all_heads(f"{save_directory}/{HEADS_FOLDER}")
 
     def set_active_adapters(self, adapter_setup: Setup | None, skip_layers: Collection[int] | None = None) -> None:
-        """Choose what acts in the next forward, and with it the head that is called like the last of the adapters.
+        """Choose what acts in the next forward, and with it the heads that are called like the adapters at its end.
 
-        If there is no such head, the active head stays.
+        If there are no such heads, the active head stays.
         """
         super().set_active_adapters(adapter_setup, skip_layers)
-        active = self.adapters_config.active_setup
-        if active is not None and active.last() in self.heads:
-            self.active_head = active.last()
+        heads = parse_heads_from_composition(self.adapters_config.active_setup, self.heads)
+        if heads is not None:
+            self.active_head = heads
 
     def train_adapter(self, adapter_setup: Setup, train_embeddings: bool = False) -> None:
         """Activate a setup, and train nothing but its adapters and the active head.

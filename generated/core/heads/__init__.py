@@ -8,6 +8,7 @@ from generated.core.heads.base import PredictionHead
 from generated.core.heads.causal_lm import CausalLMHead
 from generated.core.heads.classification import ClassificationHead
 from generated.core.heads.dependency_parsing import BiaffineParsingHead, DependencyParsingOutput
+from generated.core.heads.division import parse_heads_from_composition
 from generated.core.heads.image_classification import ImageClassificationHead
 from generated.core.heads.language_modeling import LanguageModelingHead
 from generated.core.heads.masked_lm import BertStyleMaskedLMHead
@@ -67,4 +68,5 @@ __all__ = [
     "Seq2SeqLMHead",
     "TaggingHead",
     "make_head",
+    "parse_heads_from_composition",
 ]

@@ -3,14 +3,16 @@
 Nothing here is shared between models, and the model's config is never changed: a head's labels are in its own config.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from torch import nn
 from transformers.utils import logging
 
+from generated.core.composition import AdapterCompositionBlock, BatchSplit, Parallel
 from generated.core.heads import MODEL_HEAD_MAP, make_head
 from generated.core.heads.base import PredictionHead
+from generated.core.heads.division import HeadSetup, head_setup
 from generated.core.heads.errors import HeadExistsError, HeadNameError, UnknownHeadError, UnsupportedHeadError
 from generated.core.heads.sentence import SentenceSource
 from generated.core.heads.vocabulary import OutputEmbeddingsMixin
@@ -37,20 +39,27 @@ class PredictionHeadsMixin(OutputEmbeddingsMixin):
         if not hasattr(self, "heads"):
             self.heads = nn.ModuleDict()
             self.custom_heads: dict[str, Callable[..., PredictionHead]] = {}
-            self._active_heads: tuple[str, ...] = ()
+            self._active_heads: HeadSetup = ()
         super().post_init()
 
     @property
-    def active_head(self) -> str | list[str] | None:
-        """The head that `forward` runs: its name, a list of names for several heads on the same outputs, or `None`."""
-        return self._active_heads[0] if len(self._active_heads) == 1 else list(self._active_heads) or None
+    def active_head(self) -> str | list[str] | BatchSplit | Parallel | None:
+        """The head that `forward` runs: its name, or several, or `None`.
+
+        A list lets all of its heads read the same outputs; while parallel adapters are active, it names the head of
+        each, as `Parallel` does. A `BatchSplit` names the heads of parts of the batch.
+        """
+        setup = self._active_heads
+        if isinstance(setup, AdapterCompositionBlock):
+            return setup
+        return setup[0] if len(setup) == 1 else list(setup) or None
 
     @active_head.setter
-    def active_head(self, names: str | Iterable[str] | None) -> None:
-        chosen = (names,) if isinstance(names, str) else tuple(names or ())
-        for name in chosen:
+    def active_head(self, heads: str | Sequence[str] | BatchSplit | Parallel | None) -> None:
+        setup = head_setup(heads)
+        for name in setup:
             self.get_head(name)
-        self._active_heads = chosen
+        self._active_heads = setup
 
     def get_head(self, name: str) -> PredictionHead:
         """The head called `name`.
@@ -119,7 +128,9 @@ class PredictionHeadsMixin(OutputEmbeddingsMixin):
             logger.info("there is no head '%s' to delete", head_name)
             return
         del self.heads[head_name]
-        self._active_heads = tuple(name for name in self._active_heads if name != head_name)
+        if head_name in self._active_heads:
+            is_list = isinstance(self._active_heads, tuple)
+            self._active_heads = tuple(name for name in self._active_heads if is_list and name != head_name)
         self._tie_heads()
 
     def get_prediction_heads_config(self) -> dict[str, dict[str, Any]]:

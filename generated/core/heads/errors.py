@@ -11,6 +11,10 @@ class HeadNameError(AdapterError):
     """A name that cannot be part of a weight's name."""
 
 
+class HeadNumberError(AdapterError):
+    """Not one active head for each of the parallel adapters."""
+
+
 class UnknownHeadError(AdapterError):
     """A name that no head of the model has."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers.cache_utils import Cache
 from transformers.utils import ModelOutput
 
 
@@ -29,16 +30,24 @@ class MultiHeadOutput(ModelOutput):
     Attributes:
         head_outputs: one output per head; `output[i]` is the i-th.
         loss: the sum of the heads' losses, `None` if one of them has none.
+        past_key_values: the cache of the base model.
     """
 
     head_outputs: list[ModelOutput] | None = None
     loss: torch.Tensor | None = None
+    past_key_values: Cache | None = None
 
     @classmethod
-    def of(cls, head_outputs: list[ModelOutput]) -> "MultiHeadOutput":
+    def of(cls, head_outputs: list[ModelOutput], past_key_values: Cache | None = None) -> "MultiHeadOutput":
         losses = [output.loss for output in head_outputs]
         has_loss = all(loss is not None for loss in losses)
-        return cls(head_outputs=head_outputs, loss=torch.stack(losses).sum() if has_loss else None)
+        loss = torch.stack(losses).sum() if has_loss else None
+        return cls(head_outputs=head_outputs, loss=loss, past_key_values=past_key_values)
+
+    @property
+    def logits(self) -> torch.Tensor:
+        """The logits of all heads, one after the other: those for the whole batch, where each head reads a part."""
+        return torch.cat([output.logits for output in self.head_outputs])
 
     def __getitem__(self, key: int | str) -> Any:
         return self.head_outputs[key] if isinstance(key, int) else super().__getitem__(key)

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from transformers.utils import ModelOutput
 
+from generated.core.composition import BatchSplit
 from generated.core.heads.base import PredictionHead
+from generated.core.heads.division import Share, shares
 from generated.core.heads.language_modeling import LanguageModelingHead
 from generated.core.heads.multiple_choice import MultipleChoiceHead
 from generated.core.heads.outputs import MultiHeadOutput
@@ -18,6 +20,7 @@ from generated.core.heads.sentence import sentence_representation
 
 
 TARGETS = ("labels", "start_positions", "end_positions", "labels_arcs", "labels_rels")
+NOT_PER_EXAMPLE = ("logits_to_keep", "num_items_in_batch")
 
 
 class HeadForwardMixin:
@@ -88,17 +91,42 @@ class HeadForwardMixin:
 
         Returns:
             The head's output; a `MultiHeadOutput` if several heads are active; `all_outputs` if none is.
+
+        Raises:
+            HeadNumberError: not one head for each of the active parallel adapters.
         """
         heads = self.used_heads(head_name)
         if not heads:
             return all_outputs
-        return_dict = return_dict or len(heads) > 1
-        outputs = []
-        for head in heads:
-            sentence = self._sentence(head, all_outputs, input_ids) if cls_output is None else cls_output
-            options = {**kwargs, **self._language_modeling_options(head)}
-            outputs.append(head(all_outputs, sentence, attention_mask, return_dict, **options))
-        return outputs[0] if len(outputs) == 1 else MultiHeadOutput.of(outputs)
+        setup = (head_name,) if head_name else self._active_heads
+        arguments = {"attention_mask": attention_mask, "input_ids": input_ids, **kwargs}
+        outputs = [
+            self._run_head(head, share, all_outputs, cls_output, return_dict or len(heads) > 1, arguments)
+            for head, share in zip(heads, shares(setup, self.adapted_base.forward_inputs.channels), strict=True)
+        ]
+        return outputs[0] if len(outputs) == 1 else MultiHeadOutput.of(outputs, all_outputs.get("past_key_values"))
+
+    def _run_head(
+        self,
+        head: PredictionHead,
+        share: Share | None,
+        outputs: ModelOutput,
+        cls_output: torch.Tensor | None,
+        return_dict: bool,
+        arguments: dict[str, Any],
+    ) -> ModelOutput | tuple[Any, ...]:
+        """Run one head on all that the base model returned, or on its share."""
+        options = self._language_modeling_options(head, share, outputs[0].size(0))
+        if share is not None:
+            outputs, cls_output = share.of_outputs(outputs), share.of(cls_output)
+            if isinstance(share.block, BatchSplit) or self.adapted_base.forward_inputs.call.is_repeated:
+                arguments = {
+                    name: value if name in NOT_PER_EXAMPLE else share.of(value) for name, value in arguments.items()
+                }
+        arguments = dict(arguments)
+        input_ids, attention_mask = arguments.pop("input_ids"), arguments.pop("attention_mask")
+        sentence = self._sentence(head, outputs, input_ids) if cls_output is None else cls_output
+        return head(outputs, sentence, attention_mask, return_dict, **arguments, **options)
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:
         """As in transformers, with the active head.
@@ -136,10 +164,16 @@ class HeadForwardMixin:
         use_pooler = head.config.get("use_pooler", False)
         return sentence_representation(self.sentence_source, outputs, input_ids, self.config, use_pooler)
 
-    def _language_modeling_options(self, head: PredictionHead) -> dict[str, Any]:
+    def _language_modeling_options(self, head: PredictionHead, share: Share | None, rows: int) -> dict[str, Any]:
         if not isinstance(head, LanguageModelingHead):
             return {}
-        return {"hidden_scale": self.lm_scale, "undo_invertible": partial(self.invertible_adapters_forward, rev=True)}
+        return {"hidden_scale": self.lm_scale, "undo_invertible": partial(self._undo_invertible, share, rows)}
+
+    def _undo_invertible(self, share: Share | None, rows: int, hidden_states: torch.Tensor) -> torch.Tensor:
+        """Invertible adapters know which of all `rows` they act on, so a share is put back to where it was."""
+        if share is None or self.get_invertible_adapter() is None:
+            return self.invertible_adapters_forward(hidden_states, rev=True)
+        return share.of(self.invertible_adapters_forward(share.put_back(hidden_states, rows), rev=True))
 
 
 def flatten_choices(arguments: dict[str, Any]) -> tuple[dict[str, Any], int | None]:
