@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 
 from torch import Tensor, nn
@@ -24,9 +25,14 @@ def add_adapter(
     config: AdapterConfig,
     overwrite_ok: bool = False,
     projections: frozenset[Projection] | None = None,
+    complete: Callable[[], None] | None = None,
 ) -> None:
     """
     Add an adapter to the base model `model`. If anything goes wrong, the model is as before.
+
+    Args:
+        projections: see `Target`.
+        complete: what else has to succeed, called when the new adapter is in its places.
 
     Raises:
         AdapterExistsError: the name is taken, and may not be overwritten.
@@ -36,10 +42,11 @@ def add_adapter(
     if name in model.adapters_config and not overwrite_ok:
         raise AdapterExistsError(f"the model has an adapter {name!r} already; pass overwrite_ok=True to replace it")
     refuse_unsupported(model, config)
-    if name in model.adapters_config:
-        _replace(model, name, config, projections)
-    else:
+    make_room = _standing_aside if name in model.adapters_config else _removed_on_error
+    with make_room(model, name):
         _place(model, name, config, projections)
+        if complete is not None:
+            complete()
 
 
 def delete_adapter(model: nn.Module, name: str) -> None:
@@ -134,35 +141,55 @@ def refuse_unsupported(model: nn.Module, config: AdapterConfig) -> None:
 
 
 def _place(model: nn.Module, name: str, config: AdapterConfig, projections: frozenset[Projection] | None) -> None:
-    try:
-        for part in config.parts:
-            target = Target(model, name, part, projections)
-            if not sum(method.add(target) for method in methods_of(part)):
-                raise UnsupportedMethodError(
-                    f"{type(part).__name__} of adapter {name!r} has no place in {type(model).__name__}: no layer has "
-                    "a site that it switches on, so it would never act; check its switches and leave_out"
-                )
-    except BaseException:
-        _remove(model, name)
-        raise
+    for part in config.parts:
+        target = Target(model, name, part, projections)
+        if not sum(method.add(target) for method in methods_of(part)):
+            raise UnsupportedMethodError(
+                f"{type(part).__name__} of adapter {name!r} has no place in {type(model).__name__}: no layer has "
+                "a site that it switches on, so it would never act; check its switches and leave_out"
+            )
     model.adapters_config.adapters[name] = config
 
 
-def _replace(model: nn.Module, name: str, config: AdapterConfig, projections: frozenset[Projection] | None) -> None:
-    """The old adapter goes when the new one has found its places under another name; what is active stays so."""
-    rehearsal = unused_name(model, name)
-    _place(model, rehearsal, config, projections)
-    delete_adapter(model, rehearsal)
-    setup, skipped = model.adapters_config.active_setup, model.adapters_config.skip_layers
-    delete_adapter(model, name)
-    _place(model, name, config, projections)
-    activate(model, setup, skipped)
+@contextmanager
+def _removed_on_error(model: nn.Module, name: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        _remove(model, name)
+        model.adapters_config.adapters.pop(name, None)
+        raise
 
 
-def unused_name(model: nn.Module, name: str) -> str:
-    """A name like this one that no adapter of the model has."""
-    candidates = (f"{name}__{number}" for number in count())
-    return next(candidate for candidate in candidates if candidate not in model.adapters_config)
+@contextmanager
+def _standing_aside(model: nn.Module, name: str) -> Iterator[None]:
+    """
+    An adapter makes room for another of its name, and comes back if that one does not fit. What is active stays so:
+    with the new adapter, or as it was.
+    """
+    config = model.adapters_config
+    setup, skipped, former = config.active_setup, config.skip_layers, config[name]
+    aside = next(other for other in map(f"{name}__{{}}".format, count()) if other not in config)
+    _rename(model, name, aside)
+    try:
+        yield
+        activate(model, setup, skipped)
+    except BaseException:
+        _remove(model, name)
+        _rename(model, aside, name)
+        config.adapters[name] = former
+        activate(model, setup, skipped)
+        raise
+    _remove(model, aside)
+
+
+def _rename(model: nn.Module, name: str, new_name: str) -> None:
+    for _, container in list(adapter_modules(model, name)):
+        renamed = {new_name if key == name else key: module for key, module in container.items()}
+        container.clear()
+        container.update(renamed)
+    for slot in iter_slots(model):
+        slot.rename(name, new_name)
 
 
 def _remove(model: nn.Module, name: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from accelerate.big_modeling import cpu_offload
 from safetensors.torch import load_file, save_file
-from transformers import BertForSequenceClassification
+from transformers import BertForSequenceClassification, BertModel
 
 from generated.core.errors import AdapterFileError
 from tests_adapters.core.zoo import (
@@ -46,6 +47,20 @@ def test_adapter_of_another_architecture(tmp_path: Path) -> None:
     build_adapted("gpt2", "seq_bn").save_adapter(tmp_path, "seq_bn")
     with pytest.raises(AdapterFileError, match="holds an adapter for gpt2, this model is a gpt_neo"):
         fresh("gpt_neo").load_adapter(tmp_path)
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["new", "replaced"])
+@pytest.mark.parametrize("cls", [BertModel, BertForSequenceClassification])
+def test_messages_name_the_adapter_itself(cls: type, is_there: bool, tmp_path: Path) -> None:
+    """Not a name under which it was tried."""
+    saved = build_adapted("bert", "lora", cls)
+    saved.save_adapter(tmp_path, "lora")
+    tensors = load_file(tmp_path / WEIGHTS)
+    missing = min(tensors)
+    save_file({name: tensor for name, tensor in tensors.items() if name != missing}, tmp_path / WEIGHTS)
+    model = saved if is_there else fresh("bert", cls)
+    with pytest.raises(AdapterFileError, match=rf"missing: {re.escape(missing.removeprefix('bert.'))}\n"):
+        model.load_adapter(tmp_path)
 
 
 @pytest.mark.parametrize("version", [None, 3, ["x"]])

@@ -6,8 +6,14 @@ from torch import nn
 from transformers import BertForSequenceClassification, LlamaForCausalLM, T5ForConditionalGeneration
 
 import generated
-from generated.core.configuration import ConfigUnion, LoRAConfig, SeqBnConfig
-from generated.core.errors import AdapterConfigError, AdapterExistsError, UnknownAdapterError, UnsupportedMethodError
+from generated.core.configuration import ConfigUnion, IA3Config, LoRAConfig, SeqBnConfig
+from generated.core.errors import (
+    AdapterConfigError,
+    AdapterExistsError,
+    UnknownAdapterError,
+    UnsupportedCompositionError,
+    UnsupportedMethodError,
+)
 from generated.core.sites import placed_layers, resolve
 from generated.core.swap import SwapError
 from tests_adapters.core.zoo import (
@@ -125,7 +131,50 @@ def test_replacing_keeps_what_is_active_or_everything() -> None:
     model.add_adapter("a", config="double_seq_bn", overwrite_ok=True)
     assert model.active_adapters == generated.Stack("a", "b")
     assert model.adapters_config.skip_layers == {1}
-    assert list(model.adapters_config) == ["b", "a"]
+    assert list(model.adapters_config) == ["a", "b"]
+
+
+def test_what_cannot_be_active_does_not_replace_what_is() -> None:
+    """The old adapter stands aside under a name that no message shows."""
+    model, inputs = generated.init(build("bert")), inputs_for("bert")
+    for name in ("a", "b"):
+        add_random(model, name, "lora")
+    model.set_active_adapters(["a", "b"])
+    before, numbers, config = tree(model), call(model, inputs), model.adapters_config["a"]
+    weights = list(model.state_dict())
+    with pytest.raises(UnsupportedCompositionError, match=r"Stack.*mixes LoRA") as caught:
+        model.add_adapter("a", config="ia3", overwrite_ok=True)
+    assert "__" not in str(caught.value)
+    assert tree(model) == before
+    assert list(model.state_dict()) == weights
+    assert model.adapters_config["a"] is config
+    assert_identical(call(model, inputs), numbers)
+
+
+@pytest.mark.parametrize("method", ["prefix_tuning", "prefix_tuning_flat", "seq_bn_inv", "compacter"])
+def test_replacing_and_failing_in_the_end(method: str) -> None:
+    """The new adapter has taken its places when the last of them turns out not to fit."""
+    model, inputs = build_adapted("bert", method), inputs_for("bert")
+    before, numbers = tree(model), call(model, inputs)
+    wrong = ConfigUnion(METHODS[method](), IA3Config(init_weights="wild"))
+    with pytest.raises(AdapterConfigError, match="wild"):
+        model.add_adapter(method, config=wrong, overwrite_ok=True)
+    assert tree(model) == before
+    assert_identical(call(model, inputs), numbers)
+    model.add_adapter(method, config=METHODS[method](), overwrite_ok=True)
+    assert tree(model) == before
+    assert model.active_adapters == generated.Stack(method)
+
+
+def test_replacing_an_adapter_keeps_its_mixtures() -> None:
+    model = generated.init(build("bert"))
+    for name in ("a", "b"):
+        add_random(model, name, "seq_bn")
+    model.add_adapter_fusion(["a", "b"], set_active=True)
+    fusions = {name: tensor for name, tensor in model.state_dict().items() if "fusion" in name}
+    model.add_adapter("a", config="double_seq_bn", overwrite_ok=True)
+    assert {name: model.state_dict()[name] for name in fusions}.keys() == fusions.keys()
+    assert model.active_adapters == generated.Fuse("a", "b")
 
 
 def test_replacing_touches_no_other_adapter() -> None:
@@ -135,6 +184,7 @@ def test_replacing_touches_no_other_adapter() -> None:
         model.add_adapter(name, config="lora")
     model.add_adapter("a", config="ia3", overwrite_ok=True)
     assert set(model.adapters_config) == set(names)
+    assert [type(model.adapters_config[name]) for name in names] == [IA3Config, LoRAConfig, LoRAConfig]
 
 
 @pytest.mark.parametrize("parts", [("prefix_tuning", "prefix_tuning"), ("compacter", "compacter"), ("lora", "lora")])

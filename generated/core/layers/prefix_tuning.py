@@ -211,6 +211,9 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
     def forget(self, name: str) -> None:
         self.prefixes.pop(name, None)
 
+    def rename(self, name: str, new_name: str) -> None:
+        self.prefixes = {new_name if key == name else key: prefix for key, prefix in self.prefixes.items()}
+
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, mask: AttentionMask, hidden_states: Tensor
     ) -> tuple[Tensor, Tensor, AttentionMask]:

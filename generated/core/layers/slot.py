@@ -87,6 +87,9 @@ class AdapterSlot:
     def forget(self, name: str) -> None:
         """Drop what is known here about an adapter, besides its modules in `container`."""
 
+    def rename(self, name: str, new_name: str) -> None:
+        """Know an adapter by another name, as `container` does."""
+
     def run_adapter(self, name: str, state: Any) -> Any:
         raise NotImplementedError
 

@@ -9,7 +9,6 @@ from generated.core.loading.adapters import (
     hidden_from_checkpoint,
     key_prefix,
     read_adapter,
-    refuse_unfit,
     save_adapter,
 )
 from generated.core.loading.folder import ADAPTERS_FOLDER, has_head
@@ -30,7 +29,6 @@ __all__ = [
     "load_static_head",
     "read_adapter",
     "read_head_folder",
-    "refuse_unfit",
     "save_adapter",
     "save_static_head",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
@@ -77,26 +77,21 @@ def read_adapter(
     return StoredAdapter(path, str(description.get("version", "")), name, parsed, tensors)
 
 
-def refuse_unfit(model: nn.Module, stored: StoredAdapter) -> None:
+def add_stored(model: nn.Module, name: str, stored: StoredAdapter, complete: Callable[[], None] | None = None) -> None:
     """
-    Try an adapter under a name that nobody uses.
+    Add an adapter with the weights of a file, in place of one of the same name.
+
+    Args:
+        complete: what else has to succeed, called when the weights are there.
 
     Raises:
         AdapterFileError, AdapterConfigError, UnsupportedMethodError: it does not fit `model`, which is as before.
     """
-    base = model.adapted_base
-    rehearsal = lifecycle.unused_name(base, stored.name)
-    add_stored(model, rehearsal, stored)
-    lifecycle.delete_adapter(base, rehearsal)
-
-
-def add_stored(model: nn.Module, name: str, stored: StoredAdapter) -> None:
-    """Add an adapter with the weights of a file, in place of one of the same name."""
     base, folder = model.adapted_base, stored.path.parent
     if name in base.adapters_config:
         logger.warning("The adapter %r of the model is replaced by the one in %s", name, folder)
     try:
-        _add_with_weights(base, name, stored)
+        _add_with_weights(base, name, stored, complete)
     except BaseException as error:
         error.add_note(f"while loading the adapter in {folder}")
         raise
@@ -160,17 +155,17 @@ def _leaving_out(config: AdapterConfig, layers: Collection[int]) -> AdapterConfi
     return config.replace(leave_out=sorted({*layers, *config.leave_out})) if layers else config
 
 
-def _add_with_weights(base: nn.Module, name: str, stored: StoredAdapter) -> None:
+def _add_with_weights(base: nn.Module, name: str, stored: StoredAdapter, complete: Callable[[], None] | None) -> None:
+    def fill() -> None:
+        _fill(base, name, stored, rename)
+        if complete is not None:
+            complete()
+
     rename = renaming(base)
     names = (reading for key in stored.tensors for reading in readings(key, stored.name, rename))
     projections = projections_of(base, stored.config, names)
     config = with_true_roles(base, stored.config, projections)
-    lifecycle.add_adapter(base, name, config, overwrite_ok=True, projections=projections)
-    try:
-        _fill(base, name, stored, rename)
-    except BaseException:
-        lifecycle.delete_adapter(base, name)
-        raise
+    lifecycle.add_adapter(base, name, config, overwrite_ok=True, projections=projections, complete=fill)
 
 
 def _fill(base: nn.Module, name: str, stored: StoredAdapter, rename: Renaming) -> None:

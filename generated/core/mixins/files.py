@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from os import PathLike
 from typing import Any, Literal
 
@@ -89,11 +90,8 @@ class AdapterFilesMixin:
         folder = adapter_name_or_path
         stored = interop.read_adapter(self, folder, leave_out, allow_pickle=allow_pickle)
         name, with_head = load_as or stored.name, with_head and interop.has_head(folder, allow_pickle=allow_pickle)
-        if with_head or name in self.adapters_config:
-            loading.refuse_unfit(self, stored)  # before anything is replaced
-        if with_head:
-            self._load_head_of_adapter(folder, name, allow_pickle=allow_pickle)
-        loading.add_stored(self, name, stored)
+        load_head = partial(self._load_head_of_adapter, folder, name, allow_pickle=allow_pickle)
+        loading.add_stored(self, name, stored, complete=load_head if with_head else None)
         if set_active:
             self.set_active_adapters(name)
         return name
