@@ -11,6 +11,7 @@ import importlib
 from typing import Any
 
 from generated.core.adapter_model_mapping import ADAPTER_MODEL_MAPPING, MODEL_WITH_HEADS_MAPPING
+from generated.core.adapter_setup import AdapterSetup
 from generated.core.auto import AutoAdapterModel
 from generated.core.composition import (
     AdapterCompositionBlock,
@@ -61,8 +62,10 @@ from generated.core.configuration import (
 )
 from generated.core.heads import (
     BertStyleMaskedLMHead,
+    BiaffineParsingHead,
     CausalLMHead,
     ClassificationHead,
+    DependencyParsingOutput,
     ImageClassificationHead,
     MultiHeadOutput,
     MultiLabelClassificationHead,
@@ -116,11 +119,13 @@ __all__ = [
     "AdapterLayer",
     "AdapterLayerBase",
     "AdapterPlusConfig",
+    "AdapterSetup",
     "AdapterType",
     "AutoAdapterModel",
     "Average",
     "BatchSplit",
     "BertStyleMaskedLMHead",
+    "BiaffineParsingHead",
     "BnConfig",
     "CausalLMHead",
     "ClassificationHead",
@@ -128,6 +133,7 @@ __all__ = [
     "CompacterPlusPlusConfig",
     "ComposableAdapterLayerBase",
     "ConfigUnion",
+    "DependencyParsingOutput",
     "DoubleSeqBnConfig",
     "DoubleSeqBnInvConfig",
     "DynamicAdapterFusionConfig",

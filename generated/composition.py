@@ -13,6 +13,7 @@ from generated.core.composition import (
     parse_composition,
     validate_composition,
 )
+from generated.core.heads import parse_heads_from_composition
 
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "Split",
     "Stack",
     "parse_composition",
+    "parse_heads_from_composition",
     "validate_composition",
 ]

@@ -17,6 +17,7 @@ from generated.core.integrations import Integration, load_integration, package_o
 from generated.core.loading import ADAPTERS_FOLDER
 from generated.core.methods.invertible import undo_in_front_of
 from generated.core.mixins import ModelAdaptersMixin, ModelWithHeadsAdaptersMixin
+from generated.core.mixins.model import ADAPTED_MODELS
 from generated.core.swap import adapt, is_swapped, restore, unmask
 
 
@@ -76,6 +77,7 @@ def deinit(model: Model) -> Model:
     for name in list(inner.adapters_config):
         inner.delete_adapter(name)
     no_longer_carry(inner)
+    ADAPTED_MODELS.discard(inner.base_model)
     for part in dict.fromkeys((inner.base_model, inner)):
         if is_swapped(part):
             restore(part)

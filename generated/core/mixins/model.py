@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import wraps
 from os import PathLike
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 import torch
 from torch import nn
@@ -27,6 +28,9 @@ from generated.core.mixins.fusion import AdapterFusionMixin
 from generated.core.sites import AdapterStack, LayerSites, placed_layers
 from generated.core.summary import format_summary, summarize
 
+
+# All base models that take adapters, for as long as someone else holds them. No forward reads it: see `AdapterSetup`.
+ADAPTED_MODELS: WeakSet[nn.Module] = WeakSet()
 
 ConfigLike = AdapterConfig | Mapping[str, Any] | str | PathLike
 
@@ -66,6 +70,12 @@ class ModelAdaptersMixin(AdapterFusionMixin, AdapterFilesMixin):
         self._head_model = Borrowed(None)
         self.forward_inputs = ForwardInputs()
         carry_through_checkpoints(self, self.forward_inputs)
+        ADAPTED_MODELS.add(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_adapters_config" in self.__dict__:
+            ADAPTED_MODELS.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """

@@ -1,0 +1,113 @@
+"""How does a setup act for the time of a block of code?
+
+Models know their setups, and no forward asks anyone else. So the setup is changed in all models that have its adapters
+when the block begins, and changed back when it ends. All threads see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any, Self
+
+from torch import nn
+
+from generated.core import lifecycle
+from generated.core.composition import AdapterCompositionBlock, Fuse, Setup, parse_composition
+from generated.core.errors import UnknownAdapterError
+from generated.core.heads.division import parse_heads_from_composition
+from generated.core.mixins.model import ADAPTED_MODELS
+
+
+class AdapterSetup:
+    """
+    Lets a setup of adapters, and heads with it, be active in a `with` block.
+
+        with AdapterSetup(Stack("language", "task"), head_setup="task"):
+            model(**inputs)
+
+    It is active in every model that has all of these adapters, and in all threads; for models that are used by several
+    threads at once, give each its own copy. Blocks may nest. What was active before is active again afterwards.
+
+    Args:
+        adapter_setup: as for `set_active_adapters`; `None` lets no adapter act, in any model.
+        head_setup: as for `active_head`; by default the heads that are called like the adapters at the end of the
+            setup, where a model has them.
+        ignore_empty: change nothing where `adapter_setup` is empty.
+    """
+
+    def __init__(
+        self,
+        adapter_setup: Setup | None,
+        head_setup: str | Sequence[str] | AdapterCompositionBlock | None = None,
+        ignore_empty: bool = False,
+    ) -> None:
+        self.adapter_setup = parse_composition(adapter_setup)
+        self.head_setup = head_setup
+        self.is_ignored = ignore_empty and self.adapter_setup is None and head_setup is None
+        self._entered: list[ExitStack] = []
+
+    def __enter__(self) -> Self:
+        """
+        Raises:
+            UnknownAdapterError: no model has all of the adapters.
+            UnknownHeadError: a model that has them has not all of the heads; nothing has changed.
+        """
+        with ExitStack() as undo:
+            for model in () if self.is_ignored else self._models():
+                undo.callback(_restore, model, *_state_of(model))
+                self._activate(model)
+            self._entered.append(undo.pop_all())
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._entered.pop().close()
+
+    def _models(self) -> list[nn.Module]:
+        if self.adapter_setup is None:
+            return list(ADAPTED_MODELS)
+        models = [model for model in ADAPTED_MODELS if _has_all(model, self.adapter_setup)]
+        if not models:
+            raise UnknownAdapterError(f"no model has all that is in {self.adapter_setup!r}; add or load it first")
+        return models
+
+    def _activate(self, model: nn.Module) -> None:
+        lifecycle.activate(model, self.adapter_setup, model.adapters_config.skip_layers)
+        head_model = _model_with_heads(model)
+        if head_model is None:
+            return
+        heads = self.head_setup or parse_heads_from_composition(self.adapter_setup, head_model.heads)
+        if heads is not None:
+            head_model.active_head = heads
+
+
+def _has_all(model: nn.Module, setup: AdapterCompositionBlock) -> bool:
+    config = model.adapters_config
+    fusions = (block.name for block in setup.blocks if isinstance(block, Fuse) and len(block) > 1)
+    return all(name in config for name in setup.names) and all(name in config.fusions for name in fusions)
+
+
+def _model_with_heads(model: nn.Module) -> Any:
+    """The model around a base model, if its heads have names."""
+    around = model._head_model.module
+    return around if hasattr(around, "active_head") else None
+
+
+def _state_of(model: nn.Module) -> tuple[Any, ...]:
+    head_model, config = _model_with_heads(model), model.adapters_config
+    return config.active_setup, config.skip_layers, None if head_model is None else head_model.active_head
+
+
+def _restore(
+    model: nn.Module,
+    setup: AdapterCompositionBlock | None,
+    skip_layers: frozenset[int],
+    heads: str | list[str] | AdapterCompositionBlock | None,
+) -> None:
+    """Back to what was active, but for what is no longer there."""
+    left = None if setup is None else setup.restricted_to(model.adapters_config.adapters)
+    lifecycle.activate(model, left, skip_layers)
+    head_model = _model_with_heads(model)
+    if head_model is not None:
+        names = (heads,) if isinstance(heads, str) else heads or ()
+        head_model.active_head = heads if all(name in head_model.heads for name in names) else None
