@@ -13,7 +13,7 @@ from generated.core.composition import Fuse
 from generated.core.config_names import config_value
 from generated.core.configuration import AdapterFusionConfig, Fusion
 from generated.core.errors import AdapterConfigError, AdapterExistsError, UnknownAdapterError, UnsupportedMethodError
-from generated.core.layers.bottleneck import AdapterLayerMixin
+from generated.core.layers.adapter_layer import AdapterLayerMixin
 from generated.core.layers.fusion import BertFusion
 from generated.core.layers.slot import iter_slots
 from generated.core.methods.base import mark_initialized, weight_placement

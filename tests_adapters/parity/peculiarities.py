@@ -23,7 +23,8 @@ from transformers.models.modernbert.modeling_modernbert import ModernBertModel
 from transformers.models.t5.modeling_t5 import T5Attention, T5Block
 
 from generated.core.layers import PrefixTuningShim
-from generated.core.layers.bottleneck import AdapterLayerMixin, BottleneckAdapter
+from generated.core.layers.adapter_layer import AdapterLayerMixin
+from generated.core.layers.bottleneck import BottleneckAdapter
 from generated.core.layers.invertible import InvertibleAdapters
 
 

@@ -11,33 +11,15 @@ Where a norm stands between the sub-layer and the addition (Ding et al., 2021), 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from generated.core.composition import (
-    AdapterCompositionBlock,
-    Average,
-    BatchSplit,
-    Fuse,
-    Parallel,
-    Route,
-    Split,
-    Stack,
-)
-from generated.core.composition.base import run_child
 from generated.core.configuration import BnConfig
-from generated.core.errors import AdapterConfigError, UnsupportedCompositionError
-from generated.core.layers import states
-from generated.core.layers.fusion import FusionModules
+from generated.core.errors import AdapterConfigError
 from generated.core.layers.linear import Gate, Linear, activation, init_bert_weights
 from generated.core.layers.phm import PHMLinear
-from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot
-
-
-if TYPE_CHECKING:
-    from generated.core.forward_inputs import ForwardInputs
+from generated.core.layers.routing import pick
 
 
 Norm = Callable[[Tensor], Tensor]
@@ -115,6 +97,28 @@ class BottleneckAdapter(nn.Module):
             up = up * gate
         return self._around(up, skip), up, gate
 
+    def can_be_stacked_with(self, other: BottleneckAdapter) -> bool:
+        """Do the two differ in nothing but their weights and widths, all of which are plain matrices?"""
+        config = self.config.replace(reduction_factor=1, leave_out=[], init_weights_seed=None)
+        is_plain = not (config.phm_layer or config.use_gating or config.ln_before or config.ln_after)
+        return is_plain and config == other.config.replace(reduction_factor=1, leave_out=[], init_weights_seed=None)
+
+    def routed(self, others: Sequence[BottleneckAdapter], rows: Tensor, x: Tensor, skip: Tensor) -> Tensor:
+        """
+        Output of the block where each row has the weights of one of `others`, which can be stacked with this one.
+
+        Args:
+            rows: (batch,), positions in `others`.
+            x, skip: see `forward`.
+        """
+        down, up = zip(*((other.adapter_down[0], other.adapter_up) for other in others), strict=True)
+        hidden = _routed_linear(down, rows, x)
+        output = self.stochastic_depth(_routed_linear(up, rows, self.adapter_down[1](hidden)))
+        scaling = self.scaling
+        if isinstance(scaling, Tensor):
+            scaling = pick([other.scaling for other in others], rows).unsqueeze(1)
+        return self._around(self.dropout(output * scaling), skip)
+
     def _around(self, up: Tensor, skip: Tensor) -> Tensor:
         if self.config.is_parallel:
             return self._norm_after(up)
@@ -133,6 +137,11 @@ class BottleneckAdapter(nn.Module):
         return self.adapter_norm_after(output) if self.config.ln_after else output
 
 
+def _routed_linear(linears: Sequence[Linear], rows: Tensor, x: Tensor) -> Tensor:
+    weight, bias = pick([linear.weight for linear in linears], rows), pick([linear.bias for linear in linears], rows)
+    return torch.baddbmm(bias.unsqueeze(1), x.to(weight.dtype), weight.transpose(1, 2))
+
+
 class StochasticDepth(nn.Module):
     """In training, zero an example with probability `p` and scale the others by 1 / (1 - p) (Huang et al., 2016)."""
 
@@ -146,127 +155,6 @@ class StochasticDepth(nn.Module):
         kept = 1 - self.p
         keep = x.new_empty(x.shape[0], *(1,) * (x.dim() - 1)).bernoulli_(kept)
         return x * keep / (kept or 1.0)
-
-
-class BottleneckState(NamedTuple):
-    """
-    What a composition of bottleneck adapters works on: output of the sub-layer, its residual, the norm after both.
-
-    `up` is what the last adapter added, which a fusion mixes; `plain` is the sub-layer's output without adapters.
-    `is_inner` says that the norm takes what is added to the residual, not the sum.
-    """
-
-    hidden_states: Tensor
-    residual: Tensor | None
-    norm: Norm | None
-    plain: Tensor
-    up: Tensor | None = None
-    is_inner: bool = False
-
-    def add_to_residual(self, hidden_states: Tensor) -> Tensor:
-        """What the layer itself does with the output of the sub-layer."""
-        if self.is_inner:
-            return add_and_norm(self.norm(hidden_states), self.residual, None)
-        return add_and_norm(hidden_states, self.residual, self.norm)
-
-    def size(self, dim: int) -> int:
-        return self.hidden_states.shape[dim]
-
-    def narrow(self, dim: int, start: int, length: int) -> BottleneckState:
-        parts = (
-            states.narrow(tensor, dim, start, length) for tensor in (self.hidden_states, self.residual, self.plain)
-        )
-        hidden_states, residual, plain = parts
-        return BottleneckState(hidden_states, residual, self.norm, plain, is_inner=self.is_inner)
-
-    def join(self, parts: Sequence[BottleneckState], dim: int) -> BottleneckState:
-        return self._replace(hidden_states=torch.cat([part.hidden_states for part in parts], dim))
-
-    def mean(self, parts: Sequence[BottleneckState], weights: Sequence[float]) -> BottleneckState:
-        return self._replace(hidden_states=states.mean([part.hidden_states for part in parts], weights))
-
-    def choose(self, parts: Sequence[BottleneckState], rows: Tensor) -> BottleneckState:
-        return self._replace(hidden_states=states.choose([part.hidden_states for part in parts], rows))
-
-
-class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
-    """The bottleneck adapters of one residual addition."""
-
-    supported_blocks = (Stack, Fuse, Split, BatchSplit, Parallel, Average, Route)
-    kind = "bottleneck adapters"
-
-    def _init_adapter_modules(self) -> None:
-        self.active = self.inputs = None
-        self.adapters = AdapterModules()
-        self.adapter_fusion_layer = FusionModules()
-
-    @property
-    def container(self) -> AdapterModules:
-        return self.adapters
-
-    def activate(self, setup: AdapterCompositionBlock | None, inputs: ForwardInputs | None = None) -> None:
-        super().activate(setup, inputs)
-        for block in self.active.blocks if self.active is not None else ():
-            if isinstance(block, Fuse) and len(block) > 1 and block.name not in self.adapter_fusion_layer:
-                raise UnsupportedCompositionError(
-                    f"{block!r}: the model has no fusion {block.name!r} yet; add it with add_adapter_fusion"
-                )
-
-    def adapter_layer_forward(
-        self,
-        hidden_states: Tensor,
-        residual: Tensor | None,
-        layer_norm: Norm | None = None,
-        *,
-        inner_norm: Norm | None = None,
-    ) -> Tensor:
-        """
-        Take the place of `layer_norm(hidden_states + residual)`, or of `inner_norm(hidden_states) + residual`.
-
-        Args:
-            hidden_states: output of the sub-layer, (batch, length, hidden).
-            residual: what the layer adds to it, of the same shape, or `None`.
-            layer_norm: the norm that follows the addition, or `None` in a pre-norm model.
-            inner_norm: the norm between the sub-layer and the addition, if the model has one there.
-        """
-        is_inner = inner_norm is not None
-        norm = inner_norm if is_inner else layer_norm
-        state = BottleneckState(hidden_states, residual, norm, plain=hidden_states, is_inner=is_inner)
-        if self.active is None:
-            return state.add_to_residual(hidden_states)
-        return self.active.run(self, state).hidden_states
-
-    def run_adapter(self, name: str, state: BottleneckState) -> BottleneckState:
-        adapter = self.adapters[name]
-        block_input, skip = adapter.before(state.hidden_states, state.residual, state.norm)
-        output, up, gate = adapter(block_input, skip)
-        if gate is not None:
-            self.record_gate(name, gate)
-        return state._replace(hidden_states=output.to(skip.dtype), up=up)  # an adapter may have a type of its own
-
-    def finish(self, name: str | None, state: BottleneckState) -> BottleneckState:
-        finished = state.add_to_residual(state.hidden_states) if name is None else self.adapters[name].after(state)
-        return state._replace(hidden_states=finished)
-
-    def fuse(self, block: Fuse, state: BottleneckState) -> BottleneckState:
-        fusion = self.adapter_fusion_layer[block.name]
-        last = self.adapters[block.last()]
-        block_input, skip = last.before(state.hidden_states, state.residual, state.norm)
-        query = state.hidden_states if fusion.config.query_before_ln and not last.config.is_parallel else block_input
-        parts = [run_child(child, self, state, is_last=False) for child in block.children]
-        up = torch.stack([part.up for part in parts], dim=-2).to(query.dtype)
-        mixed, attention = fusion(query, up, None if last.config.is_parallel else skip)
-        if self.records is not None:
-            self.records.add_fusion(block.name, self.adapters.place, attention)
-        return state._replace(hidden_states=mixed, up=None)
-
-
-class AdapterLayer(AdapterLayerMixin, nn.Module):
-    """A slot as a module of its own, for hosts whose forward adds more than one residual."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._init_adapter_modules()
 
 
 def _projection(

@@ -17,10 +17,12 @@ from torch.nn import functional as F
 from transformers import PreTrainedConfig
 
 from generated.core.composition import AdapterCompositionBlock, BatchSplit, Parallel, Route, Stack
+from generated.core.composition.base import BATCH
 from generated.core.configuration import PrefixTuningConfig
 from generated.core.layers import states
 from generated.core.layers.attention_mask import AttentionMask, PrefixColumns, extend_attention_mask, extend_left
 from generated.core.layers.linear import Linear, activation
+from generated.core.layers.routing import pick
 from generated.core.layers.slot import AdapterModules, AdapterSlot
 
 
@@ -104,11 +106,19 @@ class LayerPrefix(NamedTuple):
 
     def key_values(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values, (batch, heads, prefix length, head_dim), for keys `like` these."""
+        return self._divided(self.source.dropout(self._made(like).expand(like.shape[0], -1, -1)))
+
+    def rows(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for one example and without dropout, (heads, prefix length, head_dim)."""
+        return self._divided(self._made(like))
+
+    def _made(self, like: Tensor) -> Tensor:
+        return self.source(self.index, like.device).to(dtype=like.dtype, device=like.device)
+
+    def _divided(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         shape = self.source.shape
-        rows = self.source(self.index, like.device).to(dtype=like.dtype, device=like.device)
-        rows = self.source.dropout(rows.expand(like.shape[0], -1, -1))
         keys, values = rows.unflatten(-1, (2, shape.heads, shape.head_dim)).unbind(dim=-3)
-        return keys.transpose(1, 2), values.transpose(1, 2)
+        return keys.transpose(-3, -2), values.transpose(-3, -2)
 
 
 class PrefixTuningState(NamedTuple):
@@ -142,11 +152,10 @@ class PrefixTuningState(NamedTuple):
     def choose(self, parts: Sequence[PrefixTuningState], rows: Tensor) -> PrefixTuningState:
         return self._combined(parts, partial(states.choose, rows=rows))
 
-    def after(self, keys: Tensor, values: Tensor) -> PrefixTuningState:
-        """With a further prefix in front."""
-        visible = self.visible
-        if visible is not None:
-            visible = F.pad(visible, (keys.shape[-2], 0), value=True)
+    def after(self, keys: Tensor, values: Tensor, visible: Tensor | None = None) -> PrefixTuningState:
+        """With a further prefix in front, parts of which may only fill up."""
+        if visible is not None or self.visible is not None:
+            visible = torch.cat([_seen(keys, visible), _seen(self.key, self.visible)], dim=-1)
         return self._replace(
             key=torch.cat([keys, self.key], dim=-2), value=torch.cat([values, self.value], dim=-2), visible=visible
         )
@@ -167,11 +176,12 @@ class PrefixTuningState(NamedTuple):
 
     def _filled_up(self, length: int) -> PrefixTuningState:
         missing = length - self.key.shape[-2]
-        visible = self.visible
-        if visible is None:
-            visible = self.key.new_ones(self.key.shape[0], self.key.shape[-2], dtype=torch.bool)
         key, value = (F.pad(tensor, (0, 0, missing, 0)) for tensor in (self.key, self.value))
-        return self._replace(key=key, value=value, visible=F.pad(visible, (missing, 0), value=False))
+        return self._replace(key=key, value=value, visible=F.pad(_seen(self.key, self.visible), (missing, 0)))
+
+
+def _seen(keys: Tensor, visible: Tensor | None) -> Tensor:
+    return keys.new_ones(keys.shape[0], keys.shape[-2], dtype=torch.bool) if visible is None else visible
 
 
 class PrefixTuningShim(AdapterSlot, nn.Module):
@@ -242,6 +252,20 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
             gate = gate.unsqueeze(-1).to(keys.dtype)
             keys, values = keys * gate[:, :, :1], values * gate[:, :, -1:]
         return state.after(keys, values)
+
+    def route(self, block: Route, state: PrefixTuningState, *, is_last: bool) -> PrefixTuningState:
+        prefixes = [self.prefixes[child] for child in block if isinstance(child, str)]
+        is_plain = not any(child in self.prefix_gates for child in block) and not self._drops(prefixes)
+        if len(prefixes) != len(block) or not is_plain:
+            return super().route(block, state, is_last=is_last)
+        rows = self.inputs.rows_for(block, state.size(BATCH))
+        keys, values = zip(*(prefix.rows(state.key) for prefix in prefixes), strict=True)
+        visible = pick([key.new_ones(key.shape[1], dtype=torch.bool) for key in keys], rows)
+        visible = visible & (rows.to(visible.device) >= 0).unsqueeze(1)
+        return state.after(pick(keys, rows), pick(values, rows), visible)
+
+    def _drops(self, prefixes: Sequence[LayerPrefix]) -> bool:
+        return self.training and any(prefix.source.dropout.p for prefix in prefixes)
 
     def extend_mask(self, mask: Tensor) -> Tensor:
         """Let a mask of the attention's own cover the active prefix: "may attend" on the left."""

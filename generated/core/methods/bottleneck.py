@@ -10,7 +10,8 @@ from generated.core.config_names import config_value
 from generated.core.configuration import AdapterConfig, BnConfig
 from generated.core.errors import AdapterConfigError
 from generated.core.integrations import adapt_site
-from generated.core.layers.bottleneck import AdapterLayerMixin, BottleneckAdapter
+from generated.core.layers.adapter_layer import AdapterLayerMixin
+from generated.core.layers.bottleneck import BottleneckAdapter
 from generated.core.layers.phm import SharedPHM
 from generated.core.layers.slot import AdapterModules, Place
 from generated.core.methods.base import AdapterMethod, Target, drawn_from, install, restore_vacant_hosts
