@@ -17,6 +17,7 @@ from generated.core.composition import (
     Route,
     Split,
     Stack,
+    routing_block,
 )
 from generated.core.composition.base import BATCH, run_child
 from generated.core.errors import UnsupportedCompositionError
@@ -80,6 +81,7 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
 
     def _init_adapter_modules(self) -> None:
         self.active = self.inputs = None
+        self.routes_alike = False
         self.adapters = AdapterModules()
         self.adapter_fusion_layer = FusionModules()
 
@@ -94,6 +96,8 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
                 raise UnsupportedCompositionError(
                     f"{block!r}: the model has no fusion {block.name!r} yet; add it with add_adapter_fusion"
                 )
+        route = routing_block(self.active)
+        self.routes_alike = route is not None and self._are_alike(route.children)
 
     def adapter_layer_forward(
         self,
@@ -132,18 +136,21 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
         return state._replace(hidden_states=finished)
 
     def route(self, block: Route, state: BottleneckState, *, is_last: bool) -> BottleneckState:
-        names = [child for child in block if isinstance(child, str)]
-        adapters = [self.adapters[name] for name in names]
-        is_alike = len(names) == len(block) and all(map(adapters[0].can_be_stacked_with, adapters))
-        if not is_alike or state.hidden_states.dim() != 3:
+        if not self.routes_alike or state.hidden_states.dim() != 3:
             return super().route(block, state, is_last=is_last)
-        rows = self.inputs.rows_for(block, state.size(BATCH))
+        rows, adapters = self.inputs.rows_for(block, state.size(BATCH)), [self.adapters[name] for name in block]
         block_input, skip = adapters[0].before(state.hidden_states, state.residual, state.norm)
         output = adapters[0].routed(adapters, rows, block_input, skip).to(skip.dtype)
         routed, plain = state._replace(hidden_states=output), state
         if is_last:
-            routed, plain = self.finish(names[0], routed), self.finish(None, plain)
+            routed, plain = self.finish(block[0], routed), self.finish(None, plain)
         return routed._replace(hidden_states=where_routed(rows, routed.hidden_states, plain.hidden_states))
+
+    def _are_alike(self, children: Sequence[str | AdapterCompositionBlock | None]) -> bool:
+        if not all(isinstance(child, str) for child in children):
+            return False
+        first, *others = (self.adapters[name] for name in children)
+        return all(first.can_be_stacked_with(other) for other in (first, *others))
 
     def fuse(self, block: Fuse, state: BottleneckState) -> BottleneckState:
         fusion = self.adapter_fusion_layer[block.name]

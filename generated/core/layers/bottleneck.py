@@ -11,6 +11,7 @@ Where a norm stands between the sub-layer and the addition (Ding et al., 2021), 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,10 @@ from generated.core.errors import AdapterConfigError
 from generated.core.layers.linear import Gate, Linear, activation, init_bert_weights
 from generated.core.layers.phm import PHMLinear
 from generated.core.layers.routing import pick
+
+
+if TYPE_CHECKING:
+    from generated.core.layers.adapter_layer import BottleneckState
 
 
 Norm = Callable[[Tensor], Tensor]
