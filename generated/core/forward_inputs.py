@@ -32,6 +32,7 @@ class CallValues(NamedTuple):
     ids: Tensor | None = None
     attention_mask: Tensor | None = None
     decoder_attention_mask: Tensor | None = None
+    is_causal: bool | None = None
     records: AdapterRecords | None = None
 
 
@@ -69,7 +70,7 @@ class ForwardInputs:
 
     def concerns(self, kwargs: Mapping[str, Any]) -> bool:
         """Has a call with these arguments anything to do with this object?"""
-        return self.is_needed or self.call.is_open or any(name in kwargs for name in OWN_ARGUMENTS)
+        return self.is_needed or self.call.is_open or any(name in kwargs for name in (*OWN_ARGUMENTS, "is_causal"))
 
     def run(self, forward: Callable[..., Any], args: tuple, kwargs: dict[str, Any], *, repeats: bool) -> Any:
         """
@@ -144,6 +145,7 @@ class ForwardInputs:
             ids=call.ids if ids is None else ids,
             attention_mask=kwargs.get("attention_mask", call.attention_mask),
             decoder_attention_mask=kwargs.get("decoder_attention_mask", call.decoder_attention_mask),
+            is_causal=kwargs.get("is_causal", call.is_causal),
             records=AdapterRecords(own) if wants_records else call.records,
         )
 
@@ -203,7 +205,7 @@ class CarryingCheckpoint:
     checkpoint: Callable[..., Any]
 
     def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if not self.inputs.is_needed:
+        if not self.inputs.call.is_open:
             return self.checkpoint(function, *args, **kwargs)
         return self.checkpoint(partial(self.inputs.within, self.inputs.call, function), *args, **kwargs)
 

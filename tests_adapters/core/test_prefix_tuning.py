@@ -239,3 +239,26 @@ def test_a_causal_model_that_is_told_not_to_be(attention: str) -> None:
     with torch.no_grad():
         first, second = (model(tokens, use_cache=False).logits for tokens in (TOKENS, other))
     assert (first - second)[:, 0].abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("use_reentrant", [False, True], ids=["non-reentrant", "reentrant"])
+def test_a_call_that_looks_both_ways_is_recomputed_so(attention: str, use_reentrant: bool) -> None:
+    """`model(..., is_causal=False)` is in force in the backward pass, too, when layers are run again."""
+    model = llama(attention)
+    model.train_adapter("prefix")
+
+    def gradients() -> list[Tensor]:
+        model.zero_grad()
+        logits = model(TOKENS, is_causal=False, use_cache=False).logits
+        (logits * logits.detach().cos()).sum().backward()
+        return [parameter.grad for parameter in model.parameters() if parameter.requires_grad]
+
+    model.config.is_causal = False
+    expected = gradients()
+    del model.config.is_causal
+    for gradient, other in zip(gradients(), expected, strict=True):
+        torch.testing.assert_close(gradient, other)
+    model.activation_checkpointing_enable({"use_reentrant": use_reentrant})
+    for gradient, other in zip(gradients(), expected, strict=True):
+        torch.testing.assert_close(gradient, other)

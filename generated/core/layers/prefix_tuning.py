@@ -239,10 +239,16 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
             return key, value, mask
         nothing = key[:, :, :0]
         state = self.active.run(self, PrefixTuningState(nothing, nothing, hidden_states))
-        is_causal = self.is_causal and getattr(self.config, "is_causal", True)  # transformers lets users switch it off
         implementation = self.config._attn_implementation
-        mask = extend_attention_mask(mask, state.columns, query, key, implementation, is_causal)
+        mask = extend_attention_mask(mask, state.columns, query, key, implementation, self._hides_future)
         return torch.cat([state.key, key], dim=-2), torch.cat([state.value, value], dim=-2), mask
+
+    @property
+    def _hides_future(self) -> bool:
+        """transformers lets callers and users of a model switch it off; what a caller says is in force once more
+        when layers are run again in the backward pass, while the configuration is as before."""
+        said = None if self.inputs is None else self.inputs.call.is_causal
+        return self.is_causal and (getattr(self.config, "is_causal", True) if said is None else said)
 
     def run_adapter(self, name: str, state: PrefixTuningState) -> PrefixTuningState:
         keys, values = self.prefixes[name].key_values(like=state.key)
