@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 from transformers import BertForPreTraining, BertForSequenceClassification, LlamaForCausalLM
 
 import generated
@@ -18,6 +19,7 @@ from tests_adapters.core.zoo import (
     add_random,
     assert_identical,
     build,
+    build_adapted,
     call,
     differ,
     each_architecture,
@@ -190,6 +192,23 @@ def test_hooks_of_a_copy_belong_to_the_copy(architecture: str) -> None:
             for module in twin.modules()
             for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
         )
+
+
+@pytest.mark.parametrize("architecture", ["bert", "llama", "t5"])
+def test_hooks_from_a_pickle_are_not_replaced_by_later_ones(
+    architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a new process PyTorch counts hooks from 0, where those in a pickle have numbers already."""
+    inputs = inputs_for(architecture)
+    monkeypatch.setattr(RemovableHandle, "next_id", 3)
+    model = build_adapted(architecture, "seq_bn_inv", LANGUAGE_MODELS[architecture])
+    numbers, pickled = call(model, inputs), pickle.dumps(model)
+    monkeypatch.setattr(RemovableHandle, "next_id", 0)
+    twin = pickle.loads(pickled)
+    for _ in range(6):
+        twin.inverse_site().register_forward_pre_hook(lambda module, args: None)
+    assert_identical(call(twin, inputs), numbers)
+    assert len(twin.inverse_site()._forward_pre_hooks) == 7
 
 
 def test_resized_output_embeddings_keep_the_hook() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from generated.core.composition import AdapterCompositionBlock, BatchSplit, Parallel, Route, Stack
 from generated.core.configuration import BnConfig
@@ -120,9 +121,11 @@ class InvertibleAdapters(AdapterSlot, AdapterModules):
     The invertible adapters of a model. Of adapters that follow one another or are mixed only the first acts here.
 
     The three methods below the forward are hooks: the first two change what enters the first layer, the third undoes
-    it where hidden states are turned into scores over the vocabulary.
+    it where hidden states are turned into scores over the vocabulary. `handle` is that of the hook that came last:
+    read from a pickle, it keeps hooks to come from taking the numbers of these.
     """
 
+    handle: RemovableHandle | None = None
     supported_blocks = (Stack, BatchSplit, Parallel, Route)
     kind = "invertible adapters"
 

@@ -49,15 +49,15 @@ def undo_in_front_of(model: nn.Module, output_embeddings: nn.Module | None) -> N
 def _attach(model: nn.Module, adapters: InvertibleAdapters) -> None:
     stack = next(present_stacks(model))
     if stack.entry:
-        _entry(model).register_forward_hook(adapters.adapt_output)
+        adapters.handle = _entry(model).register_forward_hook(adapters.adapt_output)
     else:
-        _entry(model).register_forward_pre_hook(adapters.adapt_input, with_kwargs=True)
+        adapters.handle = _entry(model).register_forward_pre_hook(adapters.adapt_input, with_kwargs=True)
     _undo_here(adapters, model.inverse_site())
 
 
 def _undo_here(adapters: InvertibleAdapters, output_embeddings: nn.Module | None) -> None:
     if output_embeddings is not None:
-        output_embeddings.register_forward_pre_hook(adapters.invert_input)
+        adapters.handle = output_embeddings.register_forward_pre_hook(adapters.invert_input)
 
 
 def _detach(model: nn.Module, adapters: InvertibleAdapters) -> None:
