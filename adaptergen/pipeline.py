@@ -55,7 +55,7 @@ def change_set(workspace: Workspace, integrations: Iterable[Integration], remove
     templates = Templates(workspace.templates, workspace.settings)
     integrations = list(integrations)
     gone = set(removed)
-    plans = {plan.name: plan for plan in workspace.plans() if plan.name not in gone}
+    plans = {plan.name: plan for plan in workspace.plans(besides=gone)}
     plans.update({integration.plan.name: integration.plan for integration in integrations})
     _refuse_two_owners(workspace, plans.values())
     return ChangeSet.of(

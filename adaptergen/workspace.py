@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,14 +90,14 @@ class Workspace:
             return folder
         return next((plan.name for plan in self.plans() if plan.model_type == name), None)
 
-    def plans(self) -> Iterator[IntegrationPlan]:
-        """Every plan.
+    def plans(self, besides: Collection[str] = ()) -> Iterator[IntegrationPlan]:
+        """Every plan, but for those in the folders `besides`, which are not read.
 
         Raises:
             ProblemsFound: all that is wrong with all of them.
         """
         problems: list[Problem] = []
-        for name in self.names():
+        for name in sorted(set(self.names()) - set(besides)):
             try:
                 plan = self.plan(name)
             except ProblemsFound as found:

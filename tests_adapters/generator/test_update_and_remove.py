@@ -113,6 +113,21 @@ def test_update_and_remove_take_model_types(two: Path) -> None:
     assert "delete  generated/models/my_case/plan.toml" in done(two, "remove-model", "my-case")
 
 
+@pytest.mark.parametrize("text", ["not = [toml", "", 'name = "other"\n'])
+def test_a_model_whose_plan_is_broken_can_be_removed(two: Path, text: str) -> None:
+    (two / PLAN).write_text(text)
+    assert f"delete  {PLAN}" in done(two, "remove-model", "case", "--force")
+    assert not (two / PLAN).parent.exists()
+    assert done(two, "check") == "1 model is as adaptergen writes them\n"
+
+
+def test_a_broken_plan_of_another_model_is_named(two: Path) -> None:
+    (two / PLAN).write_text("not = [toml")
+    result = run(two, "remove-model", "my_case", "--force")
+    assert result.exit_code == 1
+    assert PLAN in result.stderr
+
+
 @pytest.mark.parametrize("command", [["update", "--no-verify"], ["remove-model"], ["verify"]])
 def test_a_model_that_the_project_lacks_is_wrong_usage(two: Path, command: list[str]) -> None:
     before = fingerprint(two)
