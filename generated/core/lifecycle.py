@@ -8,6 +8,7 @@ from itertools import count
 
 from torch import Tensor, nn
 
+from generated.core import merging
 from generated.core.composition import Setup, parse_composition
 from generated.core.configuration import AdapterConfig
 from generated.core.errors import AdapterConfigError, AdapterExistsError, UnsupportedMethodError
@@ -193,6 +194,8 @@ def _rename(model: nn.Module, name: str, new_name: str) -> None:
 
 
 def _remove(model: nn.Module, name: str) -> None:
+    if merging.merged_adapter(model) == name:
+        merging.reset(model)
     for _, container in list(adapter_modules(model, name)):
         del container[name]
     for slot in iter_slots(model):

@@ -9,7 +9,7 @@ import generated
 from generated.core.composition import Stack
 from generated.core.configuration import IA3Config, LoRAConfig
 from generated.core.errors import AdapterConfigError, UnsupportedCompositionError, UnsupportedMethodError
-from generated.core.layers.lora import FusedParts, LoRALinearMixin, LowRank, Rescaling, build_lora, features
+from generated.core.layers.lora import FusedParts, LoRALinearMixin, LowRank, Rescaling, build_lora
 from generated.core.swap import adapt
 from tests_adapters.core.zoo import add_random, assert_identical, build, call, inputs_for
 
@@ -24,7 +24,7 @@ def adapted(linear: nn.Module, parts: FusedParts, *configs: LoRAConfig) -> nn.Mo
     linear.eval()
     adapt(linear, LoRALinearMixin)
     for number, config in enumerate(configs):
-        lora = build_lora(*features(linear), parts, config)
+        lora = build_lora(linear, parts, config)
         for parameter in lora.parameters():
             nn.init.normal_(parameter, std=0.5)
         linear.loras[f"a{number}"] = lora.eval()
@@ -238,19 +238,17 @@ def test_untrained_lora_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (LoRAConfig(use_dora=True), "DoRA"),
-        (LoRAConfig(vera_d=0.1), "VeRA"),
         (LoRAConfig(composition_mode="wild"), "composition_mode 'wild'"),
         (LoRAConfig(init_weights="wild"), "init_weights 'wild'"),
         (IA3Config(init_weights="wild"), "init_weights 'wild'"),
         (IA3Config(r=2), "r=2"),
         (IA3Config(dropout=0.1), "dropout=0.1"),
     ],
-    ids=["default", "o", "up", "down", "gate", "k", "ia3"],
+    ids=["mode", "lora", "ia3", "rank", "dropout"],
 )
 def test_unsupported_values_are_named(config: LoRAConfig, message: str) -> None:
     with pytest.raises(AdapterConfigError, match=message):
-        build_lora(6, 4, SINGLE, config)
+        build_lora(nn.Linear(6, 4), SINGLE, config)
 
 
 @pytest.mark.parametrize(("scheme", "zero"), [("lora", True), ("bert", False), ("ia3", False)])

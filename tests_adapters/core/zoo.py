@@ -16,14 +16,17 @@ import generated
 from generated.core.configuration import (
     AdapterConfig,
     CompacterConfig,
+    DoRAConfig,
     DoubleSeqBnConfig,
     IA3Config,
     LoRAConfig,
+    MTLLoRAConfig,
     ParBnConfig,
     PrefixTuningConfig,
     SeqBnConfig,
     SeqBnInvConfig,
     UniPELTConfig,
+    VeraConfig,
 )
 from generated.core.integrations import load_integration
 from generated.core.lifecycle import adapter_parameters
@@ -105,6 +108,9 @@ METHODS: dict[str, Callable[[], AdapterConfig]] = {
     "seq_bn_inv": lambda: SeqBnInvConfig(reduction_factor=8),
     "lora": lambda: LoRAConfig(r=2, attn_matrices=["q", "k", "v", "o"], mlp_matrices=["gate", "up", "down"]),
     "ia3": lambda: IA3Config(),
+    "dora": lambda: DoRAConfig(r=2, alpha=4, attn_matrices=["q", "k", "v", "o"], mlp_matrices=["gate", "up", "down"]),
+    "vera": lambda: VeraConfig(r=2, attn_matrices=["q", "k", "v", "o"], mlp_matrices=["gate", "up", "down"]),
+    "mtl_lora": lambda: MTLLoRAConfig(r=2, attn_matrices=["q", "k", "v"], n_up_projection=2, weights_sharpness=0.5),
     "prefix_tuning": lambda: PrefixTuningConfig(prefix_length=3, bottleneck_size=8),
     "prefix_tuning_flat": lambda: PrefixTuningConfig(prefix_length=3, flat=True, use_gating=True),
     "unipelt": lambda: UniPELTConfig(

@@ -11,6 +11,9 @@ layer. In ModernBERT, moreover, it takes the normalised input of a sub-layer for
 the feed-forward for one after the attention. Here each layer has its own norm, and the stream is the residual.
 
 Scaled embeddings, in Gemma 2: invertible adapters act in front of the factor. Here on what enters the first layer.
+
+Means by singular values. The library keeps alpha, so that the scaling alpha / r of the mean is another one than that
+of the adapters it is made of, unless it has their rank. Here alpha follows the rank; tests take it back.
 """
 
 from __future__ import annotations
@@ -93,6 +96,12 @@ def shift_relative_positions(model: nn.Module) -> None:
         for attention in attentions:
             if hasattr(attention, "prefix_tuning"):
                 attention.prefix_tuning.extend_bias = ShiftedBias(attention.prefix_tuning, attentions[0])
+
+
+def keep_alpha(model: nn.Module, name: str, alpha: float) -> None:
+    """Scale a mean by singular values as if its alpha were that of the adapters it was made of."""
+    for loras in (module.loras for module in model.modules() if name in getattr(module, "loras", ())):
+        loras[name].scaling = alpha / loras[name].r
 
 
 class ShiftedBias:

@@ -23,7 +23,7 @@ from generated.core.composition import AdapterCompositionBlock
 from tests_adapters.parity.peculiarities import imitate
 
 
-UNSUPPORTED_METHODS = {"dora", "prompt_tuning", "reft", "vera"}
+UNSUPPORTED_METHODS = {"prompt_tuning", "reft"}
 SUPPORTED_BLOCKS = {"Stack", "single"}
 
 

@@ -26,7 +26,14 @@ from generated.core.configuration.fusion import (
     StaticAdapterFusionConfig,
 )
 from generated.core.configuration.hub_identity import AdapterType, get_adapter_config_hash
-from generated.core.configuration.lora import IA3Config, LoRAConfig
+from generated.core.configuration.lora import (
+    DoRAConfig,
+    DvoRAConfig,
+    IA3Config,
+    LoRAConfig,
+    MTLLoRAConfig,
+    VeraConfig,
+)
 from generated.core.configuration.prefix_tuning import PrefixTuningConfig
 from generated.core.configuration.union import ConfigUnion, MAMConfig, UniPELTConfig
 
@@ -48,8 +55,10 @@ __all__ = [
     "CompacterConfig",
     "CompacterPlusPlusConfig",
     "ConfigUnion",
+    "DoRAConfig",
     "DoubleSeqBnConfig",
     "DoubleSeqBnInvConfig",
+    "DvoRAConfig",
     "DynamicAdapterFusionConfig",
     "Fusion",
     "HoulsbyConfig",
@@ -57,6 +66,7 @@ __all__ = [
     "IA3Config",
     "LoRAConfig",
     "MAMConfig",
+    "MTLLoRAConfig",
     "ModelAdaptersConfig",
     "ParBnConfig",
     "ParallelConfig",
@@ -67,6 +77,7 @@ __all__ = [
     "SeqBnInvConfig",
     "StaticAdapterFusionConfig",
     "UniPELTConfig",
+    "VeraConfig",
     "config_from_dict",
     "get_adapter_config_hash",
 ]

@@ -30,12 +30,14 @@ class ModelAdaptersConfig(Mapping):
         fusions: the mixtures of adapters, by name.
         active_setup: the composition that is active, if any.
         skip_layers: numbers of layers in which nothing is active (AdapterDrop, Rücklé et al., 2021).
+        shared_parameters: for each group of adapters that have parameters in common, their names.
     """
 
     adapters: dict[str, AdapterConfig] = field(default_factory=dict)
     fusions: dict[str, Fusion] = field(default_factory=dict)
     active_setup: AdapterCompositionBlock | None = None
     skip_layers: frozenset[int] = frozenset()
+    shared_parameters: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> AdapterConfig:
         self.require(name)

@@ -107,11 +107,16 @@ class UniPELTConfig(ConfigUnion):
 
 def _overlap(first: AdapterConfig, second: AdapterConfig) -> bool:
     """Would two configurations meet in one place? Where layers are left out, only adding them can tell."""
-    if first.architecture != second.architecture or first.get("leave_out") or second.get("leave_out"):
+    if not _of_one_method(first, second) or first.get("leave_out") or second.get("leave_out"):
         return False
     if isinstance(first, BnConfig):
         return any(first[switch] and second[switch] for switch in ("mh_adapter", "output_adapter", "cross_adapter"))
     return True
+
+
+def _of_one_method(first: AdapterConfig, second: AdapterConfig) -> bool:
+    are_lora = isinstance(first, LoRAConfig) and isinstance(second, LoRAConfig)
+    return are_lora or first.architecture == second.architecture
 
 
 register_architecture("union", ConfigUnion)

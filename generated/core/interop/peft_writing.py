@@ -89,7 +89,7 @@ def _scale(placed: PlacedProjection, lora: Rescaling) -> WrittenModule:
 def _low_rank(placed: PlacedProjection, lora: LowRank) -> WrittenModule:
     count = lora.parts.count
     down = lora.lora_A.unflatten(0, (count, lora.r))
-    magnitude = {"lora_magnitude_vector": lora.m.weight.flatten()} if hasattr(lora, "m") else {}
+    magnitude = {"lora_magnitude_vector": lora.m.weight.flatten()} if lora.m is not None else {}
     if all(lora.parts.adapted) and bool((down == down[0]).all()):
         tensors = {"lora_A.weight": down[0], "lora_B.weight": lora.lora_B}
         return WrittenModule(placed, tensors | magnitude, lora.r, lora.scaling * lora.r)

@@ -27,7 +27,14 @@ from generated.core.loading.keys import (
     readings,
 )
 from generated.core.loading.legacy import modernize
-from generated.core.loading.placement import layer_paths, projections_of, renaming, with_true_roles
+from generated.core.loading.placement import (
+    layer_paths,
+    projections_of,
+    renaming,
+    with_true_matrices,
+    with_true_roles,
+)
+from generated.core.loading.stored_form import from_file, to_file
 from generated.core.methods.prefix_tuning import adds_position_bias
 from generated.core.version import VERSION
 
@@ -52,7 +59,7 @@ def save_adapter(
     """Write an adapter of `model` (a base model, or one with a head) to a folder."""
     description = describe(model, model.adapters_config[name].to_dict(), name)
     tensors = lifecycle.adapter_tensors(model.adapted_base, name)
-    named = {key_prefix(model) + key: tensor for key, tensor in tensors.items()}
+    named = {key_prefix(model) + key: to_file(key, tensor) for key, tensor in tensors.items()}
     write(directory, ADAPTER_FILES, {**(meta or {}), **description}, named)
 
 
@@ -164,7 +171,7 @@ def _add_with_weights(base: nn.Module, name: str, stored: StoredAdapter, complet
     rename = renaming(base)
     names = (reading for key in stored.tensors for reading in readings(key, stored.name, rename))
     projections = projections_of(base, stored.config, names)
-    config = with_true_roles(base, stored.config, projections)
+    config = with_true_matrices(with_true_roles(base, stored.config, projections), stored.tensors)
     lifecycle.add_adapter(base, name, config, overwrite_ok=True, projections=projections, complete=fill)
 
 
@@ -175,7 +182,7 @@ def _fill(base: nn.Module, name: str, stored: StoredAdapter, rename: Renaming) -
     _refuse_unfit_tensors(stored, name, expected, matched)
     with torch.no_grad():
         for key, target in matched.items():
-            expected[target].copy_(stored.tensors[key])
+            expected[target].copy_(from_file(key, stored.tensors[key], expected[target]))
 
 
 def _refuse_unfit_tensors(
@@ -185,7 +192,7 @@ def _refuse_unfit_tensors(
     misshapen = [
         f"{key} is {tuple(stored.tensors[key].shape)}, the model needs {tuple(expected[target].shape)}"
         for key, target in matched.items()
-        if stored.tensors[key].shape != expected[target].shape
+        if from_file(key, stored.tensors[key], expected[target]).shape != expected[target].shape
     ]
     problems = [f"missing: {key}" for key in missing] + [f"wrong shape: {text}" for text in misshapen]
     if problems:

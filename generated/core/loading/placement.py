@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from torch import nn
+from torch import Tensor, nn
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import WeightRenaming
 
-from generated.core.configuration import AdapterConfig, LoRAConfig
+from generated.core.configuration import AdapterConfig, ConfigUnion, LoRAConfig
 from generated.core.configuration.lora import FEED_FORWARD_ROLES
 from generated.core.loading.keys import Renaming, WeightName
+from generated.core.loading.stored_form import is_diagonal, is_vera_scale
 from generated.core.sites import Projection, placed_layers, placed_projections
 
 
@@ -18,11 +19,12 @@ def projections_of(
     base: nn.Module, config: AdapterConfig, names: Iterable[WeightName]
 ) -> frozenset[Projection] | None:
     """
-    The projections that the weights of a LoRA or (IA)³ adapter are for; `None` if `config` is of neither.
+    The projections that the weights of a LoRA or (IA)³ adapter are for; `None` where the configuration tells.
 
-    Files of AdapterHub set the flag of one projection and hold weights of another, so that flags do not tell.
+    Files of AdapterHub set the flag of one projection and hold weights of another, so that flags do not tell. Several
+    such parts of a union share the places between them as their flags say: weights do not name their part.
     """
-    if not any(isinstance(part, LoRAConfig) for part in config.parts):
+    if sum(isinstance(part, LoRAConfig) for part in config.parts) != 1:
         return None
     known = _projections_by_path(base)
     return frozenset(known[name.host] for name in names if name.host in known)
@@ -37,6 +39,16 @@ def with_true_roles(
     stored = _roles(projections).intersection(FEED_FORWARD_ROLES)
     possible = _roles(_projections_by_path(base).values()).intersection(FEED_FORWARD_ROLES)
     return config if stored == config.roles & possible else config.replace(mlp_matrices=sorted(stored))
+
+
+def with_true_matrices(config: AdapterConfig, tensors: Mapping[str, Tensor]) -> AdapterConfig:
+    """`config`, saying whether VeRA of these weights learned more than diagonals."""
+    if isinstance(config, ConfigUnion):
+        return ConfigUnion(*(with_true_matrices(part, tensors) for part in config.parts))
+    if not isinstance(config, LoRAConfig) or not config.is_vera or config.vera_full:
+        return config
+    is_full = any(is_vera_scale(key) and not is_diagonal(tensor) for key, tensor in tensors.items())
+    return config.replace(vera_full=True) if is_full else config
 
 
 def layer_paths(base: nn.Module) -> list[str]:

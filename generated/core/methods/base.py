@@ -75,6 +75,13 @@ def install(target: Target, container: AdapterModules, place: Place, module: nn.
     container[target.name] = module
 
 
+def install_shared(target: Target, module: nn.Module) -> None:
+    """Hang what all modules of an adapter share on the model itself."""
+    if not hasattr(target.model, "shared_parameters"):
+        target.model.shared_parameters = AdapterModules()
+    install(target, target.model.shared_parameters, Place(-1, "parameters"), module, target.model)
+
+
 def mark_initialized(module: nn.Module) -> None:
     """transformers draws the weights of all modules anew that lack this mark, whenever it initialises a model."""
     for part in (*module.modules(), *module.parameters(), *module.buffers()):
@@ -109,7 +116,9 @@ def drawn_from(seed: int | None) -> Iterator[None]:
 
 
 def restore_vacant_hosts(model: nn.Module) -> None:
-    """Give their own class back to all modules in whose slots no adapter is left."""
+    """Give their own class back to all modules in whose slots no adapter is left, and drop what nobody shares."""
+    if hasattr(model, "shared_parameters") and not model.shared_parameters:
+        del model.shared_parameters
     for module in list(model.modules()):
         if isinstance(module, AdapterHostMixin) and is_swapped(module) and not _holds_adapters(module):
             restore(module)

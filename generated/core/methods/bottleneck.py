@@ -13,8 +13,15 @@ from generated.core.integrations import adapt_site
 from generated.core.layers.adapter_layer import AdapterLayerMixin
 from generated.core.layers.bottleneck import BottleneckAdapter
 from generated.core.layers.phm import SharedPHM
-from generated.core.layers.slot import AdapterModules, Place
-from generated.core.methods.base import AdapterMethod, Target, drawn_from, install, restore_vacant_hosts
+from generated.core.layers.slot import Place
+from generated.core.methods.base import (
+    AdapterMethod,
+    Target,
+    drawn_from,
+    install,
+    install_shared,
+    restore_vacant_hosts,
+)
 from generated.core.sites import BottleneckSite, PlacedLayer, placed_layers, resolve
 
 
@@ -28,12 +35,6 @@ def add(target: Target) -> int:
         for site in layer.sites.bottleneck
         if target.config[site.location]
     )
-
-
-def tidy(model: nn.Module) -> None:
-    restore_vacant_hosts(model)
-    if hasattr(model, "shared_parameters") and not model.shared_parameters:
-        del model.shared_parameters
 
 
 def bottleneck_width(hidden_size: int, factor: float | Mapping[str, float], layer: int) -> int:
@@ -81,9 +82,7 @@ def _add_shared(target: Target, hidden_size: int) -> SharedPHM | None:
     )
     with drawn_from(config.init_weights_seed):
         shared = SharedPHM(hidden_size, width, config)
-    if not hasattr(target.model, "shared_parameters"):
-        target.model.shared_parameters = AdapterModules()
-    install(target, target.model.shared_parameters, Place(-1, "parameters"), shared, target.model)
+    install_shared(target, shared)
     return shared
 
 
@@ -91,4 +90,4 @@ def _is_wanted(config: AdapterConfig) -> bool:
     return isinstance(config, BnConfig)
 
 
-METHOD = AdapterMethod("bottleneck", _is_wanted, add, tidy)
+METHOD = AdapterMethod("bottleneck", _is_wanted, add, restore_vacant_hosts)

@@ -23,6 +23,7 @@ from generated.core.forward_inputs import (
 )
 from generated.core.layers.slot import Borrowed
 from generated.core.methods import prefix_tuning
+from generated.core.mixins.combining import AdapterCombiningMixin
 from generated.core.mixins.files import AdapterFilesMixin
 from generated.core.mixins.fusion import AdapterFusionMixin
 from generated.core.sites import AdapterStack, LayerSites, placed_layers
@@ -48,7 +49,7 @@ def or_peft(method: Callable) -> Callable:
     return dispatch
 
 
-class ModelAdaptersMixin(AdapterFusionMixin, AdapterFilesMixin):
+class ModelAdaptersMixin(AdapterFusionMixin, AdapterCombiningMixin, AdapterFilesMixin):
     """
     Adapters in a model.
 
@@ -166,13 +167,14 @@ class ModelAdaptersMixin(AdapterFusionMixin, AdapterFilesMixin):
 
     def set_active_adapters(self, adapter_setup: Setup | None, skip_layers: Collection[int] | None = None) -> None:
         """
-        Choose what acts in the next forward.
+        Choose what acts in the next forward. A merged adapter is taken out of the weights.
 
         Args:
             adapter_setup: a name, a composition such as `Stack("a", "b")`, a list (a Stack), or `None` for nothing.
             skip_layers: numbers of layers in which nothing acts.
         """
         lifecycle.activate(self.adapted_base, adapter_setup, skip_layers)
+        self.reset_adapter()
 
     @property
     def active_adapters(self) -> AdapterCompositionBlock | None:

@@ -1,0 +1,133 @@
+"""What do all adapters of a linear map share that add a low-rank product to it? And DoRA's lengths on top.
+
+    y = W x + s B A x                          LoRA and its relatives: they differ in what A and B are made of
+    y = m ∘ (W x + s B A x) / ‖W + B A‖        the same with DoRA; the norm is that of each row
+
+A fused map (queries, keys and values in one) has one pair A, B for each part that is adapted.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from generated.core.configuration import LoRAConfig
+from generated.core.errors import AdapterConfigError
+from generated.core.layers.linear import Gate, Linear
+from generated.core.layers.lora.projection import FusedParts
+
+
+class LinearMap(Protocol):
+    """What an adapter may ask of the map that it adapts."""
+
+    def matrix(self, like: Tensor) -> Tensor: ...
+
+
+class LowRankChange(nn.Module):
+    """
+    Adds s B A to a projection from `in_features` to `out_features` (of all its parts together).
+
+    Subclasses hold the parameters, and say by `factors` what A and B are.
+    """
+
+    neutral = 0.0
+
+    def __init__(self, in_features: int, out_features: int, parts: FusedParts, config: LoRAConfig) -> None:
+        super().__init__()
+        self.parts = parts
+        self.in_features = in_features
+        self.width = out_features // len(parts.adapted)
+        self.r = config.r
+        self.scaling = config.alpha / config.r
+        self.lora_dropout = nn.Dropout(config.dropout)
+        self.gate = build_gate(in_features, parts, config)
+        self.m = Linear(1, parts.count * self.width, bias=False) if config.use_dora else None
+
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """A, (parts, r, in), and B, (parts, width, r)."""
+        raise NotImplementedError
+
+    def forward(self, layer_input: Tensor, change: Tensor | None, gate: Tensor | None) -> Tensor:
+        """
+        The scaled change of the projection's output, (..., length, out).
+
+        Args:
+            layer_input: the projection's input, which A reads,
+            change: unless the adapter before this one made a change: then A reads that.
+            gate: takes the place of the scaling, (..., 1, parts).
+        """
+        a, b = self.factors()
+        x = layer_input if change is None else change
+        reduced = self.lora_dropout(x.to(a.dtype)) @ a.flatten(0, 1).T
+        product = torch.einsum("...pr,por->...po", reduced.unflatten(-1, (self.parts.count, self.r)), b)
+        return self.parts.spread(product * (self.scaling if gate is None else gate.unsqueeze(-1)), fill=0.0)
+
+    def apply_to(self, output: Tensor, change: Tensor, linear: LinearMap) -> Tensor:
+        """The adapted output of `linear`, given its own."""
+        output = output + change.to(output.dtype)
+        return output if self.m is None else output * self._lengthening(linear.matrix(output)).to(output.dtype)
+
+    def folded(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The weight, (out, in), and the bias of a map that gives the adapted output by itself."""
+        change = self.parts.spread(self.scaling * self.delta().permute(2, 0, 1), fill=0.0)
+        if self.m is None:
+            return weight + change.T, bias
+        factors = self._lengthening(weight)
+        return (weight + change.T) * factors.unsqueeze(-1), None if bias is None else bias * factors
+
+    def delta(self) -> Tensor:
+        """B A, (parts, width, in)."""
+        a, b = self.factors()
+        return b @ a
+
+    def measure(self, weight: Tensor) -> None:
+        """Start DoRA with the lengths that the rows of the weight have."""
+        if self.m is not None:
+            with torch.no_grad():
+                self.m.weight.copy_(self.parts.select(weight).float().norm(dim=-1).view(-1, 1))
+
+    def _lengthening(self, weight: Tensor) -> Tensor:
+        """By how much the rows grow or shrink to the learned lengths, (out,)."""
+        delta = self.delta()
+        norm = torch.linalg.vector_norm(self.parts.select(weight).to(delta.dtype) + delta, dim=-1)
+        norm = norm.clamp_min(torch.finfo(norm.dtype).tiny)  # rows of zeros, as pruning leaves them, stay zeros
+        return self.parts.spread(self.m.weight.view_as(norm) / norm, fill=1.0)
+
+
+def build_gate(in_features: int, parts: FusedParts, config: LoRAConfig) -> Gate | None:
+    if not config.use_gating:
+        return None
+    gate = Gate(in_features, parts.count)
+    nn.init.normal_(gate.weight, std=0.02)
+    return gate
+
+
+def initialize_factors(a: Tensor, b: Tensor, scheme: str) -> None:
+    """
+    Draw the first values of A and B.
+
+    Raises:
+        AdapterConfigError: there is no such scheme.
+    """
+    if scheme == "lora":
+        nn.init.kaiming_uniform_(a, a=math.sqrt(5))
+        nn.init.zeros_(b)
+    elif scheme == "vera":
+        nn.init.kaiming_uniform_(a)
+        nn.init.kaiming_uniform_(b)
+    else:
+        initialize_alike(a, scheme)
+        initialize_alike(b, scheme)
+
+
+def initialize_alike(values: Tensor, scheme: str) -> None:
+    """The schemes that draw everything in the same way."""
+    if scheme == "bert":
+        nn.init.normal_(values, std=0.02)
+    elif scheme == "ia3":
+        nn.init.ones_(values)
+    else:
+        raise AdapterConfigError(f"unknown init_weights {scheme!r}; known: lora, bert, ia3, vera")

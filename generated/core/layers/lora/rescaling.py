@@ -1,0 +1,48 @@
+"""(IA)³: y = (s b) ∘ (W x). Liu et al., 2022 (https://arxiv.org/abs/2205.05638)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from generated.core.configuration import LoRAConfig
+from generated.core.errors import AdapterConfigError
+from generated.core.layers.lora.change import LinearMap, build_gate, initialize_alike
+from generated.core.layers.lora.projection import FusedParts
+
+
+class Rescaling(nn.Module):
+    """b of (IA)³: one factor for each output channel of the adapted parts."""
+
+    neutral = 1.0
+
+    def __init__(self, in_features: int, out_features: int, parts: FusedParts, config: LoRAConfig) -> None:
+        super().__init__()
+        if config.r != 1 or config.dropout:
+            raise AdapterConfigError(
+                f"composition_mode='scale' needs r=1 and no dropout, not r={config.r} and dropout={config.dropout}"
+            )
+        self.parts = parts
+        self.scaling = config.alpha
+        self.lora_B = nn.Parameter(torch.empty(parts.count * out_features // len(parts.adapted), 1))
+        self.gate = build_gate(in_features, parts, config)
+        if config.init_weights == "lora":
+            nn.init.zeros_(self.lora_B)
+        else:
+            initialize_alike(self.lora_B, config.init_weights)
+
+    def forward(self, layer_input: Tensor, change: Tensor | None, gate: Tensor | None) -> Tensor:
+        """The factors, (..., 1 or length, out), times `change`, those of the adapter before this one."""
+        factors = self._factors(self.scaling if gate is None else gate.unsqueeze(-1))
+        return factors if change is None else change * factors
+
+    def apply_to(self, output: Tensor, change: Tensor, linear: LinearMap) -> Tensor:
+        return output * change.to(output.dtype)
+
+    def folded(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The weight, (out, in), and the bias of a map that gives the adapted output by itself."""
+        factors = self._factors(self.scaling)
+        return weight * factors.unsqueeze(-1), None if bias is None else bias * factors
+
+    def _factors(self, scaling: Tensor | float) -> Tensor:
+        return self.parts.spread(self.lora_B.unflatten(0, (self.parts.count, -1)).squeeze(-1) * scaling, fill=1.0)

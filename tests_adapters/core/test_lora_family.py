@@ -1,0 +1,320 @@
+"""DoRA, VeRA, DVoRA and MTL-LoRA: the formulas, parts of fused maps, what is shared, and how they begin."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+import generated
+from generated.core.composition import Stack
+from generated.core.configuration import (
+    AdapterConfig,
+    DoRAConfig,
+    DvoRAConfig,
+    IA3Config,
+    LoRAConfig,
+    MTLLoRAConfig,
+    VeraConfig,
+)
+from generated.core.errors import AdapterConfigError
+from generated.core.layers.lora import FusedParts, LoRALinearMixin, SharedVera, build_lora, features
+from generated.core.swap import adapt
+from tests_adapters.core.test_lora import QuantizedLinear
+from tests_adapters.core.zoo import add_random, assert_identical, build, call, differ, fresh, inputs_for
+
+
+X = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(0))
+SINGLE = FusedParts((True,))
+
+FAMILY = {
+    "lora": LoRAConfig(r=2, alpha=6),
+    "ia3": IA3Config(alpha=3),
+    "dora": DoRAConfig(r=2, alpha=6),
+    "vera": VeraConfig(r=2, alpha=6),
+    "vera_full": VeraConfig(r=2, alpha=6, vera_full=True),
+    "dvora": DvoRAConfig(r=2, alpha=6),
+    "mtl_lora": MTLLoRAConfig(r=2, alpha=6, n_up_projection=3, weights_sharpness=0.5),
+    "mtl_lora_linear": MTLLoRAConfig(r=2, alpha=6, task_specific_matrix_type="linear"),
+}
+each_of_family = pytest.mark.parametrize("config", FAMILY.values(), ids=FAMILY)
+
+
+def adapted(linear: nn.Module, parts: FusedParts, config: LoRAConfig) -> nn.Module:
+    """A linear map with a random active adapter."""
+    torch.manual_seed(1)
+    adapt(linear.eval(), LoRALinearMixin)
+    in_features, out_features = features(linear)
+    shared = SharedVera(in_features, out_features // len(parts.adapted), config) if config.is_vera else None
+    lora = build_lora(linear, parts, config, shared)
+    for parameter in lora.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    linear.loras["a"] = lora.eval()
+    linear.activate(Stack("a"))
+    return linear
+
+
+def plain(linear: nn.Module) -> Tensor:
+    linear.active, active = None, linear.active
+    output = linear(X)
+    linear.active = active
+    return output
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Linear(6, 4), lambda: nn.Linear(6, 4, bias=False), lambda: Conv1D(4, 6)])
+def test_dora_gives_rows_a_length(make) -> None:
+    linear = adapted(make(), SINGLE, DoRAConfig(r=2, alpha=6))
+    lora = linear.loras["a"]
+    W = linear.weight if isinstance(linear, nn.Linear) else linear.weight.T
+    BA = lora.lora_B @ lora.lora_A
+    assert lora.m.weight.shape == (4, 1)
+    expected = lora.m.weight.flatten() * (plain(linear) + 3.0 * X @ BA.T) / (W + BA).norm(dim=1)
+    torch.testing.assert_close(linear(X), expected)
+
+
+def test_dora_of_zero_rows_stays_finite() -> None:
+    linear = nn.Linear(6, 4)
+    nn.init.zeros_(linear.weight[1])
+    adapt(linear, LoRALinearMixin)
+    lora = build_lora(linear, SINGLE, DoRAConfig(r=2))
+    lora.measure(linear.weight)
+    linear.loras["a"] = lora
+    linear.activate(Stack("a"))
+    linear(X).sum().backward()
+    assert linear(X).isfinite().all()
+    assert all(parameter.grad.isfinite().all() for parameter in lora.parameters())
+
+
+def test_vera_scales_shared_matrices() -> None:
+    linear = adapted(nn.Linear(6, 4), SINGLE, VeraConfig(r=2, alpha=6))
+    lora = linear.loras["a"]
+    A, B = lora.shared.module.lora_A, lora.shared.module.lora_B
+    assert [name for name, _ in lora.named_parameters()] == ["vera_D", "vera_B"]
+    assert (lora.vera_D.shape, lora.vera_B.shape) == ((2,), (4,))
+    change = ((X @ A.T) * lora.vera_D) @ B.T * lora.vera_B
+    torch.testing.assert_close(linear(X), plain(linear) + 3.0 * change)
+
+
+def test_whole_matrices_of_vera() -> None:
+    linear = adapted(nn.Linear(6, 4), SINGLE, FAMILY["vera_full"])
+    lora = linear.loras["a"]
+    A, B = lora.shared.module.lora_A, lora.shared.module.lora_B
+    torch.testing.assert_close(linear(X), plain(linear) + 3.0 * X @ (lora.vera_B @ B @ lora.vera_D @ A).T)
+
+
+def test_dvora() -> None:
+    linear = adapted(nn.Linear(6, 4), SINGLE, FAMILY["dvora"])
+    lora = linear.loras["a"]
+    A, B = lora.shared.module.lora_A, lora.shared.module.lora_B
+    BA = lora.vera_B.diag() @ B @ lora.vera_D.diag() @ A
+    expected = lora.m.weight.flatten() * (plain(linear) + 3.0 * X @ BA.T) / (linear.weight + BA).norm(dim=1)
+    torch.testing.assert_close(linear(X), expected)
+
+
+def test_mtl_lora_weighs_its_up_projections() -> None:
+    linear = adapted(nn.Linear(6, 4), SINGLE, FAMILY["mtl_lora"])
+    lora = linear.loras["a"]
+    assert lora.lora_B.shape == (3, 4, 2)
+    weights = (lora.weights / 0.5).exp() / (lora.weights / 0.5).exp().sum()
+    B = sum(weight * matrix for weight, matrix in zip(weights, lora.lora_B, strict=True))
+    change = X @ lora.lora_A.T @ lora.task_specific.values.diag() @ B.T
+    torch.testing.assert_close(linear(X), plain(linear) + 3.0 * change)
+
+
+def test_mtl_lora_with_a_whole_task_matrix() -> None:
+    linear = adapted(nn.Linear(6, 4), SINGLE, FAMILY["mtl_lora_linear"])
+    lora = linear.loras["a"]
+    change = lora.lora_B[0] @ lora.task_specific.values @ lora.lora_A
+    torch.testing.assert_close(linear(X), plain(linear) + 3.0 * X @ change.T)
+
+
+@pytest.mark.parametrize("mask", [(True, False, True), (False, True, False), (True, True, True)])
+@each_of_family
+def test_parts_of_a_fused_map_are_maps_of_their_own(config: LoRAConfig, mask: tuple[bool, ...]) -> None:
+    """The weights of part number i are the i-th block of each weight of the fused adapter."""
+    fused = adapted(nn.Linear(6, 12), FusedParts(mask), config)
+    outputs, bases, rows = (fused(X).split(4, -1), plain(fused).split(4, -1), fused.weight.split(4))
+    for part, (output, base, is_adapted) in enumerate(zip(outputs, bases, mask, strict=True)):
+        if not is_adapted:
+            assert torch.equal(output, base)
+            continue
+        single = nn.Linear(6, 4)
+        single.weight.data, single.bias.data = rows[part].detach().clone(), fused.bias.split(4)[part].detach().clone()
+        single = adapted(single, SINGLE, config)
+        _take_block(fused.loras["a"], single.loras["a"], sum(mask[:part]), sum(mask))
+        torch.testing.assert_close(output, single(X))
+
+
+def _take_block(fused: nn.Module, single: nn.Module, number: int, count: int) -> None:
+    if hasattr(fused, "shared"):
+        single.shared = fused.shared
+    whole = dict(fused.named_parameters())
+    for name, parameter in single.named_parameters():
+        dim = 1 if whole[name].dim() == 3 else 0
+        parameter.data = whole[name].detach().chunk(count, dim)[number].clone()
+
+
+@each_of_family
+def test_untrained_changes_nothing(config: LoRAConfig) -> None:
+    config = config.replace(alpha=1, r=1) if config.composition_mode == "scale" else config
+    for architecture in ("llama", "gpt2"):
+        model, inputs = fresh(architecture), inputs_for(architecture)
+        before = call(model, inputs)
+        model.add_adapter("task", config=config, set_active=True)
+        for actual, expected in zip(call(model, inputs), before, strict=True):
+            torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-5)
+
+
+@each_of_family
+def test_effect_everywhere(config: LoRAConfig) -> None:
+    everywhere = config.replace(attn_matrices=["q", "k", "v", "o"], mlp_matrices=["gate", "up", "down"])
+    for architecture in ("llama", "gpt2", "t5"):
+        model, inputs = fresh(architecture), inputs_for(architecture)
+        before = call(model, inputs)
+        add_random(model, "task", everywhere)
+        assert differ(call(model, inputs), before)
+        model.delete_adapter("task")
+        assert_identical(call(model, inputs), before)
+
+
+def test_vera_shares_one_pair_of_matrices_over_all_widths() -> None:
+    model = fresh("llama")
+    model.add_adapter("task", config=VeraConfig(r=2, attn_matrices=["q", "k", "v", "o"], mlp_matrices=["up", "down"]))
+    shared = model.shared_parameters["task"]
+    assert (shared.lora_A.shape, shared.lora_B.shape) == ((2, 64), (64, 2))
+    attention, up = model.layers[0].self_attn, model.layers[1].mlp.up_proj.loras["task"]
+    assert attention.k_proj.loras["task"].shared.module is up.shared.module is shared
+    assert not any(".shared_parameters." in name for name, _ in model.named_parameters())
+    a, b = up.factors()
+    torch.testing.assert_close(a[0], 0.1 * shared.lora_A[:, :32])
+    assert b.shape == (1, 48, 2)
+    model.delete_adapter("task")
+    assert not hasattr(model, "shared_parameters")
+
+
+def test_vera_trains_vectors() -> None:
+    model = fresh("bert")
+    model.add_adapter("task", config="vera[r=4]")
+    model.train_adapter("task")
+    trained = {name.rsplit(".", 1)[1]: value.shape for name, value in model.named_parameters() if value.requires_grad}
+    assert trained == {"vera_D": (4,), "vera_B": (32,)}
+
+
+def test_vera_of_a_seed_is_the_same_in_every_model() -> None:
+    first, second = fresh("bert"), fresh("bert")
+    first.add_adapter("a", config=VeraConfig(init_weights_seed=3))
+    torch.manual_seed(99)
+    second.add_adapter("b", config=VeraConfig(init_weights_seed=3))
+    assert torch.equal(first.shared_parameters["a"].lora_A, second.shared_parameters["b"].lora_A)
+
+
+def test_files_hold_the_diagonals_of_vera_as_matrices(tmp_path: Path) -> None:
+    """As in AdapterHub's files, also from a bare base model, whose shared matrices it does not write."""
+    model, again, inputs = fresh("bert"), fresh("bert"), inputs_for("bert")
+    add_random(model, "task", VeraConfig(r=2))
+    model.save_adapter(tmp_path, "task")
+    tensors = load_file(tmp_path / "adapter.safetensors")
+    stored = tensors["encoder.layer.0.attention.self.query.loras.task.vera_B"]
+    vector = model.encoder.layer[0].attention.self.query.loras["task"].vera_B
+    assert torch.equal(stored, vector.diag())
+    assert torch.equal(tensors["shared_parameters.task.lora_A"], model.shared_parameters["task"].lora_A)
+    again.load_adapter(tmp_path, load_as="other", set_active=True)
+    assert_identical(call(again, inputs), call(model, inputs))
+    assert again.adapters_config["other"] == model.adapters_config["task"]
+
+
+def test_whole_matrices_of_vera_in_a_file_are_noticed(tmp_path: Path) -> None:
+    model, again, inputs = fresh("bert"), fresh("bert"), inputs_for("bert")
+    add_random(model, "task", VeraConfig(r=2, vera_full=True))
+    model.save_adapter(tmp_path, "task")
+    config = (tmp_path / "adapter_config.json").read_text(encoding="utf-8")
+    (tmp_path / "adapter_config.json").write_text(config.replace('"vera_full": true', '"note": 1'), encoding="utf-8")
+    again.load_adapter(tmp_path, set_active=True)
+    assert again.adapters_config["task"].vera_full
+    assert_identical(call(again, inputs), call(model, inputs))
+
+
+def test_vectors_of_vera_in_a_file_are_read(tmp_path: Path) -> None:
+    model, again, inputs = fresh("bert"), fresh("bert"), inputs_for("bert")
+    add_random(model, "task", VeraConfig(r=2))
+    model.save_adapter(tmp_path, "task")
+    tensors = load_file(tmp_path / "adapter.safetensors")
+    vectors = {key: value.diagonal().clone() if ".vera_" in key else value for key, value in tensors.items()}
+    save_file(vectors, tmp_path / "adapter.safetensors")
+    again.load_adapter(tmp_path, set_active=True)
+    assert_identical(call(again, inputs), call(model, inputs))
+
+
+def test_dora_of_quantised_projections_asks_the_map_for_its_matrix() -> None:
+    model, inputs = fresh("llama"), inputs_for("llama")
+    for layer in model.layers:
+        layer.self_attn.q_proj = QuantizedLinear(layer.self_attn.q_proj)
+    before = call(model, inputs)
+    model.add_adapter("task", config=DoRAConfig(attn_matrices=["q"]), set_active=True)
+    q = model.layers[0].self_attn.q_proj
+    torch.testing.assert_close(q.loras["task"].m.weight.flatten(), (q.weight * q.scale).norm(dim=1))
+    torch.testing.assert_close(call(model, inputs)[0], before[0])
+
+
+def test_every_configuration_of_the_family_is_supported() -> None:
+    model = generated.init(build("gpt2"))
+    for config in ("lora[use_dora=True]", "dora", "vera", "dvora", "mtl_lora", "ia3"):
+        assert model.supports_adapter(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("dora", DoRAConfig()), ("vera", VeraConfig()), ("dvora", DvoRAConfig()), ("mtl_lora", MTLLoRAConfig())],
+)
+def test_identifiers_and_dictionaries(name: str, expected: LoRAConfig) -> None:
+    assert AdapterConfig.load(name) == expected
+    assert AdapterConfig.load(expected.to_dict()) == expected
+
+
+def test_defaults_are_those_of_adapterhub() -> None:
+    assert DoRAConfig() == LoRAConfig(use_dora=True)
+    assert VeraConfig() == LoRAConfig(vera_d=0.1, vera_b=0.0, init_weights="vera")
+    assert DvoRAConfig() == VeraConfig(use_dora=True)
+    own = ("architecture", "n_up_projection", "task_specific_matrix_type", "weights_sharpness")
+    assert [MTLLoRAConfig()[key] for key in own] == ["mtl_lora", 1, "singular_values", 0.05]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"vera_d": 0.1}, "both vera_d and vera_b"),
+        ({"composition_mode": "scale", "use_dora": True, "r": 1}, "neither DoRA nor VeRA"),
+    ],
+)
+def test_contradictions_are_refused(values: dict, message: str) -> None:
+    with pytest.raises(AdapterConfigError, match=message):
+        LoRAConfig(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"task_specific_matrix_type": "wild"}, "'wild'; known: singular_values, linear"),
+        ({"n_up_projection": 0}, "n_up_projection is 0"),
+        ({"weights_sharpness": 0}, "weights_sharpness is 0"),
+        ({"vera_d": 0.1, "vera_b": 0.0}, "neither VeRA"),
+    ],
+)
+def test_contradictions_of_mtl_lora_are_refused(values: dict, message: str) -> None:
+    with pytest.raises(AdapterConfigError, match=message):
+        MTLLoRAConfig(**values)
+
+
+def test_unions_of_two_of_the_family_need_places_of_their_own(tmp_path: Path) -> None:
+    first = LoRAConfig(r=2, leave_out=[1])
+    with pytest.raises(AdapterConfigError, match="cannot be united"):
+        generated.ConfigUnion(LoRAConfig(), MTLLoRAConfig())
+    union = generated.ConfigUnion(first, DoRAConfig(r=3, leave_out=[0], attn_matrices=["q"], intermediate_lora=True))
+    for architecture in ("llama", "gpt2"):
+        model, again, inputs = fresh(architecture), fresh(architecture), inputs_for(architecture)
+        add_random(model, "task", union)
+        model.save_adapter(tmp_path / architecture, "task")
+        again.load_adapter(tmp_path / architecture, set_active=True)
+        assert_identical(call(again, inputs), call(model, inputs))
