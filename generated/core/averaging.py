@@ -88,8 +88,6 @@ def average(
     if strategy not in STRATEGIES:
         raise AdapterConfigError(f"unknown combine_strategy {strategy!r}; known: {', '.join(STRATEGIES)}")
     model.adapters_config.require(*weights)
-            f"the model has an adapter {new_name!r} already; pass overwrite_ok=True to replace it"
-        )
     sources = [_source(model, name, weight) for name, weight in weights.items()]
     config, mean = STRATEGIES[strategy](sources, svd_rank)
     has_lora = sum(isinstance(part, LoRAConfig) for part in config.parts) == 1
