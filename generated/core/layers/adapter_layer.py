@@ -50,7 +50,7 @@ class BottleneckState(NamedTuple):
     def add_to_residual(self, hidden_states: Tensor) -> Tensor:
         """What the layer itself does with the output of the sub-layer."""
         if self.is_inner:
-            return add_and_norm(self.norm(hidden_states), self.residual, None)
+            return add_and_norm(hidden_states, self.residual, None, self.norm)
         return add_and_norm(hidden_states, self.residual, self.norm)
 
     def size(self, dim: int) -> int:
@@ -116,11 +116,11 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
             layer_norm: the norm that follows the addition, or `None` in a pre-norm model.
             inner_norm: the norm between the sub-layer and the addition, if the model has one there.
         """
+        if self.active is None:
+            return add_and_norm(hidden_states, residual, layer_norm, inner_norm)
         is_inner = inner_norm is not None
         norm = inner_norm if is_inner else layer_norm
         state = BottleneckState(hidden_states, residual, norm, plain=hidden_states, is_inner=is_inner)
-        if self.active is None:
-            return state.add_to_residual(hidden_states)
         return self.active.run(self, state).hidden_states
 
     def run_adapter(self, name: str, state: BottleneckState) -> BottleneckState:

@@ -30,9 +30,15 @@ if TYPE_CHECKING:
 Norm = Callable[[Tensor], Tensor]
 
 
-def add_and_norm(hidden_states: Tensor, residual: Tensor | None, norm: Norm | None) -> Tensor:
-    """What the layer itself does at this place. There is no residual where two branches share one addition."""
-    added = hidden_states if residual is None else hidden_states + residual
+def add_and_norm(
+    hidden_states: Tensor, residual: Tensor | None, norm: Norm | None, inner_norm: Norm | None = None
+) -> Tensor:
+    """
+    What the layer itself does at this place. There is no residual where two branches share one addition; an inner
+    norm takes what is added.
+    """
+    added = hidden_states if inner_norm is None else inner_norm(hidden_states)
+    added = added if residual is None else added + residual
     return added if norm is None else norm(added)
 
 
