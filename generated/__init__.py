@@ -12,7 +12,7 @@ from typing import Any
 
 from generated.core.adapter_model_mapping import ADAPTER_MODEL_MAPPING, MODEL_WITH_HEADS_MAPPING
 from generated.core.adapter_setup import AdapterSetup
-from generated.core.auto import AutoAdapterModel
+from generated.core.auto import AutoAdapterModel, AutoModelWithHeads, warn_of_former_name
 from generated.core.composition import (
     AdapterCompositionBlock,
     Average,
@@ -126,6 +126,7 @@ __all__ = [
     "AdapterSetup",
     "AdapterType",
     "AutoAdapterModel",
+    "AutoModelWithHeads",
     "Average",
     "BatchSplit",
     "BertStyleMaskedLMHead",
@@ -196,9 +197,12 @@ _ON_DEMAND = _ADAPTER_MODELS | {"ModelWithFlexibleHeadsAdaptersMixin": "generate
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ON_DEMAND:
+    found = name.replace("ModelWithHeads", "AdapterModel")
+    if found not in _ON_DEMAND:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_ON_DEMAND[name]), name)
+    if found != name:
+        warn_of_former_name(name, found)
+    return getattr(importlib.import_module(_ON_DEMAND[found]), found)
 
 
 def __dir__() -> list[str]:

@@ -6,6 +6,7 @@ Only the module of that one architecture is imported, and only when it is asked 
 from __future__ import annotations
 
 import importlib
+import warnings
 from os import PathLike
 from typing import Any
 
@@ -45,11 +46,32 @@ def adapter_model_class(model_type: str) -> type[PreTrainedModel]:
     return getattr(module, ADAPTER_MODEL_MAPPING_NAMES[model_type])
 
 
+def adapter_model_class_for(config: PreTrainedConfig) -> type[PreTrainedModel]:
+    """The class for models of this configuration: the generated one, or else one over the base class that AutoModel
+    would load, if `generated.init` takes that.
+
+    Raises:
+        UnsupportedModelError: no module was generated for this architecture.
+    """
+    from transformers import MODEL_MAPPING  # a table of all models, of which most need nothing
+
+    if config.model_type in ADAPTER_MODEL_MAPPING_NAMES or type(config) not in MODEL_MAPPING:
+        return adapter_model_class(config.model_type)
+    from generated.core.generic_adapter_model import Traits, generic_adapter_model
+
+    found = MODEL_MAPPING[type(config)]
+    choices = found if isinstance(found, tuple) else (found,)
+    saved = [choice for choice in choices if choice.__name__ in (config.architectures or ())]
+    base_class = (*saved, *choices)[0]
+    return generic_adapter_model(base_class, Traits.of(base_class, config))
+
+
 class AutoAdapterModel:
     """Loads a checkpoint into the adapter model of its architecture."""
 
     def __init__(self) -> None:
-        raise TypeError("use AutoAdapterModel.from_pretrained(...) or AutoAdapterModel.from_config(...)")
+        name = type(self).__name__
+        raise TypeError(f"use {name}.from_pretrained(...) or {name}.from_config(...)")
 
     @classmethod
     def from_pretrained(
@@ -64,7 +86,7 @@ class AutoAdapterModel:
         if not isinstance(config, PreTrainedConfig):
             location = {name: kwargs[name] for name in LOCATION_ARGUMENTS if name in kwargs}
             config = AutoConfig.from_pretrained(config or pretrained_model_name_or_path, **location)
-        model_class = adapter_model_class(config.model_type)
+        model_class = adapter_model_class_for(config)
         return model_class.from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
 
     @classmethod
@@ -74,4 +96,26 @@ class AutoAdapterModel:
         Raises:
             UnsupportedModelError: no module was generated for this architecture.
         """
-        return adapter_model_class(config.model_type)._from_config(config, **kwargs)
+        return adapter_model_class_for(config)._from_config(config, **kwargs)
+
+
+class AutoModelWithHeads(AutoAdapterModel):
+    """The former name of `AutoAdapterModel`."""
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | PathLike[str], *model_args: Any, **kwargs: Any
+    ) -> PreTrainedModel:
+        """As in `AutoAdapterModel`."""
+        warn_of_former_name("AutoModelWithHeads", "AutoAdapterModel")
+        return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+
+    @classmethod
+    def from_config(cls, config: PreTrainedConfig, **kwargs: Any) -> PreTrainedModel:
+        """As in `AutoAdapterModel`."""
+        warn_of_former_name("AutoModelWithHeads", "AutoAdapterModel")
+        return super().from_config(config, **kwargs)
+
+
+def warn_of_former_name(former: str, name: str) -> None:
+    warnings.warn(f"{former} is called {name} now", FutureWarning, stacklevel=3)

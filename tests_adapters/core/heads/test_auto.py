@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from transformers import BertConfig, PreTrainedConfig, RoFormerConfig
 
+import generated
 from generated.core.auto import AutoAdapterModel, adapter_model_class
 from generated.core.errors import UnsupportedModelError
 from generated.models import ADAPTER_MODEL_MAPPING_NAMES
@@ -54,6 +55,18 @@ def test_a_config_can_be_given(tmp_path: Path) -> None:
 def test_an_architecture_without_module_names_the_command() -> None:
     with pytest.raises(UnsupportedModelError, match="adaptergen add-model roformer"):
         AutoAdapterModel.from_config(RoFormerConfig())
+
+
+def test_former_names(tmp_path: Path) -> None:
+    with pytest.warns(FutureWarning, match="BertModelWithHeads is called BertAdapterModel now"):
+        assert generated.BertModelWithHeads is generated.BertAdapterModel
+    with pytest.raises(AttributeError, match="NoSuchModelWithHeads"):
+        _ = generated.NoSuchModelWithHeads
+    with pytest.warns(FutureWarning, match="AutoModelWithHeads is called AutoAdapterModel now"):
+        model = generated.AutoModelWithHeads.from_config(tiny.BERT)
+    model.save_pretrained(tmp_path)
+    with pytest.warns(FutureWarning, match="AutoModelWithHeads is called AutoAdapterModel now"):
+        assert type(generated.AutoModelWithHeads.from_pretrained(tmp_path)) is generated.BertAdapterModel
 
 
 def test_it_has_no_instances() -> None:
