@@ -264,3 +264,27 @@ def test_all_blocks_survive_a_round_trip_through_plain_data() -> None:
         Route("a", "b"),
     ):
         assert AdapterCompositionBlock.from_dict(setup.to_dict()) == setup
+
+
+@pytest.mark.parametrize(
+    "configs",
+    [
+        {"a": "lora[r=2]", "bb": "lora[r=5,alpha=3]", "ccc": "lora[r=4]"},
+        {"a": "lora[r=2]", "bb": "dora[r=3]", "ccc": "lora[r=4,use_gating=True]"},
+        {"a": "lora[r=2]", "bb": "ia3", "ccc": "lora[r=4,attn_matrices=['k']]"},
+        {"a": "seq_bn[reduction_factor=4]", "bb": "seq_bn[reduction_factor=9]", "ccc": "seq_bn[reduction_factor=32]"},
+        {"a": "seq_bn", "bb": "par_bn", "ccc": "compacter[reduction_factor=4]"},
+        {"a": "scaled_par_bn", "bb": "scaled_par_bn[reduction_factor=4]", "ccc": "scaled_par_bn[leave_out=[0]]"},
+        {"a": "prefix_tuning_flat[prefix_length=2]", "bb": "lora", "ccc": "prefix_tuning_flat[prefix_length=7]"},
+    ],
+    ids=lambda configs: " ".join(configs.values()),
+)
+def test_routes_between_adapters_of_other_sizes_and_kinds(configs: dict[str, str]) -> None:
+    model, inputs = generated.init(build("bert")), inputs_for("bert")
+    for name, config in configs.items():
+        add_random(model, name, config)
+    alone = {name: run(model, name, inputs) for name in (*configs, None)}
+    for names in product(alone, repeat=2):
+        got = run(model, Route(*configs), inputs, adapter_names=list(names))
+        for row, name in enumerate(names):
+            close(got[row], alone[name][row])

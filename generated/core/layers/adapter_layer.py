@@ -17,7 +17,6 @@ from generated.core.composition import (
     Route,
     Split,
     Stack,
-    routing_block,
 )
 from generated.core.composition.base import BATCH, run_child
 from generated.core.errors import UnsupportedCompositionError
@@ -80,8 +79,7 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
     kind = "bottleneck adapters"
 
     def _init_adapter_modules(self) -> None:
-        self.active = self.inputs = None
-        self.routes_alike = False
+        self._init_slot()
         self.adapters = AdapterModules()
         self.adapter_fusion_layer = FusionModules()
 
@@ -96,8 +94,6 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
                 raise UnsupportedCompositionError(
                     f"{block!r}: the model has no fusion {block.name!r} yet; add it with add_adapter_fusion"
                 )
-        route = routing_block(self.active)
-        self.routes_alike = route is not None and self._are_alike(route.children)
 
     def adapter_layer_forward(
         self,
@@ -145,12 +141,6 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
         if is_last:
             routed, plain = self.finish(block[0], routed), self.finish(None, plain)
         return routed._replace(hidden_states=where_routed(rows, routed.hidden_states, plain.hidden_states))
-
-    def _are_alike(self, children: Sequence[str | AdapterCompositionBlock | None]) -> bool:
-        if not all(isinstance(child, str) for child in children):
-            return False
-        first, *others = (self.adapters[name] for name in children)
-        return all(first.can_be_stacked_with(other) for other in (first, *others))
 
     def fuse(self, block: Fuse, state: BottleneckState) -> BottleneckState:
         fusion = self.adapter_fusion_layer[block.name]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from generated.core.composition import AdapterCompositionBlock, Fuse, Route
+from generated.core.composition import AdapterCompositionBlock, Fuse, Route, routing_block
 from generated.core.composition.base import BATCH, run_child
 from generated.core.errors import UnsupportedCompositionError
 
@@ -44,11 +44,13 @@ class AdapterSlot:
     A place where adapters act, and what blocks of a setup need of it.
 
     `active` is what acts, resolved when a setup is activated; a forward reads nothing else. `None` means that the
-    forward is the model's own. `inputs` is what is known of the call of the model.
+    forward is the model's own. `inputs` is what is known of the call of the model. `routes_alike` says that the
+    adapters of an active `Route` differ in their weights alone.
     """
 
     active: AdapterCompositionBlock | None = None
     inputs: ForwardInputs | None = None
+    routes_alike: bool = False
     supported_blocks: ClassVar[tuple[type[AdapterCompositionBlock], ...]] = ()
     reads_inputs: ClassVar[bool] = False
 
@@ -67,6 +69,11 @@ class AdapterSlot:
         place = self.container.place
         return -1 if place is None else place.layer
 
+    def _init_slot(self) -> None:
+        """Let the instance have what it gets when a setup is activated, so that all of it goes with the class."""
+        self.active = self.inputs = None
+        self.routes_alike = False
+
     def activate(self, setup: AdapterCompositionBlock | None, inputs: ForwardInputs | None = None) -> None:
         """
         Raises:
@@ -78,6 +85,16 @@ class AdapterSlot:
             if not isinstance(block, self.supported_blocks) and len(block.present) > 1:
                 supported = ", ".join(cls.__name__ for cls in self.supported_blocks)
                 raise UnsupportedCompositionError(f"{block!r} means nothing to {self.kind}, which can do {supported}")
+
+        route = routing_block(self.active)
+        self.routes_alike = route is not None and self._are_alike(route.children)
+
+    def _are_alike(self, children: Sequence[str | AdapterCompositionBlock | None]) -> bool:
+        """Can the weights of these adapters be stacked, so that each row picks its own?"""
+        if not all(isinstance(child, str) and child in self.container for child in children):
+            return False
+        first, *others = (self.container[child] for child in children)
+        return hasattr(first, "can_be_stacked_with") and all(map(first.can_be_stacked_with, (first, *others)))
 
     @property
     def kind(self) -> str:

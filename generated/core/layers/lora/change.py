@@ -9,6 +9,7 @@ A fused map (queries, keys and values in one) has one pair A, B for each part th
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -18,6 +19,7 @@ from generated.core.configuration import LoRAConfig
 from generated.core.errors import AdapterConfigError
 from generated.core.layers.linear import Gate, Linear
 from generated.core.layers.lora.projection import FusedParts
+from generated.core.layers.routing import pick
 
 
 class LinearMap(Protocol):
@@ -64,6 +66,30 @@ class LowRankChange(nn.Module):
         reduced = self.lora_dropout(x.to(a.dtype)) @ a.flatten(0, 1).T
         product = torch.einsum("...pr,por->...po", reduced.unflatten(-1, (self.parts.count, self.r)), b)
         return self.parts.spread(product * (self.scaling if gate is None else gate.unsqueeze(-1)), fill=0.0)
+
+    def can_be_stacked_with(self, other: nn.Module) -> bool:
+        """Do the two differ in nothing but what A and B are?"""
+        if not isinstance(other, LowRankChange):
+            return False
+        is_plain = self.gate is None and self.m is None and other.gate is None and other.m is None
+        return is_plain and self.parts == other.parts and self.lora_dropout.p == other.lora_dropout.p
+
+    def routed(
+        self, others: Sequence[LowRankChange], rows: Tensor, layer_input: Tensor, change: Tensor | None
+    ) -> Tensor:
+        """
+        The change where each row has the A and B of one of `others`, which can be stacked with this one.
+
+        Args:
+            rows: (batch,), positions in `others`.
+            layer_input, change: see `forward`.
+        """
+        a, b = (pick(factors, rows) for factors in zip(*(other.factors() for other in others), strict=True))
+        x = layer_input if change is None else change
+        reduced = torch.einsum("b...i,bpri->b...pr", self.lora_dropout(x.to(a.dtype)), a)
+        product = torch.einsum("b...pr,bpor->b...po", reduced, b)
+        scaling = pick([product.new_tensor(other.scaling) for other in others], rows)
+        return self.parts.spread(product * scaling.view(-1, *(1,) * (product.dim() - 1)), fill=0.0)
 
     def apply_to(self, output: Tensor, change: Tensor, linear: LinearMap) -> Tensor:
         """The adapted output of `linear`, given its own."""

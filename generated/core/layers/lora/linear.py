@@ -20,11 +20,13 @@ from generated.core.composition import (
     Split,
     Stack,
 )
+from generated.core.composition.base import BATCH
 from generated.core.errors import UnsupportedCompositionError
 from generated.core.layers import states
 from generated.core.layers.lora.change import LowRankChange
 from generated.core.layers.lora.projection import features, stored_as_matrix, stores_matrix
 from generated.core.layers.lora.rescaling import Rescaling
+from generated.core.layers.routing import where_routed
 from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot
 
 
@@ -91,7 +93,7 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
     kind = "LoRA"
 
     def _init_adapter_modules(self) -> None:
-        self.active = self.inputs = None
+        self._init_slot()
         self.merged: MergedAdapter | None = None
         self.loras = AdapterModules()
 
@@ -122,6 +124,15 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
         if gate is not None:
             self.record_gate(name, gate)
         return state._replace(change=lora(state.layer_input, state.change, gate), neutral=lora.neutral)
+
+    def route(self, block: Route, state: LoRAState, *, is_last: bool) -> LoRAState:
+        if not self.routes_alike:
+            return super().route(block, state, is_last=is_last)
+        rows, loras = self.inputs.rows_for(block, state.size(BATCH)), [self.loras[name] for name in block]
+        change = loras[0].routed(loras, rows, state.layer_input, state.change)
+        idle = torch.full_like(change, loras[0].neutral) if state.change is None else state.change
+        state = state._replace(change=where_routed(rows, change, idle), neutral=loras[0].neutral)
+        return self.finish(block[0], state) if is_last else state
 
     def finish(self, name: str | None, state: LoRAState) -> LoRAState:
         if name is None or state.change is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +11,7 @@ from generated.core.configuration import LoRAConfig
 from generated.core.errors import AdapterConfigError
 from generated.core.layers.lora.change import LinearMap, build_gate, initialize_alike
 from generated.core.layers.lora.projection import FusedParts
+from generated.core.layers.routing import pick
 
 
 class Rescaling(nn.Module):
@@ -34,6 +37,16 @@ class Rescaling(nn.Module):
     def forward(self, layer_input: Tensor, change: Tensor | None, gate: Tensor | None) -> Tensor:
         """The factors, (..., 1 or length, out), times `change`, those of the adapter before this one."""
         factors = self._factors(self.scaling if gate is None else gate.unsqueeze(-1))
+        return factors if change is None else change * factors
+
+    def can_be_stacked_with(self, other: nn.Module) -> bool:
+        """Do the two differ in nothing but their factors?"""
+        return isinstance(other, Rescaling) and self.gate is None and other.gate is None
+
+    def routed(self, others: Sequence[Rescaling], rows: Tensor, layer_input: Tensor, change: Tensor | None) -> Tensor:
+        """The factors of one of `others` for each row, (batch, ..., out); see `LowRankChange.routed`."""
+        factors = pick([other._factors(other.scaling) for other in others], rows)
+        factors = factors.view(-1, *(1,) * (layer_input.dim() - 2), factors.shape[-1])
         return factors if change is None else change * factors
 
     def apply_to(self, output: Tensor, change: Tensor, linear: LinearMap) -> Tensor:
