@@ -12,7 +12,6 @@ from transformers.utils import logging
 
 from generated.core.composition import Setup
 from generated.core.errors import AdapterFileError, HeadMismatchError
-from generated.core.heads import make_head
 from generated.core.heads.adding import AddHeadsMixin
 from generated.core.heads.division import parse_heads_from_composition
 from generated.core.heads.filling import fill_head
@@ -166,7 +165,7 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         name = load_as or stored.name or "default"
         config = {**stored.config, "id2label": id2label} if id2label else stored.config
         try:
-            head = make_head(self._head_class(config["head_type"]), self, name, config)
+            head = self._head_from_config(name, config)
         except TypeError as problem:
             raise AdapterFileError(f"the head config in {save_directory} is not understood: {problem}") from problem
         fill_head(head, stored.weights, self.get_input_embeddings(), str(stored.path))

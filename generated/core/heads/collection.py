@@ -3,14 +3,16 @@
 Nothing here is shared between models, and the model's config is never changed: a head's labels are in its own config.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import nn
 from transformers.utils import logging
 
+from generated.core.averaging import normalized_weights
 from generated.core.composition import AdapterCompositionBlock, BatchSplit, Parallel
 from generated.core.heads import MODEL_HEAD_MAP, make_head
+from generated.core.heads.averaging import common_config, fill_with_sum
 from generated.core.heads.base import PredictionHead
 from generated.core.heads.division import HeadSetup, head_setup
 from generated.core.heads.errors import HeadExistsError, HeadNameError, UnknownHeadError, UnsupportedHeadError
@@ -104,7 +106,7 @@ class PredictionHeadsMixin(OutputEmbeddingsMixin):
         self, head_name: str, config: dict[str, Any], overwrite_ok: bool = False, set_active: bool = True
     ) -> None:
         """Add a new head as the entry `config` of a `head_config.json` describes it."""
-        head = make_head(self._head_class(config.get("head_type")), self, head_name, config)
+        head = self._head_from_config(head_name, config)
         self.add_prediction_head(head, overwrite_ok=overwrite_ok, set_active=set_active)
 
     def register_custom_head(self, identifier: str, head: Callable[..., PredictionHead]) -> None:
@@ -119,8 +121,41 @@ class PredictionHeadsMixin(OutputEmbeddingsMixin):
         head.config.setdefault("head_type", head_type)
         self.add_prediction_head(head, overwrite_ok=overwrite_ok, set_active=set_active)
 
+    def _head_from_config(self, head_name: str, config: dict[str, Any]) -> PredictionHead:
+        head = make_head(self._head_class(config.get("head_type")), self, head_name, config)
+        head.config.setdefault("head_type", config.get("head_type"))
+        return head
+
     def _add_head(self, head_type: str, head_name: str, overwrite_ok: bool, **config: Any) -> None:
         self.add_prediction_head(self._head_class(head_type)(self, head_name, **config), overwrite_ok)
+
+    def average_head(
+        self,
+        head_name: str,
+        head_list: Sequence[str] | Mapping[str, float],
+        weights: Sequence[float] | None = None,
+        normalize_weights: bool = True,
+        overwrite_ok: bool = False,
+        set_active: bool = False,
+    ) -> None:
+        """Add a head that is the mean of others, of the same configuration.
+
+        Args:
+            head_list: names of the others; as a dictionary, with their weights.
+            weights: one for each; by default all alike.
+            normalize_weights: divide the weights by their sum.
+            overwrite_ok: replace a head of this name, which may be one of the others.
+
+        Raises:
+            UnknownHeadError, HeadExistsError, HeadNameError: a head is missing, or the name is taken or cannot be one.
+            AdapterConfigError: the heads differ, or the weights make no sense.
+        """
+        shares = normalized_weights(head_list, weights, normalize=normalize_weights)
+        heads = {name: self.get_head(name) for name in shares}
+        config = common_config(self, heads)
+        head = self._head_from_config(head_name, config)
+        fill_with_sum(head, {name: (heads[name], weight) for name, weight in shares.items()})
+        self.add_prediction_head(head, overwrite_ok, set_active)
 
     def delete_head(self, head_name: str) -> None:
         """Remove a head; it is no longer active either."""

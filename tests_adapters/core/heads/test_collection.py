@@ -3,6 +3,7 @@
 import copy
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -220,6 +221,24 @@ def test_a_head_of_ones_own() -> None:
     assert model.heads["task"].config["head_type"] == "mean"
     with pytest.raises(UnsupportedHeadError, match="register_custom_head"):
         adapter_model(tiny.BERT).add_custom_head("mean", "task")
+
+
+def test_a_head_of_ones_own_is_saved_and_loaded_again_and_again(tmp_path: Path) -> None:
+    model = adapter_model(tiny.BERT)
+    model.register_custom_head("mean", MeanHead)
+    model.add_custom_head("mean", "task", num_labels=4)
+    expected = {name: tensor.clone() for name, tensor in model.heads["task"].state_dict().items()}
+
+    for step in ("once", "twice"):
+        model.save_head(tmp_path / step, "task")
+        model.delete_head("task")
+        model.load_head(tmp_path / step)
+
+    actual = model.heads["task"].state_dict()
+    assert isinstance(model.heads["task"], MeanHead)
+    assert all(torch.equal(actual[name], tensor) for name, tensor in expected.items())
+    with pytest.raises(UnsupportedHeadError, match="register_custom_head"):
+        adapter_model(tiny.BERT).load_head(tmp_path / "once")
 
 
 def test_a_head_can_be_added_as_an_object() -> None:
