@@ -200,9 +200,9 @@ def test_copies_are_whole_and_their_own(duplicate: Callable[[PreTrainedModel], P
 class MeanHead(PredictionHead):
     """Classifies the mean of all tokens."""
 
-    def __init__(self, model: nn.Module, head_name: str, num_labels: int = 2):
+    def __init__(self, model: nn.Module, head_name: str, num_labels: int = 2, layers: int = 1):
         super().__init__(head_name)
-        self.config = {"num_labels": num_labels, "layers": 1, "activation_function": None}
+        self.config = {"num_labels": num_labels, "layers": layers}
         self.build(model)
 
     def forward(self, outputs, cls_output=None, attention_mask=None, return_dict=False, labels=None, **kwargs):
