@@ -1,0 +1,68 @@
+"""What the guides list is what there is: every option of a configuration, every identifier, every block."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from generated.core.composition import AdapterCompositionBlock
+from generated.core.configuration import ADAPTER_CONFIG_MAP, AdapterConfig, AdapterFusionConfig, BnConfig
+from generated.core.layers import AdapterLayer, PrefixTuningShim
+from generated.core.layers.lora import LoRALinearMixin
+
+
+GUIDES = Path(__file__).parents[2] / "adapter_docs"
+SLOTS = {"Bottleneck": AdapterLayer, "LoRA, (IA)³": LoRALinearMixin, "Prefix tuning": PrefixTuningShim}
+OPTIONS: dict[str, tuple[type[AdapterConfig], ...]] = {
+    "bottleneck.md": (BnConfig,),
+    "composition.md": (AdapterFusionConfig,),
+}
+
+
+def guide(name: str) -> str:
+    return (GUIDES / name).read_text(encoding="utf-8")
+
+
+def table(text: str, first_column: str, columns: int) -> list[list[str]]:
+    """The rows of the first table with this many columns whose first column has this title, the titles included."""
+    tables = re.findall(r"(?:^\|.*\|$\n?)+", text, re.MULTILINE)
+    rows = [[[cell.strip() for cell in line.strip("|").split("|")] for line in one.splitlines()] for one in tables]
+    return next([one[0], *one[2:]] for one in rows if one[0][0] == first_column and len(one[0]) == columns)
+
+
+def code_words(text: str) -> set[str]:
+    return set(re.findall(r"`([^`\n]+)`", text))
+
+
+@pytest.mark.parametrize("page", OPTIONS)
+def test_every_option_is_explained(page: str) -> None:
+    options = {field.name for config in OPTIONS[page] for field in fields(config)}
+    assert options <= code_words(guide(page))
+
+
+def test_every_identifier_is_listed() -> None:
+    listed = {word.strip('"') for path in GUIDES.glob("*.md") for word in code_words(path.read_text(encoding="utf-8"))}
+    assert ADAPTER_CONFIG_MAP.keys() <= listed
+
+
+def test_which_block_runs_on_which_method() -> None:
+    (_, *methods), *rows = table(guide("composition.md"), "Block", len(SLOTS) + 1)
+    blocks = AdapterCompositionBlock.kinds
+    assert methods == list(SLOTS)
+    assert {row[0].strip("`") for row in rows} == blocks.keys()
+    for name, *marks in rows:
+        runs = [issubclass(blocks[name.strip("`")], SLOTS[method].supported_blocks) for method in methods]
+        assert [mark == "✓" for mark in marks] == runs, name
+
+
+def test_which_block_may_stand_in_which() -> None:
+    text = guide("composition.md").partition("### Which block may stand in which")[2]
+    _, *rows = table(text, "Block", 2)
+    blocks = AdapterCompositionBlock.kinds
+    assert {row[0].strip("`") for row in rows} == blocks.keys()
+    for name, inner in rows:
+        nestings = set(blocks[name.strip("`")].nestings)
+        assert nestings == (blocks.keys() if inner == "every block" else code_words(inner)), name
