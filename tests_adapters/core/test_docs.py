@@ -24,6 +24,7 @@ GUIDES = Path(__file__).parents[2] / "adapter_docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 CHECKPOINTS = {
     "bert-base-uncased": "bert",
+    "distilbert-base-uncased": "distilbert",
     "facebook/bart-base": "bart",
     "gpt2": "gpt2",
     "google-t5/t5-small": "t5",

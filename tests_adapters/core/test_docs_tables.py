@@ -1,4 +1,4 @@
-"""What the guides list is what there is: every option of a configuration, every identifier, every block."""
+"""What the guides list is what there is: options, identifiers, blocks, pages."""
 
 from __future__ import annotations
 
@@ -9,16 +9,27 @@ from pathlib import Path
 import pytest
 
 from generated.core.composition import AdapterCompositionBlock
-from generated.core.configuration import ADAPTER_CONFIG_MAP, AdapterConfig, AdapterFusionConfig, BnConfig
+from generated.core.configuration import (
+    ADAPTER_CONFIG_MAP,
+    AdapterConfig,
+    AdapterFusionConfig,
+    BnConfig,
+    LoRAConfig,
+    MTLLoRAConfig,
+    PrefixTuningConfig,
+)
 from generated.core.layers import AdapterLayer, PrefixTuningShim
 from generated.core.layers.lora import LoRALinearMixin
 
 
 GUIDES = Path(__file__).parents[2] / "adapter_docs"
+PAGES = sorted(GUIDES.glob("*.md"))
 SLOTS = {"Bottleneck": AdapterLayer, "LoRA, (IA)³": LoRALinearMixin, "Prefix tuning": PrefixTuningShim}
 OPTIONS: dict[str, tuple[type[AdapterConfig], ...]] = {
     "bottleneck.md": (BnConfig,),
     "composition.md": (AdapterFusionConfig,),
+    "lora.md": (LoRAConfig, MTLLoRAConfig),
+    "prefix_tuning.md": (PrefixTuningConfig,),
 }
 
 
@@ -39,7 +50,7 @@ def code_words(text: str) -> set[str]:
 
 @pytest.mark.parametrize("page", OPTIONS)
 def test_every_option_is_explained(page: str) -> None:
-    options = {field.name for config in OPTIONS[page] for field in fields(config)}
+    options = {field.name for config in OPTIONS[page] for field in fields(config)} - {"architecture"}
     assert options <= code_words(guide(page))
 
 
@@ -66,3 +77,10 @@ def test_which_block_may_stand_in_which() -> None:
     for name, inner in rows:
         nestings = set(blocks[name.strip("`")].nestings)
         assert nestings == (blocks.keys() if inner == "every block" else code_words(inner)), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_page_is_in_the_index_and_its_links_lead_somewhere(page: Path) -> None:
+    assert f"\n   {page.stem}\n" in guide("index.rst")
+    links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (GUIDES / link).is_file()] == []
