@@ -89,6 +89,7 @@ from generated.core.mixins import (
     ModelAdaptersMixin,
     ModelWithHeadsAdaptersMixin,
 )
+from generated.core.training.arguments import AdapterArguments, setup_adapter_training
 from generated.core.version import VERSION as __version__
 from generated.layer import AdapterLayerBase, ComposableAdapterLayerBase
 
@@ -116,6 +117,7 @@ __all__ = [
     "DEFAULT_ADAPTERFUSION_CONFIG",
     "DEFAULT_ADAPTER_CONFIG",
     "MODEL_WITH_HEADS_MAPPING",
+    "AdapterArguments",
     "AdapterCompositionBlock",
     "AdapterConfig",
     "AdapterConfigBase",
@@ -188,12 +190,18 @@ __all__ = [
     "init",
     "load_model",
     "parse_composition",
+    "setup_adapter_training",
     "validate_composition",
 ]
 
 
 # What needs more than adapters do is imported when it is asked for: `from generated import BertAdapterModel`.
-_ON_DEMAND = _ADAPTER_MODELS | {"ModelWithFlexibleHeadsAdaptersMixin": "generated.core.flexible_heads"}
+_ON_DEMAND = _ADAPTER_MODELS | {
+    "AdapterTrainer": "generated.core.training.trainer",
+    "AdapterTrainerCallback": "generated.core.training.trainer",
+    "ModelWithFlexibleHeadsAdaptersMixin": "generated.core.flexible_heads",
+    "Seq2SeqAdapterTrainer": "generated.core.training.trainer",
+}
 
 
 def __getattr__(name: str) -> Any:

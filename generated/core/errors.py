@@ -33,6 +33,10 @@ class SwapError(AdapterError):
     """A module whose class cannot be exchanged, so that a hook in it would never run."""
 
 
+class TrainingSetupError(AdapterError):
+    """A model that is not ready for the training of adapters."""
+
+
 class UnknownAdapterError(AdapterError):
     """A name that no adapter of the model has."""
 

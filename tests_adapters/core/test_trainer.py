@@ -7,22 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.utils.data import Dataset
-from transformers import BertForSequenceClassification, PreTrainedModel, Trainer, TrainingArguments
+from transformers import BertForSequenceClassification, PreTrainedModel, Trainer
 
 import generated
-from tests_adapters.core.zoo import METHODS, VOCABULARY, build
-
-
-class Sentences(Dataset):
-    """Random tokens; the label is whether the first one is a small number."""
-
-    def __len__(self) -> int:
-        return 16
-
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        tokens = torch.randint(3, VOCABULARY, (6,), generator=torch.Generator().manual_seed(index))
-        return {"input_ids": tokens, "labels": (tokens[0] < VOCABULARY // 2).long()}
+from tests_adapters.core.made_data import Sentences, arguments, trained_weights
+from tests_adapters.core.zoo import METHODS, build
 
 
 def fixed(architecture: str) -> PreTrainedModel:
@@ -45,20 +34,9 @@ def model_with(method: str, kind: Callable[[str], PreTrainedModel] = fixed) -> P
 
 def trained(folder: Path, model: PreTrainedModel, resume: bool = False, **options: object) -> dict[str, torch.Tensor]:
     """What the adapter and the head are after two epochs of four steps."""
-    arguments = TrainingArguments(
-        str(folder),
-        num_train_epochs=2,
-        per_device_train_batch_size=4,
-        learning_rate=0.05,
-        save_strategy="epoch",
-        report_to=[],
-        disable_tqdm=True,
-        use_cpu=True,
-        **options,
-    )
-    trainer = Trainer(model, arguments, train_dataset=Sentences(), eval_dataset=Sentences())
+    trainer = Trainer(model, arguments(folder, **options), train_dataset=Sentences(), eval_dataset=Sentences())
     trainer.train(resume_from_checkpoint=str(folder / "checkpoint-4") if resume else None)
-    return {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
+    return trained_weights(model)
 
 
 @pytest.mark.parametrize("kind", [fixed, flexible])

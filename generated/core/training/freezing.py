@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from torch import nn
 
 from generated.core.composition import AdapterCompositionBlock
+from generated.core.errors import TrainingSetupError
 from generated.core.fusions import active_fusions, fusion_parameters
 from generated.core.lifecycle import adapter_parameters
 
@@ -50,3 +51,30 @@ def train_fusions(model: nn.Module, setup: AdapterCompositionBlock, unfreeze_ada
     for name in active_fusions(base):
         for parameter in fusion_parameters(base, name):
             parameter.requires_grad_(True)
+
+
+def refuse_untrainable(model: nn.Module) -> None:
+    """
+    Is this model ready for the training of adapters? Parts of the base model may be trained with them.
+
+    Raises:
+        TrainingSetupError: no adapter is active, nothing of the base model is frozen, or all of the model is.
+    """
+    if model.active_adapters is None:
+        raise TrainingSetupError(
+            "no adapter is active, so none would be trained; call model.train_adapter(name) first. To train the whole "
+            "model, use the Trainer of transformers"
+        )
+    if all(parameter.requires_grad for parameter in _own_parameters(model.base_model)):
+        raise TrainingSetupError(
+            "the base model is not frozen, and checkpoints would not hold it; call model.train_adapter(name) first. "
+            "To train the whole model, use the Trainer of transformers"
+        )
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise TrainingSetupError("everything is frozen; call model.train_adapter(name) first")
+
+
+def _own_parameters(base: nn.Module) -> list[nn.Parameter]:
+    """What the base model had before adapters came."""
+    added = {id(parameter) for name in base.adapters_config for parameter in adapter_parameters(base, name)}
+    return [parameter for parameter in base.parameters() if id(parameter) not in added]

@@ -1,0 +1,12 @@
+"""How are adapters trained? What is frozen, what a checkpoint holds, and trainers that know both."""
+
+from generated.core.training.freezing import (
+    freeze_embeddings,
+    freeze_model,
+    refuse_untrainable,
+    train_fusions,
+    train_only,
+)
+
+
+__all__ = ["freeze_embeddings", "freeze_model", "refuse_untrainable", "train_fusions", "train_only"]
