@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import copy
 import json
-import statistics
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import click
 import torch
 import transformers
+from timing import median_ratio
 from torch import nn
 
 import generated
@@ -43,17 +42,8 @@ class Comparison:
     ratio: float
 
 
-def median_ratio(ours: nn.Module, other: nn.Module, inputs: torch.Tensor, rounds: int) -> float:
-    """The median of ours over the median of the other; the two take turns."""
-    seconds: dict[int, list[float]] = {0: [], 1: []}
-    with torch.no_grad():
-        for round_ in range(rounds + 3):
-            for side, model in enumerate((ours, other)):
-                started = time.perf_counter()
-                model(input_ids=inputs)
-                if round_ >= 3:  # the first rounds warm up
-                    seconds[side].append(time.perf_counter() - started)
-    return statistics.median(seconds[0]) / statistics.median(seconds[1])
+def forward_ratio(ours: nn.Module, other: nn.Module, inputs: torch.Tensor, rounds: int) -> float:
+    return median_ratio(lambda: ours(input_ids=inputs), lambda: other(input_ids=inputs), rounds)
 
 
 def comparisons(name: str, rounds: int, batch: int, length: int) -> list[Comparison]:
@@ -61,13 +51,13 @@ def comparisons(name: str, rounds: int, batch: int, length: int) -> list[Compari
     upstream = transformers.AutoModel.from_config(config).eval()
     inputs = torch.randint(3, config.vocab_size, (batch, length))
     initialised = generated.init(copy.deepcopy(upstream))
-    found = [Comparison("initialised", median_ratio(initialised, upstream, inputs, rounds))]
+    found = [Comparison("initialised", forward_ratio(initialised, upstream, inputs, rounds))]
     for method in METHODS:
         model = generated.init(copy.deepcopy(upstream))
         model.add_adapter(NAME, config=method)
-        found.append(Comparison(f"{method}, not active", median_ratio(model, upstream, inputs, rounds)))
+        found.append(Comparison(f"{method}, not active", forward_ratio(model, upstream, inputs, rounds)))
         model.set_active_adapters(NAME)
-        found.append(Comparison(f"{method}, active", median_ratio(model, upstream, inputs, rounds)))
+        found.append(Comparison(f"{method}, active", forward_ratio(model, upstream, inputs, rounds)))
     found.append(Comparison("lora, against PEFT", _against_peft(name, upstream, inputs, rounds)))
     return found
 
@@ -80,7 +70,7 @@ def _against_peft(name: str, upstream: nn.Module, inputs: torch.Tensor, rounds: 
     ours = generated.init(copy.deepcopy(upstream))
     ours.add_adapter(NAME, config=generated.LoRAConfig(r=8, attn_matrices=roles), set_active=True)
     lora = LoraConfig(r=8, target_modules=PEFT_TARGETS[name], fan_in_fan_out=name == "gpt2")
-    return median_ratio(ours, get_peft_model(copy.deepcopy(upstream), lora).eval(), inputs, rounds)
+    return forward_ratio(ours, get_peft_model(copy.deepcopy(upstream), lora).eval(), inputs, rounds)
 
 
 @click.command()
