@@ -17,9 +17,9 @@ from generated.core.heads.division import parse_heads_from_composition
 from generated.core.heads.filling import fill_head
 from generated.core.heads.running import HeadForwardMixin
 from generated.core.heads.static_checkpoint import StaticHeadCheckpointMixin
-from generated.core.heads.storage import HEADS_FOLDER, head_folders, read_head, write_head
+from generated.core.heads.storage import head_folders, read_head, write_head
 from generated.core.init import init
-from generated.core.loading import ADAPTERS_FOLDER
+from generated.core.loading import ADAPTERS_FOLDER, FUSIONS_FOLDER, HEADS_FOLDER, remove_others
 from generated.core.mixins import ModelWithHeadsAdaptersMixin
 
 
@@ -58,6 +58,7 @@ class ModelWithFlexibleHeadsAdaptersMixin(
 
     def _restore(self, directory: Path) -> None:
         self.load_all_adapters(directory / ADAPTERS_FOLDER)
+        self.load_all_adapter_fusions(directory / FUSIONS_FOLDER)
         for folder in head_folders(directory / HEADS_FOLDER):
             try:
                 self.load_head(folder, set_active=False)
@@ -71,7 +72,9 @@ class ModelWithFlexibleHeadsAdaptersMixin(
 
     def _save_folders(self, save_directory: str | PathLike) -> None:
         super()._save_folders(save_directory)
-        self.save_all_heads(f"{save_directory}/{HEADS_FOLDER}")
+        folder = Path(save_directory, HEADS_FOLDER)
+        self.save_all_heads(folder)
+        remove_others(folder, self.heads)
 
     def set_active_adapters(self, adapter_setup: Setup | None, skip_layers: Collection[int] | None = None) -> None:
         """Choose what acts in the next forward, and with it the heads that are called like the adapters at its end.
@@ -103,35 +106,33 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         """Invertible adapters are undone inside the heads, not in front of a module."""
 
     def save_adapter(
-        self,
-        save_directory: str | PathLike,
-        adapter_name: str,
-        with_head: bool = True,
-        meta_dict: Mapping[str, Any] | None = None,
-        **kwargs: Any,
+        self, save_directory: str | PathLike, adapter_name: str, with_head: bool = True, *args: Any, **kwargs: Any
     ) -> None:
         """Write an adapter to a folder, and with it the head of the same name, if there is one.
 
         All further arguments are those of the models with fixed heads.
         """
-        super().save_adapter(save_directory, adapter_name, False, meta_dict, **kwargs)
+        super().save_adapter(save_directory, adapter_name, False, *args, **kwargs)
         if with_head and adapter_name in self.heads:
-            self.save_head(save_directory, adapter_name)
+            self.save_head(save_directory, adapter_name, use_safetensors=kwargs.get("use_safetensors", True))
 
-    def _load_head_of_adapter(self, directory: str | PathLike, name: str, *, allow_pickle: bool) -> None:
+    def _load_head_of_adapter(self, directory: str | PathLike, name: str | None, **options: Any) -> None:
         """The head is active when its adapter is, and that is decided after both are loaded."""
         active = self._active_heads
-        super()._load_head_of_adapter(directory, name, allow_pickle=allow_pickle)
+        super()._load_head_of_adapter(directory, name, **options)
         self._active_heads = active
 
-    def save_head(self, save_directory: str | PathLike, head_name: str | None = None) -> None:
+    def save_head(
+        self, save_directory: str | PathLike, head_name: str | None = None, *, use_safetensors: bool = True
+    ) -> None:
         """Write a head, by default the active one, to a folder: `head_config.json` and `model_head.safetensors`.
 
         Raises:
             UnknownHeadError: there is no such head.
             ValueError: no name given and not exactly one head active.
         """
-        write_head(self, self.get_head(head_name or self._only_active_head()), save_directory)
+        head = self.get_head(head_name or self._only_active_head())
+        write_head(self, head, save_directory, use_safetensors=use_safetensors)
 
     def save_all_heads(self, save_directory: str | PathLike) -> None:
         """Write each head to a folder of its own name below `save_directory`."""

@@ -20,11 +20,8 @@ from generated.core.heads.base import PredictionHead
 from generated.core.heads.conversion import Labels, convert_head
 from generated.core.heads.errors import HeadConversionError
 from generated.core.loading.adapters import describe
-from generated.core.loading.folder import HEAD_FILES, write
+from generated.core.loading.folder import HEAD_FILES, folders_below, write
 from generated.models.head_conversions import STATIC_HEADS_WITHOUT_FLEX_HEAD, STATIC_TO_FLEX_HEAD_MAP
-
-
-HEADS_FOLDER = "heads"
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,9 @@ class StoredHead:
     weights: Mapping[str, torch.Tensor]
 
 
-def write_head(model: PreTrainedModel, head: PredictionHead, directory: str | PathLike) -> None:
+def write_head(
+    model: PreTrainedModel, head: PredictionHead, directory: str | PathLike, *, use_safetensors: bool = True
+) -> None:
     """Write a head of `model` to a folder, without a projection that is the model's input embeddings."""
     shared = model.get_input_embeddings().weight if head.is_tied else None
     tensors = {
@@ -52,7 +51,8 @@ def write_head(model: PreTrainedModel, head: PredictionHead, directory: str | Pa
         for name, tensor in head.state_dict(keep_vars=True).items()
         if tensor is not shared
     }
-    write(directory, HEAD_FILES, describe(model, head.config, head.name), tensors)
+    description = describe(model, head.config, head.name)
+    write(directory, HEAD_FILES, description, tensors, use_safetensors=use_safetensors)
 
 
 def read_head(model: PreTrainedModel, directory: str | PathLike, *, allow_pickle: bool = False) -> StoredHead:
@@ -79,8 +79,8 @@ def read_head(model: PreTrainedModel, directory: str | PathLike, *, allow_pickle
 
 
 def head_folders(directory: str | PathLike) -> list[Path]:
-    """All folders below `directory` that hold a head. Names of heads may contain slashes."""
-    return sorted(path.parent for path in Path(directory).rglob(f"*/{HEAD_FILES.config}"))
+    """All folders below `directory` that hold a head."""
+    return folders_below(directory, HEAD_FILES)
 
 
 def _convert(

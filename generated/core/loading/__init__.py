@@ -6,29 +6,49 @@ from generated.core.loading.adapters import (
     adapter_keys,
     add_stored,
     describe,
+    fusion_folders,
     hidden_from_checkpoint,
     key_prefix,
     read_adapter,
     save_adapter,
 )
-from generated.core.loading.folder import ADAPTERS_FOLDER, has_head
+from generated.core.loading.folder import (
+    ADAPTERS_FOLDER,
+    FOLDERS,
+    FUSIONS_FOLDER,
+    HEADS_FOLDER,
+    has_head,
+    remove_others,
+)
+from generated.core.loading.fusions import load_fusion, save_fusion
 from generated.core.loading.heads import HeadFolder, load_static_head, read_head_folder, save_static_head
+from generated.core.loading.setups import HeadNames, read_setup, save_setup
 
 
 __all__ = [
     "ADAPTERS_FOLDER",
+    "FOLDERS",
+    "FUSIONS_FOLDER",
+    "HEADS_FOLDER",
     "HeadFolder",
+    "HeadNames",
     "StoredAdapter",
     "adapter_folders",
     "adapter_keys",
     "add_stored",
     "describe",
+    "fusion_folders",
     "has_head",
     "hidden_from_checkpoint",
     "key_prefix",
+    "load_fusion",
     "load_static_head",
     "read_adapter",
     "read_head_folder",
+    "read_setup",
+    "remove_others",
     "save_adapter",
+    "save_fusion",
+    "save_setup",
     "save_static_head",
 ]

@@ -13,18 +13,18 @@ import torch
 from torch import Tensor, nn
 from transformers.utils import logging
 
-from generated.core import lifecycle
+from generated.core import fusions, lifecycle
 from generated.core.config_names import config_value
 from generated.core.configuration import AdapterConfig, ConfigUnion, PrefixTuningConfig, config_from_dict
 from generated.core.errors import AdapterFileError
-from generated.core.loading.folder import ADAPTER_FILES, read_config, read_tensors, write
+from generated.core.loading.folder import ADAPTER_FILES, FUSION_FILES, folders_below, read_config, read_tensors, write
 from generated.core.loading.keys import (
-    Renaming,
     WeightName,
     is_pool_duplicate,
     match_names,
     parse_name,
     readings,
+    usual_name,
 )
 from generated.core.loading.legacy import modernize
 from generated.core.loading.placement import (
@@ -54,13 +54,18 @@ class StoredAdapter:
 
 
 def save_adapter(
-    model: nn.Module, directory: str | PathLike, name: str, meta: Mapping[str, Any] | None = None
+    model: nn.Module,
+    directory: str | PathLike,
+    name: str,
+    meta: Mapping[str, Any] | None = None,
+    *,
+    use_safetensors: bool = True,
 ) -> None:
     """Write an adapter of `model` (a base model, or one with a head) to a folder."""
     description = describe(model, model.adapters_config[name].to_dict(), name)
     tensors = lifecycle.adapter_tensors(model.adapted_base, name)
-    named = {key_prefix(model) + key: to_file(key, tensor) for key, tensor in tensors.items()}
-    write(directory, ADAPTER_FILES, {**(meta or {}), **description}, named)
+    named = {key_prefix(model) + usual_name(key, name): to_file(key, tensor) for key, tensor in tensors.items()}
+    write(directory, ADAPTER_FILES, {**(meta or {}), **description}, named, use_safetensors=use_safetensors)
 
 
 def read_adapter(
@@ -107,7 +112,12 @@ def add_stored(model: nn.Module, name: str, stored: StoredAdapter, complete: Cal
 
 def adapter_folders(directory: str | PathLike) -> list[Path]:
     """All folders below `directory` that hold an adapter. Names of adapters may contain slashes."""
-    return sorted(path.parent for path in Path(directory).rglob(f"*/{ADAPTER_FILES.config}"))
+    return folders_below(directory, ADAPTER_FILES)
+
+
+def fusion_folders(directory: str | PathLike) -> list[Path]:
+    """All folders below `directory` that hold a mixture of adapters."""
+    return folders_below(directory, FUSION_FILES)
 
 
 def describe(model: nn.Module, config: Mapping[str, Any] | None, name: str | None) -> dict[str, Any]:
@@ -129,9 +139,11 @@ def key_prefix(model: nn.Module) -> str:
 
 
 def adapter_keys(model: nn.Module) -> frozenset[str]:
-    """Names of all weights of adapters in the state dict of `model`."""
+    """Names of all weights of adapters, and of mixtures of them, in the state dict of `model`."""
     prefix, base = key_prefix(model), model.adapted_base
-    return frozenset(prefix + key for name in base.adapters_config for key in lifecycle.adapter_tensors(base, name))
+    adapters = (lifecycle.adapter_tensors(base, name) for name in base.adapters_config)
+    mixtures = (fusions.fusion_tensors(base, name) for name in base.adapters_config.fusions)
+    return frozenset(prefix + key for tensors in (*adapters, *mixtures) for key in tensors)
 
 
 @contextmanager
@@ -163,8 +175,8 @@ def _leaving_out(config: AdapterConfig, layers: Collection[int]) -> AdapterConfi
 
 
 def _add_with_weights(base: nn.Module, name: str, stored: StoredAdapter, complete: Callable[[], None] | None) -> None:
-    def fill() -> None:
-        _fill(base, name, stored, rename)
+    def filled() -> None:
+        fill(base, name, lifecycle.adapter_tensors(base, name), stored.name, stored.tensors, stored.path)
         if complete is not None:
             complete()
 
@@ -172,31 +184,54 @@ def _add_with_weights(base: nn.Module, name: str, stored: StoredAdapter, complet
     names = (reading for key in stored.tensors for reading in readings(key, stored.name, rename))
     projections = projections_of(base, stored.config, names)
     config = with_true_matrices(with_true_roles(base, stored.config, projections), stored.tensors)
-    lifecycle.add_adapter(base, name, config, overwrite_ok=True, projections=projections, complete=fill)
+    lifecycle.add_adapter(base, name, config, overwrite_ok=True, projections=projections, complete=filled)
 
 
-def _fill(base: nn.Module, name: str, stored: StoredAdapter, rename: Renaming) -> None:
-    """Copy the weights of a file into a new adapter, after checking that all of them are there and fit."""
-    expected = {parse_name(key, name): tensor for key, tensor in lifecycle.adapter_tensors(base, name).items()}
-    matched = match_names(stored.tensors, stored.name, expected, layer_paths(base), rename)
-    _refuse_unfit_tensors(stored, name, expected, matched)
+def fill(
+    base: nn.Module,
+    name: str,
+    targets: Mapping[str, Tensor],
+    stored_name: str,
+    stored: Mapping[str, Tensor],
+    path: Path,
+) -> None:
+    """
+    Copy the weights of a file into a new adapter or mixture, after checking that all of them are there and fit.
+
+    Args:
+        name: what it is called in the model.
+        targets: its tensors by their names in the model.
+        stored_name: what it is called in the file.
+        stored: the tensors in the file.
+        path: of the file, for messages.
+
+    Raises:
+        AdapterFileError: something is missing or has another shape; nothing was copied.
+    """
+    expected = {parse_name(key, name): tensor for key, tensor in targets.items()}
+    matched = match_names(stored, stored_name, expected, layer_paths(base), renaming(base))
+    _refuse_unfit_tensors(path, stored, name, expected, matched)
     with torch.no_grad():
         for key, target in matched.items():
-            expected[target].copy_(from_file(key, stored.tensors[key], expected[target]))
+            expected[target].copy_(from_file(key, stored[key], expected[target]))
 
 
 def _refuse_unfit_tensors(
-    stored: StoredAdapter, name: str, expected: Mapping[WeightName, Tensor], matched: Mapping[str, WeightName]
+    path: Path,
+    stored: Mapping[str, Tensor],
+    name: str,
+    expected: Mapping[WeightName, Tensor],
+    matched: Mapping[str, WeightName],
 ) -> None:
     missing = sorted(target.full(name) for target in expected.keys() - set(matched.values()))
     misshapen = [
-        f"{key} is {tuple(stored.tensors[key].shape)}, the model needs {tuple(expected[target].shape)}"
+        f"{key} is {tuple(stored[key].shape)}, the model needs {tuple(expected[target].shape)}"
         for key, target in matched.items()
-        if from_file(key, stored.tensors[key], expected[target]).shape != expected[target].shape
+        if from_file(key, stored[key], expected[target]).shape != expected[target].shape
     ]
     problems = [f"missing: {key}" for key in missing] + [f"wrong shape: {text}" for text in misshapen]
     if problems:
-        raise AdapterFileError(f"{stored.path} does not fit this model:\n  " + "\n  ".join(problems))
-    unexpected = [key for key in stored.tensors if key not in matched and not is_pool_duplicate(key)]
+        raise AdapterFileError(f"{path} does not fit this model:\n  " + "\n  ".join(problems))
+    unexpected = [key for key in stored if key not in matched and not is_pool_duplicate(key)]
     if unexpected:
-        logger.warning("%s holds weights for which this model has no place: %s", stored.path, ", ".join(unexpected))
+        logger.warning("%s holds weights for which this model has no place: %s", path, ", ".join(unexpected))

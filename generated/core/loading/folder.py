@@ -2,13 +2,14 @@
 
 adapter_config.json    adapter.safetensors      or pytorch_adapter.bin
 head_config.json       model_head.safetensors   or pytorch_model_head.bin
+adapter_fusion_config.json    model_adapter_fusion.safetensors    or pytorch_model_adapter_fusion.bin
 """
 
 from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from torch import Tensor
 from generated.core.errors import AdapterFileError
 
 
-ADAPTERS_FOLDER = "adapters"
+# What lies beside the weights of a whole model.
+ADAPTERS_FOLDER, FUSIONS_FOLDER, HEADS_FOLDER = FOLDERS = ("adapters", "fusions", "heads")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class FileNames:
 
 ADAPTER_FILES = FileNames("adapter_config.json", "adapter.safetensors", "pytorch_adapter.bin")
 HEAD_FILES = FileNames("head_config.json", "model_head.safetensors", "pytorch_model_head.bin")
+FUSION_FILES = FileNames(
+    "adapter_fusion_config.json", "model_adapter_fusion.safetensors", "pytorch_model_adapter_fusion.bin"
+)
 
 
 def read_config(directory: str | Path, names: FileNames) -> dict[str, Any]:
@@ -85,9 +90,16 @@ def read_tensors(directory: str | Path, names: FileNames, *, allow_pickle: bool)
     return pickled, _checked(pickled, _read_pickle)
 
 
-def write(directory: str | Path, names: FileNames, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+def write(
+    directory: str | Path,
+    names: FileNames,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    *,
+    use_safetensors: bool = True,
+) -> None:
     """
-    Write configuration and weights; the folder is made if need be.
+    Write configuration and weights; the folder is made if need be. Earlier weights of the other format are removed.
 
     Raises:
         AdapterFileError: weights are offloaded; nothing is written.
@@ -101,12 +113,40 @@ def write(directory: str | Path, names: FileNames, config: Mapping[str, Any], te
     owned = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     directory.mkdir(parents=True, exist_ok=True)
     (directory / names.config).write_text(text + "\n", encoding="utf-8")
-    save_file(owned, directory / names.safetensors, metadata={"format": "pt"})
+    safe, pickled = directory / names.safetensors, directory / names.pickle
+    if use_safetensors:
+        save_file(owned, safe, metadata={"format": "pt"})
+    else:
+        torch.save(owned, pickled)
+    (pickled if use_safetensors else safe).unlink(missing_ok=True)
 
 
 def has_head(directory: str | Path) -> bool:
     directory = Path(directory)
     return (directory / HEAD_FILES.safetensors).is_file() or (directory / HEAD_FILES.pickle).is_file()
+
+
+def folders_below(directory: str | Path, names: FileNames) -> list[Path]:
+    """All folders below `directory` that hold something of this kind. Names may contain slashes."""
+    return sorted(path.parent for path in Path(directory).rglob(f"*/{names.config}"))
+
+
+def remove_others(directory: str | Path, kept: Collection[str]) -> None:
+    """Remove from below `directory` what was written there under names that are not among `kept`."""
+    root = Path(directory)
+    kinds = (ADAPTER_FILES, FUSION_FILES, HEAD_FILES)
+    for folder in {folder for names in kinds for folder in folders_below(root, names)}:
+        if folder.relative_to(root).as_posix() in kept:
+            continue
+        for name in (file for names in kinds for file in (names.config, names.safetensors, names.pickle)):
+            (folder / name).unlink(missing_ok=True)
+        _remove_empty(folder, root)
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    while folder != root and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:

@@ -34,14 +34,14 @@ class HeadFolder:
     is_partial: bool = False
 
 
-def save_static_head(model: nn.Module, directory: str | PathLike) -> None:
+def save_static_head(model: nn.Module, directory: str | PathLike, *, use_safetensors: bool = True) -> None:
     """Write the head of `model`, if it has parameters, in AdapterHub's format for fixed heads."""
     tensors = model.head_tensors()
     if not tensors:
         return
     description = describe(model, None, None)
     description |= {"num_labels": model.config.num_labels, "label2id": model.config.label2id}
-    write(directory, HEAD_FILES, description, tensors)
+    write(directory, HEAD_FILES, description, tensors, use_safetensors=use_safetensors)
 
 
 def read_head_folder(directory: str | PathLike, *, allow_pickle: bool) -> HeadFolder:

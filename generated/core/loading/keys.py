@@ -18,7 +18,15 @@ from itertools import pairwise
 from generated.core.errors import AdapterFileError
 
 
-CONTAINERS = ("adapters", "loras", "prefix_gates", "prefix_tunings", "shared_parameters", "invertible_adapters")
+CONTAINERS = (
+    "adapters",
+    "adapter_fusion_layer",
+    "loras",
+    "prefix_gates",
+    "prefix_tunings",
+    "shared_parameters",
+    "invertible_adapters",
+)
 
 LEGACY_CONTAINERS = {
     "attention_text_task_adapters": "adapters",
@@ -29,6 +37,7 @@ LEGACY_CONTAINERS = {
 }
 
 POOL_OF_PREFIXES = "prefix_tuning"
+PEFT_WRAPPED = "base_layer"
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,12 @@ def parse_name(key: str, adapter: str) -> WeightName | None:
             host, rest = ".".join(segments[:position]), ".".join(segments[position + 2 :])
             return _canonical(WeightName(host, container, rest))
     return None
+
+
+def usual_name(key: str, adapter: str) -> str:
+    """The name of an adapter's tensor as files have it, whatever else wraps its host."""
+    name = parse_name(key, adapter)
+    return key if name is None else name.full(adapter)
 
 
 def readings(key: str, adapter: str, rename: Renaming) -> Iterator[WeightName]:
@@ -101,9 +116,13 @@ def is_pool_duplicate(key: str) -> bool:
 
 
 def _canonical(name: WeightName) -> WeightName:
-    """Prefixes hang on the model; DistilBERT of AdapterHub called the location of theirs `self`."""
+    """
+    Prefixes hang on the model; DistilBERT of AdapterHub called the location of theirs `self`. PEFT wraps a module,
+    which is its `base_layer` then.
+    """
     if name.container != "prefix_tunings":
-        return name
+        host = ".".join(segment for segment in name.host.split(".") if segment != PEFT_WRAPPED)
+        return WeightName(host, name.container, name.rest)
     location, _, rest = name.rest.partition(".")
     return WeightName(POOL_OF_PREFIXES, name.container, f"{'self_prefix' if location == 'self' else location}.{rest}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
@@ -54,23 +55,32 @@ class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixi
         undo_in_front_of(self.adapted_base, new_embeddings if self.inverse_site() is not None else None)
         super().set_output_embeddings(new_embeddings)
 
-    def save_head(self, save_directory: str | PathLike, head_name: str | None = None) -> None:
+    def save_head(
+        self, save_directory: str | PathLike, head_name: str | None = None, *, use_safetensors: bool = True
+    ) -> None:
         """
         Write the head to a folder: `head_config.json` and `model_head.safetensors`.
 
         Args:
             head_name: of no meaning here: a fixed head has no name.
+            use_safetensors: if not, a pickle is written, `pytorch_model_head.bin`.
         """
-        loading.save_static_head(self, save_directory)
+        loading.save_static_head(self, save_directory, use_safetensors=use_safetensors)
 
     def load_head(
-        self, save_directory: str | PathLike, load_as: str | None = None, *, allow_pickle: bool = False
+        self,
+        save_directory: str | PathLike,
+        load_as: str | None = None,
+        id2label: Mapping[int | str, str] | None = None,
+        *,
+        allow_pickle: bool = False,
     ) -> str | None:
         """
         Read the head from a folder.
 
         Args:
             load_as: of no meaning here: a fixed head has no name.
+            id2label: of no meaning here: its labels are in the model's configuration.
             allow_pickle: read `pytorch_model_head.bin` where there is no safetensors file.
 
         Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import wraps
 from os import PathLike
 from typing import Any, ClassVar
 from weakref import WeakSet
@@ -23,9 +22,12 @@ from generated.core.forward_inputs import (
 )
 from generated.core.layers.slot import Borrowed
 from generated.core.methods import prefix_tuning
+from generated.core.mixins.checkpoints import AdapterCheckpointsMixin
 from generated.core.mixins.combining import AdapterCombiningMixin
 from generated.core.mixins.files import AdapterFilesMixin
 from generated.core.mixins.fusion import AdapterFusionMixin
+from generated.core.mixins.peft import PeftMethodsMixin, or_peft
+from generated.core.mixins.setups import AdapterSetupFilesMixin
 from generated.core.sites import AdapterStack, LayerSites, placed_layers
 from generated.core.summary import format_summary, summarize
 
@@ -36,20 +38,14 @@ ADAPTED_MODELS: WeakSet[nn.Module] = WeakSet()
 ConfigLike = AdapterConfig | Mapping[str, Any] | str | PathLike
 
 
-def or_peft(method: Callable) -> Callable:
-    """transformers has methods of the same names for PEFT: a call with a PEFT configuration is meant for those."""
-
-    @wraps(method)
-    def dispatch(self: Any, *args: Any, **kwargs: Any) -> Any:
-        given = args[0] if args else kwargs.get("adapter_config")
-        if hasattr(given, "peft_type"):
-            return getattr(super(ModelAdaptersMixin, self), method.__name__)(*args, **kwargs)
-        return method(self, *args, **kwargs)
-
-    return dispatch
-
-
-class ModelAdaptersMixin(AdapterFusionMixin, AdapterCombiningMixin, AdapterFilesMixin):
+class ModelAdaptersMixin(
+    AdapterFusionMixin,
+    AdapterCombiningMixin,
+    AdapterSetupFilesMixin,
+    AdapterCheckpointsMixin,
+    AdapterFilesMixin,
+    PeftMethodsMixin,
+):
     """
     Adapters in a model.
 
@@ -154,17 +150,6 @@ class ModelAdaptersMixin(AdapterFusionMixin, AdapterCombiningMixin, AdapterFiles
         if set_active:
             self.set_active_adapters(adapter_name)
 
-    def delete_adapter(self, adapter_name: str) -> None:
-        """
-        Remove an adapter. The last one to go leaves the model as it was before the first one came.
-
-        A name that only PEFT adapters have is handed over to the method of transformers.
-        """
-        if getattr(self, "_hf_peft_config_loaded", False) and adapter_name not in self.adapters_config:
-            super().delete_adapter(adapter_name)
-        else:
-            lifecycle.delete_adapter(self.adapted_base, adapter_name)
-
     def set_active_adapters(self, adapter_setup: Setup | None, skip_layers: Collection[int] | None = None) -> None:
         """
         Choose what acts in the next forward. A merged adapter is taken out of the weights.
@@ -184,7 +169,7 @@ class ModelAdaptersMixin(AdapterFusionMixin, AdapterCombiningMixin, AdapterFiles
         transformers has a method of this name for PEFT adapters. If only such are loaded, this is that method.
         """
         active = self.adapters_config.active_setup
-        if active is None and getattr(self, "_hf_peft_config_loaded", False):
+        if active is None and self._has_peft:
             return super().active_adapters
         return active
 
