@@ -107,7 +107,7 @@ class PlacedProjection:
     One linear map that can be adapted.
 
     Args:
-        path: from the model.
+        path: from the model, of the map or of what PEFT has put around it.
         layer: the layer that it is in.
         projection: as which it is declared.
         module: the map itself.
@@ -153,7 +153,14 @@ def placed_projections(model: nn.Module) -> Iterator[PlacedProjection]:
         for projection in layer.sites.projections:
             linear = resolve(layer.module, projection.path)
             if linear is not None:
-                yield PlacedProjection(paths[linear], layer, projection, linear)
+                yield PlacedProjection(paths[linear], layer, projection, _unwrapped(linear))
+
+
+def _unwrapped(linear: nn.Module) -> nn.Module:
+    """PEFT replaces a map by a module around it."""
+    while isinstance(getattr(linear, "base_layer", None), nn.Module):
+        linear = linear.base_layer
+    return linear
 
 
 def _child(module: nn.Module, component: str) -> nn.Module | None:

@@ -76,7 +76,7 @@ def test_addresses(site: str, folder: Path, tmp_path: Path) -> None:
     zipped(folder, tmp_path / "adapter.zip")
     assert_is_the_adapter(f"{site}/adapter.zip")
     (tmp_path / "page.html").write_text("no archive")
-    for page, message in {"nothing.zip": "404", "page.html": "neither a zip nor", "elsewhere": "no address"}.items():
+    for page, message in {"nothing.zip": "404", "page.html": "neither a zip nor", "elsewhere": "not allowed"}.items():
         with pytest.raises(AdapterFileError, match=message):
             fresh("bert").load_adapter(f"{site}/{page}")
 

@@ -79,7 +79,7 @@ def test_unfit_mixture_leaves_the_one_that_is_there(tmp_path: Path) -> None:
     stored["config"]["value"] = True
     path.write_text(json.dumps(stored))
     before, numbers = tree(model), call(model, inputs)
-    with pytest.raises(AdapterFileError, match=r"missing: .*a,bb\.value\.weight"):
+    with pytest.raises(AdapterFileError, match=r"missing: .*\.value\.weight"):
         model.load_adapter_fusion(tmp_path)
     assert tree(model) == before
     assert_identical(call(model, inputs), numbers)
@@ -104,7 +104,7 @@ def test_checkpoints_hold_mixtures(tmp_path: Path) -> None:
         add_random(model, name, SeqBnConfig(reduction_factor=4))
     model.add_adapter_fusion(["a", "bb"], set_active=True)
     model.save_pretrained(tmp_path)
-    loaded, report = type(model).from_pretrained(tmp_path, output_loading_info=True)
+    loaded, report = type(model).from_pretrained(tmp_path, output_loading_info=True, attn_implementation="eager")
     assert not report["unexpected_keys"]
     loaded.set_active_adapters(Fuse("a", "bb"))
     assert_identical(call(loaded.eval(), inputs_for("bert")), call(model, inputs_for("bert")))

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, build_opener
+from urllib.request import urlopen
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
@@ -103,18 +103,11 @@ def _adapter_in(folder: Path, source: str) -> Path:
     return nearest[0]
 
 
-class _OnlyWeb(HTTPRedirectHandler):
-    def redirect_request(self, request: Any, file: Any, code: int, message: str, headers: Any, new: str) -> Any:
-        if urlsplit(new).scheme not in ("http", "https"):
-            raise AdapterFileError(f"{request.full_url} leads to {new}, which is no address of the web")
-        return super().redirect_request(request, file, code, message, headers, new)
-
-
 def _download(address: str, target: Path) -> None:
     """Copy what is at an address, up to the size that an archive may have."""
     logger.info("Downloading %s", address)
     try:
-        with build_opener(_OnlyWeb).open(address, timeout=TIMEOUT) as response, target.open("wb") as file:
+        with urlopen(address, timeout=TIMEOUT) as response, target.open("wb") as file:
             while chunk := response.read(archives.CHUNK):
                 file.write(chunk)
                 if file.tell() > archives.MOST_BYTES:

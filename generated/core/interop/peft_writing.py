@@ -21,8 +21,7 @@ from generated.core.configuration import LoRAConfig
 from generated.core.errors import UnsupportedMethodError
 from generated.core.interop.peft_files import KEY_PREFIX, PEFT_FILES
 from generated.core.interop.peft_options import usual_and_others
-from generated.core.layers.lora import LowRank, Rescaling
-from generated.core.lifecycle import adapter_modules
+from generated.core.layers.lora import LoRALinearMixin, LowRank, Rescaling
 from generated.core.loading import key_prefix
 from generated.core.loading.folder import write
 from generated.core.sites import PlacedProjection, placed_projections
@@ -74,10 +73,9 @@ def _refuse_foreign(config: Any, name: str) -> None:
 
 
 def _written(base: nn.Module, name: str) -> Iterator[WrittenModule]:
-    containers = {path.removesuffix(".loras"): container for path, container in adapter_modules(base, name)}
     for placed in placed_projections(base):
-        if placed.path in containers:
-            lora = containers[placed.path][name]
+        if isinstance(placed.module, LoRALinearMixin) and name in placed.module.loras:
+            lora = placed.module.loras[name]
             yield _scale(placed, lora) if isinstance(lora, Rescaling) else _low_rank(placed, lora)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from generated.core.composition import AdapterCompositionBlock, parse_composition
-from generated.core.errors import AdapterFileError
+from generated.core.errors import AdapterFileError, UnsupportedCompositionError
 from generated.core.lifecycle import is_weight_name
 from generated.core.loading.folder import read_json
 from generated.core.version import VERSION
@@ -75,8 +75,8 @@ def read_setup(directory: str | PathLike) -> tuple[AdapterCompositionBlock, Head
         setup = parse_composition(AdapterCompositionBlock.from_dict(stored["adapter_setup"]))
         heads = HeadNames.from_json(stored.get("head_setup"))
         names = [*setup.names, *heads.names, *(getattr(block, "name", "x") for block in setup.blocks)]
-    except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise AdapterFileError(f"{path} holds no setup of adapters") from error
+    except (KeyError, TypeError, AttributeError, IndexError, RecursionError, UnsupportedCompositionError) as error:
+        raise AdapterFileError(f"{path} holds no setup of adapters: {error}") from error
     wrong = [name for name in names if not is_weight_name(name)]
     if wrong:
         raise AdapterFileError(f"{path} names {wrong[0]!r}, which cannot be the name of an adapter or of a head")

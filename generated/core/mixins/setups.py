@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -154,25 +155,42 @@ class AdapterSetupFilesMixin:
             The setup of adapters, and that of heads, if there is one.
 
         Raises:
-            AdapterFileError: something cannot be read or does not fit; what was read before it is in the model.
+            AdapterFileError: something cannot be read or does not fit. No new adapter stays; what was replaced before
+                the error came is replaced.
         """
         allow_pickle = allow_pickle and not use_safetensors
         with hub.fetched(adapter_setup_name_or_path, version, **hub_arguments) as folder:
             setup, heads = loading.read_setup(folder)
-            for name in setup.names:
-                self.load_adapter(
-                    folder / name,
-                    with_head=False,
-                    custom_weights_loaders=custom_weights_loaders,
-                    allow_pickle=allow_pickle,
-                )
-            for block in setup.blocks:
-                if isinstance(block, Fuse):
-                    self.load_adapter_fusion(folder / block.name, with_head=False, allow_pickle=allow_pickle)
-            for name in heads.names:
-                self._load_head_of_adapter(folder / name, name, allow_pickle=allow_pickle)
+            with self._without_new_adapters_on_error():
+                self._load_parts(folder, setup, heads, custom_weights_loaders, allow_pickle)
         if set_active:
             self.set_active_adapters(setup)
             if heads.names and hasattr(self, "active_head"):
                 self.active_head = heads.setup
         return setup, heads.setup
+
+    def _load_parts(
+        self,
+        folder: Path,
+        setup: AdapterCompositionBlock,
+        heads: loading.HeadNames,
+        custom_weights_loaders: WeightsLoaders,
+        allow_pickle: bool,
+    ) -> None:
+        options = {"custom_weights_loaders": custom_weights_loaders, "allow_pickle": allow_pickle}
+        for name in setup.names:
+            self.load_adapter(folder / name, with_head=False, **options)
+        for block in setup.blocks:
+            if isinstance(block, Fuse):
+                self.load_adapter_fusion(folder / block.name, with_head=False, **options)
+        for name in heads.names:
+            self._load_head_of_adapter(folder / name, name, allow_pickle=allow_pickle)
+
+    @contextmanager
+    def _without_new_adapters_on_error(self) -> Iterator[None]:
+        before = set(self.adapters_config)
+        try:
+            yield
+        except BaseException:
+            self.delete_adapter([name for name in self.adapters_config if name not in before])
+            raise
