@@ -107,6 +107,7 @@ _ADAPTER_MODELS = {
     "RobertaAdapterModel": "generated.models.roberta",
     "T5AdapterModel": "generated.models.t5",
     "ViTAdapterModel": "generated.models.vit",
+    "WhisperAdapterModel": "generated.models.whisper",
     # adaptergen: end exports
 }
 

@@ -22,6 +22,7 @@ CHECKED_MODELS = (
     "roberta",
     "t5",
     "vit",
+    "whisper",
     # adaptergen: end checked-models
 )
 

@@ -77,8 +77,25 @@ def find_head(
     modules = tuple(reversed(chain.modules))
     output_bias = chain.output_bias or _tied_bias(source, cls, modules)
     return Head(
-        cls, task, path, held_class, chain.reads, modules, at, why_not, output_bias=output_bias, scale=chain.scale
+        cls,
+        task,
+        path,
+        held_class,
+        chain.reads,
+        modules,
+        at,
+        why_not,
+        output_bias=output_bias,
+        scale=chain.scale,
+        generation=_own_generation(source, cls),
     )
+
+
+def _own_generation(source: SourceModule, cls: str) -> str:
+    """`WhisperGenerationMixin` among the bases: one of the architecture's own, not that of transformers."""
+    bases = (base for ancestor in source.ancestry(cls) for base in ancestor.bases if base.endswith("GenerationMixin"))
+    own = (base for base in bases if base != "GenerationMixin")
+    return next((f"{source.name}.{base}" for base in own), "")
 
 
 def _tied_bias(source: SourceModule, cls: str, modules: tuple[HeadModule, ...]) -> str:

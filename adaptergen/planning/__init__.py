@@ -73,6 +73,7 @@ def _classes(facts: ModelFacts) -> Classes:
 
 def _adapter_model(facts: ModelFacts, heads: tuple[HeadPlan, ...]) -> AdapterModelPlan:
     types = head_types(facts, heads)
+    writers = [head.cls for head in heads if head.head_type in LANGUAGE_MODELS - {"masked_lm"}]
     scale = next((head.scale for head in facts.heads if head.scale), "")
     return AdapterModelPlan(
         name=naming.adapter_model(facts.base_class),
@@ -81,8 +82,9 @@ def _adapter_model(facts: ModelFacts, heads: tuple[HeadPlan, ...]) -> AdapterMod
         imports=facts.forward_imports,
         head_types=types,
         sentence=sentence_source(facts),  # type: ignore[arg-type]  # facts read one of the literals
-        generates=any(head.head_type in LANGUAGE_MODELS - {"masked_lm"} for head in heads),
+        generates=bool(writers),
         encoder_decoder=len({stack.kind for stack in facts.stacks}) == 2,
+        generation=next((head.generation for head in facts.heads if head.cls in writers), ""),
         lm_scale=scale,
         because="head types of the convertible static heads; the sentence is read as the static classifier reads it",
         at=place(facts.stacks[0].at),

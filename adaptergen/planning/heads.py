@@ -17,6 +17,7 @@ HEAD_TYPES = {
     "masked_lm": "masked_lm",
     "causal_lm": "causal_lm",
     "seq_to_seq_causal_lm": "seq2seq_lm",
+    "speech_seq_2_seq": "seq2seq_lm",
     "image_classification": "image_classification",
 }
 LANGUAGE_MODELS = frozenset({"masked_lm", "causal_lm", "seq2seq_lm"})

@@ -12,6 +12,7 @@ WIDTH, LAYERS, HEADS, INNER, VOCABULARY, POSITIONS = 32, 2, 4, 48, 99, 64
 # The first pattern that matches an attribute's name decides; None leaves the default.
 SIZES: tuple[tuple[str, int | None], ...] = (
     (r"pooler_output_size|projection_dim|num_channels|encoder_stride", None),
+    (r"num_mel_bins", 8),
     (r"num_key_value_heads|n_head_kv|num_kv_heads", HEADS // 2),
     (r"(\w+_)?(num_)?(attention_)?heads|n_heads?|num_heads", HEADS),
     (r"head_dim|d_kv|kv_channels", WIDTH // HEADS),
@@ -38,6 +39,8 @@ def tiny_arguments(defaults: Mapping[str, str], constructor_values: Mapping[str,
         size = next((size for pattern, size in SIZES if re.fullmatch(pattern, name)), None)
         if name in TOKENS:
             arguments[name] = TOKENS[name]
+        elif name.endswith("suppress_tokens") and default is not None:
+            arguments[name] = ()
         elif "drop" in name and isinstance(default, float | int) and not isinstance(default, bool):
             arguments.update({name: 0.0} if default else {})
         elif size is not None and _takes_number(name, default):

@@ -200,13 +200,14 @@ def adapter_model_imports(plan: IntegrationPlan, package: str) -> str:
         Import(plan.source.module, plan.classes.pretrained),
         Import(f"{package}.core.flexible_heads", "ModelWithFlexibleHeadsAdaptersMixin"),
         *(_dotted(dotted) for dotted in own.imports),
-        *([Import("transformers.generation", "GenerationMixin")] if own.generates else []),
+        *([_dotted(own.generation or GENERATION)] if own.generates else []),
         *([Import(f"{package}.core.heads.encoder_decoder", ENCODER_DECODER)] if own.encoder_decoder else []),
     }
     return written(imports)
 
 
 ENCODER_DECODER = "EncoderDecoderHeadsMixin"
+GENERATION = "transformers.generation.GenerationMixin"
 
 
 def _dotted(dotted: str) -> Import:
@@ -217,7 +218,7 @@ def _dotted(dotted: str) -> Import:
 def adapter_model_bases(plan: IntegrationPlan) -> str:
     own = plan.adapter_model
     mixins = [ENCODER_DECODER] if own.encoder_decoder else []
-    generation = ["GenerationMixin"] if own.generates else []
+    generation = [(own.generation or GENERATION).rpartition(".")[2]] if own.generates else []
     return ", ".join([*mixins, "ModelWithFlexibleHeadsAdaptersMixin", plan.classes.pretrained, *generation])
 
 

@@ -13,6 +13,7 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     "roberta": "RobertaAdapterModel",
     "t5": "T5AdapterModel",
     "vit": "ViTAdapterModel",
+    "whisper": "WhisperAdapterModel",
     # adaptergen: end adapter-models
 }
 
@@ -29,6 +30,7 @@ MODEL_PACKAGES: dict[str, str] = {
     "transformers.models.roberta.modeling_roberta": "roberta",
     "transformers.models.t5.modeling_t5": "t5",
     "transformers.models.vit.modeling_vit": "vit",
+    "transformers.models.whisper.modeling_whisper": "whisper",
     # adaptergen: end model-packages
 }
 
@@ -63,6 +65,10 @@ CONFIG_CLASS_KEYS_MAPPING: dict[str, dict[str, str]] = {
     "t5": {
         "hidden_dropout_prob": "dropout_rate",
         "attention_probs_dropout_prob": "dropout_rate",
+    },
+    "whisper": {
+        "hidden_dropout_prob": "dropout",
+        "attention_probs_dropout_prob": "attention_dropout",
     },
     # adaptergen: end config-names
 }

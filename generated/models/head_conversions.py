@@ -407,6 +407,16 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         },
         modules=(None, "classifier"),
     ),
+    "WhisperForConditionalGeneration": StaticHead(
+        config={
+            "head_type": "seq2seq_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("proj_out",),
+    ),
     # adaptergen: end head-conversions
 }
 
@@ -421,5 +431,7 @@ STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
     "ModernBertForSequenceClassification": "its hidden states are multiplied by something",
     "T5ForTokenClassification": "its base model is T5EncoderModel, that of T5Model holds more",
     "ViTForMaskedImageModeling": "no flexible head is for masked image modeling",
+    "WhisperForAudioClassification": "no flexible head is for audio classification",
+    "WhisperForCausalLM": "its base model is WhisperDecoderWrapper, that of WhisperModel holds more",
     # adaptergen: end unconvertible-heads
 }

@@ -16,7 +16,19 @@ from _pytest.mark.structures import ParameterSet
 from tests_adapters.parity.recording import Case, Recording
 
 
-ARCHITECTURES = ("bart", "bert", "distilbert", "gemma2", "gpt2", "llama", "modernbert", "roberta", "t5", "vit")
+ARCHITECTURES = (
+    "bart",
+    "bert",
+    "distilbert",
+    "gemma2",
+    "gpt2",
+    "llama",
+    "modernbert",
+    "roberta",
+    "t5",
+    "vit",
+    "whisper",
+)
 
 FOLDERS = (
     Path(os.environ.get("ADAPTERGEN_PARITY", Path(__file__).parents[3] / "shared" / "parity")),

@@ -14,6 +14,8 @@ Scaled embeddings, in Gemma 2: invertible adapters act in front of the factor. H
 
 Means by singular values. The library keeps alpha, so that the scaling alpha / r of the mean is another one than that
 of the adapters it is made of, unless it has their rank. Here alpha follows the rank; tests take it back.
+
+The end of the encoder, in Whisper: invertible adapters act on what leaves it. Here on what enters its first layer.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from torch import Tensor, nn
 from transformers.models.gemma2.modeling_gemma2 import Gemma2Model
 from transformers.models.modernbert.modeling_modernbert import ModernBertModel
 from transformers.models.t5.modeling_t5 import T5Attention, T5Block
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from generated.core.layers import PrefixTuningShim
 from generated.core.layers.adapter_layer import AdapterLayerMixin
@@ -40,6 +43,8 @@ def imitate(model: nn.Module) -> None:
             adapt_before_scaling(base)
         if isinstance(base, ModernBertModel):
             take_normalised_residuals(base)
+        if isinstance(base, WhisperEncoder):
+            adapt_output_of_encoder(base)
 
 
 def take_norms_of_last_layer(base: Gemma2Model) -> None:
@@ -67,6 +72,15 @@ def adapt_before_scaling(base: Gemma2Model) -> None:
         for adapter in adapters.values():
             adapter.register_forward_pre_hook(lambda module, args: (args[0] / scale, *args[1:]))
             adapter.register_forward_hook(lambda module, args, output: output * scale)
+
+
+def adapt_output_of_encoder(encoder: WhisperEncoder) -> None:
+    adapters: InvertibleAdapters | None = getattr(encoder, "invertible_adapters", None)
+    if adapters is not None:
+        first = encoder.layers[0]
+        first._forward_pre_hooks.clear()
+        first._forward_pre_hooks_with_kwargs.clear()
+        encoder.layer_norm.register_forward_hook(adapters.adapt_output)
 
 
 def adapters_of(layer: nn.Module, slot: str) -> Iterator[BottleneckAdapter]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptergen.verify.adapters import AdapterForm, add_random
-from adaptergen.verify.inputs import LENGTH, PADDING
+from adaptergen.verify.inputs import LENGTH, PADDING, parameters, words
 from adaptergen.verify.outputs import EFFECT, CheckFailed, expect_close, run
 from adaptergen.verify.subjects import Subject
 
@@ -52,13 +52,14 @@ def prefix_is_seen_everywhere(subject: Subject, form: AdapterForm) -> None:
         inputs = subject.inputs(model, padded=True)
         without, with_prefix = (_last_states(each, inputs) for each in (upstream, model))
         distance = (with_prefix - without).abs().amax(dim=-1)
-        words = inputs.get("attention_mask", torch.ones_like(distance)).bool()
-        if words.shape == distance.shape and not bool((distance[words] > EFFECT).all()):
+        masks = (inputs[name] for name in ("attention_mask", "decoder_attention_mask") if name in inputs)
+        mask = next(masks, torch.ones_like(distance)).bool()
+        if mask.shape == distance.shape and not bool((distance[mask] > EFFECT).all()):
             raise CheckFailed(f"{attention}: some words do not see the prefix")
 
 
 def reads_text(subject: Subject) -> bool:
-    return bool(subject.cls.main_input_name == "input_ids")
+    return subject.cls.main_input_name == "input_ids" or "decoder_input_ids" in parameters(subject.cls)
 
 
 def _last_states(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
@@ -71,8 +72,8 @@ def _last_states(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
 def _changes(subject: Subject, model: nn.Module, where: slice) -> list[str]:
     """Results at words that differ when the tokens at padded places do."""
     inputs = subject.inputs(model, padded=True)
-    mask = inputs["attention_mask"]
-    other = {**inputs, "input_ids": torch.where(mask == 0, 5, inputs["input_ids"])}
+    name, mask = words(inputs)
+    other = {**inputs, name: torch.where(mask == 0, 5, inputs[name])}
     first, second = (_at_words(run(model, each), mask) for each in (inputs, other))
     return [key for key in first if (first[key] - second[key]).abs().max() > EFFECT]
 

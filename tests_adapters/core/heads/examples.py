@@ -15,6 +15,8 @@ def example_inputs(head_type: str, config: PreTrainedConfig, num_labels: int = N
     if head_type == "image_classification":
         size = (BATCH, config.num_channels, config.image_size, config.image_size)
         return {"pixel_values": torch.randn(size, generator=generator), "labels": torch.arange(BATCH) % num_labels}
+    if hears(config):
+        return {**speech(config), **targets(head_type, text(config, BATCH)["input_ids"], num_labels, generator)}
     if head_type == "multiple_choice":
         inputs = {name: tensor.view(BATCH, CHOICES, LENGTH) for name, tensor in text(config, BATCH * CHOICES).items()}
     else:
@@ -23,8 +25,20 @@ def example_inputs(head_type: str, config: PreTrainedConfig, num_labels: int = N
 
 
 def example_prompts(config: PreTrainedConfig) -> Tensors:
-    """Padded prompts to generate from: a decoder goes on where the text ends, so its padding is on the left."""
+    """Speech, or padded prompts: a decoder goes on where the text ends, so its padding is on the left."""
+    if hears(config):
+        return speech(config)
     return text(config, BATCH, padding_side="right" if config.is_encoder_decoder else "left")
+
+
+def hears(config: PreTrainedConfig) -> bool:
+    return hasattr(config, "num_mel_bins")
+
+
+def speech(config: PreTrainedConfig) -> Tensors:
+    """`input_features` (BATCH, mel bins, frames), two frames for each position of the encoder."""
+    size = (BATCH, config.num_mel_bins, 2 * config.max_source_positions)
+    return {"input_features": torch.randn(size, generator=torch.Generator().manual_seed(7))}
 
 
 def text(config: PreTrainedConfig, rows: int, padding_side: str = "right") -> Tensors:
