@@ -36,10 +36,9 @@ class CallValues(NamedTuple):
     records: AdapterRecords | None = None
 
 
+ROUTING_ARGUMENTS = ("adapter_ids", "adapter_names", "task_ids")
 OWN_ARGUMENTS = (
-    "adapter_ids",
-    "adapter_names",
-    "task_ids",
+    *ROUTING_ARGUMENTS,
     "adapter_input_parallelized",
     "output_adapter_gating_scores",
     "output_adapter_fusion_attentions",
@@ -124,10 +123,10 @@ class ForwardInputs:
         """
         ids = self.call.ids
         if ids is None:
-            raise UnsupportedCompositionError(f"{block!r} is active: pass {block.argument}, one for each example")
+            raise UnsupportedCompositionError(f"{block!r} is active: pass {block.arguments[0]}, one for each example")
         rows, left = divmod(size, ids.shape[0])
         if left:
-            raise UnsupportedCompositionError(f"{block.argument} is for {ids.shape[0]} examples, but there are {size}")
+            raise UnsupportedCompositionError(f"{block.arguments[0]} is for {ids.shape[0]} examples, but there are {size}")
         return ids if rows == 1 else ids.repeat_interleave(rows)
 
     @staticmethod
@@ -150,12 +149,15 @@ class ForwardInputs:
         )
 
     def _ids(self, own: dict[str, Any]) -> Tensor | None:
-        if self.route is None:
-            return None
-        given = own.get(self.route.argument)
-        if given is None and self.route.argument == "adapter_ids":
-            given = own.get("adapter_names")
-        return None if given is None else as_ids(given, self.route)
+        given = {name: own[name] for name in ROUTING_ARGUMENTS if own.get(name) is not None}
+        understood = () if self.route is None else self.route.arguments
+        unused = given.keys() - set(understood)
+        if unused:
+            raise UnsupportedCompositionError(
+                f"{', '.join(sorted(unused))} says where examples go, but no block that asks for it is active: "
+                "activate a Route (adapter_ids, adapter_names) or a MultiTask (task_ids)"
+            )
+        return as_ids(next(iter(given.values())), self.route) if given else None
 
 
 def as_ids(given: Tensor | Sequence[int | str | None], route: Route) -> Tensor:

@@ -211,6 +211,10 @@ def test_what_a_call_must_say() -> None:
         run(model, Route("a", "bb"), inputs, adapter_ids=torch.tensor([0, 1, 0]))
     with pytest.raises(UnsupportedCompositionError, match="has no x; it has: a, bb"):
         run(model, Route("a", "bb"), inputs, adapter_names=["x", "a"])
+    with pytest.raises(UnsupportedCompositionError, match="adapter_ids says where examples go, but no block"):
+        run(model, "a", inputs, adapter_ids=torch.tensor([0, 0]))
+    with pytest.raises(UnsupportedCompositionError, match="task_ids says where examples go, but no block"):
+        run(model, Route("a", "bb"), inputs, task_ids=[0, 1])
     with pytest.raises(UnsupportedCompositionError, match="splits a batch of 3, but there are 2 rows"):
         run(model, BatchSplit("a", "bb", batch_sizes=[1, 2]), inputs)
     run(model, Route("a", "bb"), inputs, adapter_names=["a", "a"])

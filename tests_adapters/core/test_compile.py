@@ -112,6 +112,22 @@ def test_one_graph_for_all_routings(architecture: str, method: str) -> None:
     assert graphs.frame_count == 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("architecture", ["bert", "llama", "gpt_neo", "t5"])
+def test_compiled_blocks(architecture: str, block: str) -> None:
+    """Several methods at once, but for a mixture, which knows bottlenecks only; LoRA is stacked where it can be."""
+    methods = {"stack": "seq_bn|prefix_tuning_flat|ia3", "fuse": "double_seq_bn"}
+    model = generated.init(build(architecture))
+    for name in ("a", "bb"):
+        add_random(model, name, methods.get(block, "seq_bn|lora|prefix_tuning_flat[prefix_length=3]"))
+    if block == "fuse":
+        model.add_adapter_fusion("a,bb")
+    model.set_active_adapters(BLOCKS[block])
+    routed = {"adapter_ids": torch.tensor([1, -1])} if block == "route" else {}
+    compiled_equals_eager(model, architecture, "inductor", more=routed, atol=2e-4, rtol=1e-3)
+
+
 def with_two_adapters(architecture: str, method: str) -> PreTrainedModel:
     model = generated.init(build(architecture))
     for name in ("a", "bb"):

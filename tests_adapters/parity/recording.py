@@ -24,7 +24,6 @@ from tests_adapters.parity.peculiarities import imitate
 
 
 UNSUPPORTED_METHODS = {"prompt_tuning", "reft"}
-SUPPORTED_BLOCKS = {"Stack", "single"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,16 @@ class Case:
 
     @property
     def is_supported(self) -> bool:
-        return not self.methods & UNSUPPORTED_METHODS and block_types(self.data.get("setup")) <= SUPPORTED_BLOCKS
+        return not self.methods & UNSUPPORTED_METHODS and not self.is_residual_twice
+
+    @property
+    def is_residual_twice(self) -> bool:
+        """The library adds the residual twice for a Stack in a dividing block; its rows are not those of the Stack."""
+        return bool(self.data.get("quirk")) and self.kind == "composition"
+
+    @property
+    def fusions(self) -> list[Mapping[str, Any]]:
+        return [self.recording.document["fusions"][name] for name in self.data.get("fusions", ())]
 
     @property
     def attentions(self) -> tuple[str | None, ...]:
@@ -107,14 +115,17 @@ class Case:
         recorded = self.data.get("attn_implementation") or self.recording.document["model"]["attn_implementation"]
         return ("eager", "sdpa") if "prefix_tuning" in self.methods else (recorded,)
 
-    def folder_of(self, adapter: Mapping[str, Any]) -> Path:
-        return self.recording.folder / adapter["dir"]
+    def folder_of(self, stored: Mapping[str, Any]) -> Path:
+        """Of an adapter, or of a fusion."""
+        return self.recording.folder / stored["dir"]
 
     def build(self, attention: str | None) -> nn.Module:
         """The model of this case, with its adapters loaded and its setup active."""
         model = self.recording.build(self.data.get("model_class"), attention)
         for adapter in self.adapters:
             model.load_adapter(self.folder_of(adapter), allow_pickle=True)
+        for fusion in self.fusions:
+            model.load_adapter_fusion(self.folder_of(fusion))
         model.set_active_adapters(self.setup)
         imitate(model)
         return model
@@ -135,11 +146,3 @@ def methods_in(config: Mapping[str, Any]) -> set[str]:
         return {method for part in config["configs"] for method in methods_in(part)}
     variants = {"dora": config.get("use_dora"), "vera": config.get("vera_d") is not None}
     return {config.get("architecture") or "bottleneck", *(name for name, used in variants.items() if used)}
-
-
-def block_types(setup: Mapping[str, Any] | None) -> set[str]:
-    """Names of the composition blocks in a stored setup."""
-    if setup is None:
-        return set()
-    children = (child for child in setup["children"] if isinstance(child, Mapping))
-    return {setup["type"]}.union(*map(block_types, children))

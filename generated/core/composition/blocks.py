@@ -200,7 +200,7 @@ class Route(AdapterCompositionBlock):
 
     nestings = ("Stack", "Average")
     keeps_gaps = True
-    argument = "adapter_ids"
+    arguments: tuple[str, ...] = ("adapter_ids", "adapter_names")
 
     def run(self, slot: Slot[AnyState], state: AnyState, *, is_last: bool = True) -> AnyState:
         return slot.route(self, state, is_last=is_last)
@@ -218,7 +218,7 @@ class MultiTask(Route):
     """
 
     nestings = ("Stack", "Average", "Fuse")
-    argument = "task_ids"
+    arguments = ("task_ids",)
 
 
 def _sizes(block: AdapterCompositionBlock, option: str, sizes: Any) -> list[int | None]:
