@@ -1,12 +1,15 @@
 """A model without active adapters is the model of transformers: its numbers bit by bit, its classes, its tree."""
 
 import pytest
+import torch
+from transformers import ModernBertConfig, ModernBertModel
 
 import generated
 from tests_adapters.core.zoo import (
     BASE_MODELS,
     LANGUAGE_MODELS,
     METHODS,
+    TEXT,
     ModelClass,
     assert_identical,
     build,
@@ -134,3 +137,19 @@ def test_init_twice_changes_nothing() -> None:
     generated.init(model)
     assert tree(model) == before
     assert list(model.adapters_config) == ["task"]
+
+
+@pytest.mark.parametrize("method", ["lora", "ia3"])
+def test_a_fused_projection_without_bias_gets_none(method: str) -> None:
+    """New adapters of both methods change nothing, so that whatever differs would be something else."""
+    torch.manual_seed(0)
+    config = ModernBertConfig(**TEXT, pad_token_id=0, cls_token_id=1, sep_token_id=2)
+    model = ModernBertModel._from_config(config, attn_implementation="eager").eval()
+    inputs = inputs_for("bert")
+    assert model.layers[0].attn.Wqkv.bias is None
+    expected, weights = call(model, inputs), list(model.state_dict())
+    assert_identical(call(generated.init(model), inputs), expected)
+    assert list(model.state_dict()) == weights
+    model.add_adapter("task", config=METHODS[method](), set_active=True)
+    assert_identical(call(model, inputs), expected)
+    assert model.layers[0].attn.Wqkv.bias is None

@@ -137,9 +137,10 @@ def test_prefill_and_decode(attention: str, padding: str, cache: str) -> None:
             assert_same_scores(run(model, padding, start, stop, past), expected, padding, start, stop)
 
 
+@pytest.mark.parametrize("use_reentrant", [False, True], ids=["non-reentrant", "reentrant"])
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 @each_padding
-def test_gradients_with_checkpointing(attention: str, padding: str) -> None:
+def test_gradients_with_checkpointing(attention: str, padding: str, use_reentrant: bool) -> None:
     """The layers are run again in the backward pass; the prefix is made again with them."""
     model = llama(attention)
     model.train_adapter("prefix")
@@ -152,7 +153,7 @@ def test_gradients_with_checkpointing(attention: str, padding: str) -> None:
         return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.requires_grad}
 
     expected = gradients(oracle(model, padding))
-    model.activation_checkpointing_enable()
+    model.activation_checkpointing_enable({"use_reentrant": use_reentrant})
     scores = run(model, padding, 0, LENGTH, None)
     assert_same_scores(scores, oracle(model, padding), padding, 0, LENGTH)
     for name, gradient in gradients(scores).items():

@@ -58,6 +58,25 @@ def test_instance_forward_is_refused(method: str, path: str) -> None:
     assert not model.has_adapters()
 
 
+def test_tensor_parallel_layers_are_refused() -> None:
+    """transformers shards a layer by a function around its forward, which is then the instance's own."""
+    model = generated.init(build("bert"))
+    dense = model.encoder.layer[1].output.dense
+    forward = dense.forward
+
+    def sharded(x: torch.Tensor) -> torch.Tensor:
+        return forward(x)
+
+    dense.forward = sharded
+    inputs, before = inputs_for("bert"), tree(model)
+    numbers = call(model, inputs)
+    with pytest.raises(SwapError, match=r"tensor parallelism.*apply adapters first"):
+        model.add_adapter("task", config="lora[output_lora=True]")
+    assert tree(model) == before
+    assert_identical(call(model, inputs), numbers)
+    model.add_adapter("task", config="lora")
+
+
 def test_compiled_forward_of_the_model_is_no_obstacle() -> None:
     model = build("llama")
     model.forward = torch.compile(model.forward, backend="eager")

@@ -3,10 +3,11 @@
 import copy
 import pickle
 import types
+from pathlib import Path
 
 import pytest
 import torch
-from accelerate import infer_auto_device_map
+from accelerate import dispatch_model, infer_auto_device_map
 from accelerate.big_modeling import cpu_offload
 from accelerate.hooks import remove_hook_from_submodules
 from torch import nn
@@ -95,6 +96,18 @@ def test_hidden_states_and_attentions_are_recorded(architecture: str) -> None:
     torch.testing.assert_close(attentions[0].sum(-1), torch.ones_like(attentions[0].sum(-1)))
 
 
+@pytest.mark.parametrize("architecture", ["bert", "llama", "t5", "vit"])
+def test_copies_after_hidden_states(architecture: str) -> None:
+    """The hooks that record belong to the copy, too."""
+    model, inputs = build_adapted(architecture, "unipelt"), inputs_for(architecture)
+    options = {"output_hidden_states": True, "output_attentions": True}
+    numbers = call(model, inputs | options)
+    twin = copy.deepcopy(model)
+    model.set_active_adapters(None)
+    assert_identical(call(twin, inputs | options), numbers)
+    assert differ(call(model, inputs | options)[:1], numbers[:1])
+
+
 @each_method
 def test_recorded_before_adapters_came(method: str) -> None:
     """The hooks that record stay on the instances."""
@@ -149,6 +162,24 @@ def test_device_hooks_that_come_later(method: str) -> None:
     assert_identical(call(model, inputs), call(build("bert"), inputs))
     add_random(model, method, METHODS[method]())
     assert_identical(call(model, inputs), expected)
+
+
+@each_method
+@pytest.mark.parametrize("architecture", ["bert", "gpt2", "t5"])
+def test_weights_on_disk(architecture: str, method: str, tmp_path: Path) -> None:
+    """A model of which a part is on disk: every method acts as in one that is in memory."""
+    plain, spread, inputs = build(architecture), build(architecture), inputs_for(architecture)
+    layers = {"bert": "encoder", "gpt2": "h", "t5": "encoder"}[architecture]
+    places = {name: "disk" if name == layers else "cpu" for name, _ in spread.named_children()}
+    dispatch_model(spread, places, main_device="cpu", offload_dir=tmp_path, force_hooks=True)
+    unchanged = call(generated.init(plain), inputs)
+    assert_identical(call(generated.init(spread), inputs), unchanged)
+    for model in (plain, spread):
+        add_random(model, method, METHODS[method]())
+    assert_identical(call(spread, inputs), call(plain, inputs))
+    assert differ(call(spread, inputs), unchanged)
+    spread.delete_adapter(method)
+    assert_identical(call(spread, inputs), unchanged)
 
 
 def test_a_site_goes_back_when_only_its_children_hold_adapters() -> None:

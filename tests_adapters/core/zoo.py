@@ -142,11 +142,15 @@ def model_classes() -> Iterator[ModelClass]:
                 yield ModelClass(architecture, cls)
 
 
-def build(architecture: str, cls: type[PreTrainedModel] | None = None, attention: str = "eager") -> PreTrainedModel:
-    """A model in eval mode, with weights large enough that everything in it shows in the output."""
+def build(
+    architecture: str, cls: type[PreTrainedModel] | None = None, attention: str = "eager", **changes: Any
+) -> PreTrainedModel:
+    """A model in eval mode, with weights large enough that everything in it shows in the output; `changes` are values
+    of its configuration."""
     torch.manual_seed(0)
-    cls = cls or BASE_MODELS[architecture]
-    model = cls._from_config(CONFIGS[architecture](), attn_implementation=attention).eval()
+    cls, config = cls or BASE_MODELS[architecture], CONFIGS[architecture]()
+    config.update(changes)
+    model = cls._from_config(config, attn_implementation=attention).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:
