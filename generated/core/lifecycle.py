@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 
+import torch
 from torch import Tensor, nn
 
 from generated.core import merging
 from generated.core.composition import Setup, parse_composition
 from generated.core.configuration import AdapterConfig
-from generated.core.errors import AdapterConfigError, AdapterExistsError, UnsupportedMethodError
+from generated.core.errors import AdapterConfigError, AdapterError, AdapterExistsError, UnsupportedMethodError
 from generated.core.integrations import integration_of
 from generated.core.layers.fusion import FusionModules
 from generated.core.layers.invertible import InvertibleAdapters
@@ -38,7 +39,13 @@ def add_adapter(
     Raises:
         AdapterExistsError: the name is taken, and may not be overwritten.
         UnsupportedMethodError: the architecture cannot take this method, or has no place for it.
+        AdapterError: the model is being built without values, and its adapters would be, too.
     """
+    if torch.empty(0).is_meta:
+        raise AdapterError(
+            f"adapter {name!r} would be made without values, on the device 'meta', as in `from_pretrained` before the "
+            "weights come; add adapters to the model that it returns"
+        )
     _check_name(name)
     if name in model.adapters_config and not overwrite_ok:
         raise AdapterExistsError(f"the model has an adapter {name!r} already; pass overwrite_ok=True to replace it")

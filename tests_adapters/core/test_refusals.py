@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
 from transformers import (
+    BertConfig,
     BertForSequenceClassification,
     GPTNeoForCausalLM,
     PreTrainedModel,
@@ -18,8 +19,10 @@ from transformers.models.gpt_neo.modeling_gpt_neo import GPTNeoFlashAttention2, 
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 import generated
+from generated import BertAdapterModel
 from generated.core import integrations
 from generated.core.errors import (
+    AdapterError,
     NotInitializedError,
     StaleModuleError,
     SwapError,
@@ -37,6 +40,7 @@ from tests_adapters.core.zoo import (
     build_adapted,
     call,
     differ,
+    each_method,
     inputs_for,
     tree,
 )
@@ -206,6 +210,21 @@ def test_methods_before_init() -> None:
     model = Adapted(build("bert").config)
     with pytest.raises(NotInitializedError, match=r"generated\.init"):
         model.add_adapter("task")
+
+
+class WithAnAdapterFromTheStart(BertAdapterModel):
+    def __init__(self, config: BertConfig, method: str = "seq_bn") -> None:
+        super().__init__(config)
+        self.add_adapter("task", config=METHODS[method]())
+
+
+@each_method
+def test_adapters_before_weights_are_refused(method: str, tmp_path: Path) -> None:
+    """`from_pretrained` builds the model without values, and draws at random whatever is not in the checkpoint."""
+    build("bert").save_pretrained(tmp_path)
+    with pytest.raises(AdapterError, match=r"add adapters to the model that it returns"):
+        WithAnAdapterFromTheStart.from_pretrained(tmp_path, method=method)
+    assert WithAnAdapterFromTheStart(build("bert").config).has_adapters()
 
 
 def test_sharded_model_is_refused() -> None:
