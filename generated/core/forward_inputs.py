@@ -126,7 +126,8 @@ class ForwardInputs:
             raise UnsupportedCompositionError(f"{block!r} is active: pass {block.arguments[0]}, one for each example")
         rows, left = divmod(size, ids.shape[0])
         if left:
-            raise UnsupportedCompositionError(f"{block.arguments[0]} is for {ids.shape[0]} examples, but there are {size}")
+            given = f"{block.arguments[0]} is for {ids.shape[0]} examples"
+            raise UnsupportedCompositionError(f"{given}, but there are {size}")
         return ids if rows == 1 else ids.repeat_interleave(rows)
 
     @staticmethod
