@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from transformers import Cache
 from transformers.utils import ModelOutput
 
 from generated.core.composition import AdapterCompositionBlock, Route, parallel_channels, routing_block
@@ -24,8 +25,20 @@ from generated.core.errors import UnsupportedCompositionError
 from generated.core.records import AdapterRecords
 
 
+@dataclass
+class Generation:
+    """What the calls of one generation share: the length of what it goes on from, which its first call gets."""
+
+    prompt_length: int | None = None
+
+
 class CallValues(NamedTuple):
-    """What is known of a call; the model's own arguments by their names."""
+    """
+    What is known of a call; the model's own arguments by their names.
+
+    Args:
+        past_length: number of tokens that are in the cache.
+    """
 
     is_open: bool = False
     is_repeated: bool = False
@@ -33,7 +46,13 @@ class CallValues(NamedTuple):
     attention_mask: Tensor | None = None
     decoder_attention_mask: Tensor | None = None
     is_causal: bool | None = None
+    past_length: int | Tensor = 0
+    generation: Generation | None = None
     records: AdapterRecords | None = None
+
+    @property
+    def prompt_length(self) -> int | None:
+        return None if self.generation is None else self.generation.prompt_length
 
 
 ROUTING_ARGUMENTS = ("adapter_ids", "adapter_names", "task_ids")
@@ -71,21 +90,30 @@ class ForwardInputs:
         """Has a call with these arguments anything to do with this object?"""
         return self.is_needed or self.call.is_open or any(name in kwargs for name in (*OWN_ARGUMENTS, "is_causal"))
 
-    def run(self, forward: Callable[..., Any], args: tuple, kwargs: dict[str, Any], *, repeats: bool) -> Any:
+    def run(
+        self,
+        forward: Callable[..., Any],
+        args: tuple,
+        kwargs: dict[str, Any],
+        *,
+        repeats: bool,
+        names: Sequence[str] = (),
+    ) -> Any:
         """
         Call a model.
 
         Args:
             forward: the call of the model, without the arguments that are meant for adapters.
             repeats: this is the model at whose entry the batch is repeated.
+            names: of the arguments in `args`.
         """
         outer = self.call
         own = self.take_own(kwargs)
-        self.call = self._opened(own, kwargs)
+        self.call = self._opened(own, _named(names, args, kwargs))
         try:
             if repeats and self.channels > 1 and not self.call.is_repeated:
                 args, kwargs = repeat_batch(args, kwargs, self.channels)
-                self.call = self._opened({"adapter_input_parallelized": True}, kwargs)
+                self.call = self._opened({"adapter_input_parallelized": True}, _named(names, args, kwargs))
             output = forward(*args, **kwargs)
             records = self.call.records
         finally:
@@ -97,7 +125,17 @@ class ForwardInputs:
         """For the calls of a generation, which starts with a batch that is repeated already."""
         outer = self.call
         own = self.take_own(kwargs)
-        self.call = self._opened(own, kwargs)._replace(is_open=False, is_repeated=True)
+        self.call = self._opened(own, kwargs)._replace(is_open=False, is_repeated=True, generation=Generation())
+        try:
+            yield
+        finally:
+            self.call = outer
+
+    @contextmanager
+    def reading(self, kwargs: Mapping[str, Any]) -> Iterator[None]:
+        """For a part of the model that is called by itself with these arguments of the model."""
+        outer = self.call
+        self.call = outer._replace(attention_mask=kwargs.get("attention_mask"))
         try:
             yield
         finally:
@@ -137,6 +175,8 @@ class ForwardInputs:
 
     def _opened(self, own: dict[str, Any], kwargs: dict[str, Any]) -> CallValues:
         call = self.call
+        if call.generation is not None and not call.is_open and call.prompt_length is None:
+            call.generation.prompt_length = _sequence_length(kwargs)
         wants_records = own.get("output_adapter_gating_scores") or own.get("output_adapter_fusion_attentions")
         ids = self._ids(own)
         return CallValues(
@@ -146,6 +186,8 @@ class ForwardInputs:
             attention_mask=kwargs.get("attention_mask", call.attention_mask),
             decoder_attention_mask=kwargs.get("decoder_attention_mask", call.decoder_attention_mask),
             is_causal=kwargs.get("is_causal", call.is_causal),
+            past_length=_past_length(kwargs.get("past_key_values"), call.past_length),
+            generation=call.generation,
             records=AdapterRecords(own) if wants_records else call.records,
         )
 
@@ -159,6 +201,25 @@ class ForwardInputs:
                 "activate a Route (adapter_ids, adapter_names) or a MultiTask (task_ids)"
             )
         return as_ids(next(iter(given.values())), self.route) if given else None
+
+
+def _named(names: Sequence[str], args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+def _sequence_length(arguments: Mapping[str, Any]) -> int | None:
+    """The length of what the model is to go on from."""
+    names = ("decoder_input_ids", "decoder_inputs_embeds", "input_ids", "inputs_embeds")
+    given = (arguments.get(name) for name in names)
+    return next((tensor.shape[1] for tensor in given if tensor is not None), None)
+
+
+def _past_length(cache: Any, known: int | Tensor) -> int | Tensor:
+    """A cache of fixed size counts in a tensor, and goes on counting in it."""
+    if not isinstance(cache, Cache):
+        return known
+    length = cache.get_seq_length()
+    return length.clone() if isinstance(length, Tensor) else length
 
 
 def as_ids(given: Tensor | Sequence[int | str | None], route: Route) -> Tensor:

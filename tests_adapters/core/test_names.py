@@ -69,7 +69,7 @@ MODULES_WITHOUT_COUNTERPART = {
 
 # Written at this moment.
 NOT_YET = """
-    DiReftConfig LoReftConfig NoReftConfig ReftConfig PromptTuningConfig MultiTaskConfig AdapterTrainer
+    MultiTaskConfig AdapterTrainer
     Seq2SeqAdapterTrainer AdapterArguments setup_adapter_training AdapterInfo get_adapter_info list_adapters
 """
 

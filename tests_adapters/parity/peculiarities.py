@@ -16,6 +16,9 @@ Means by singular values. The library keeps alpha, so that the scaling alpha / r
 of the adapters it is made of, unless it has their rank. Here alpha follows the rank; tests take it back.
 
 The end of the encoder, in Whisper: invertible adapters act on what leaves it. Here on what enters its first layer.
+
+DiReFT in files. The library's files do not say that the projection is not subtracted, so that DiReFT comes back as
+NoReFT. Numbers that were recorded before saving are those of DiReFT; ours keeps the flag, and a test sets it.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from generated.core.layers import PrefixTuningShim
 from generated.core.layers.adapter_layer import AdapterLayerMixin
 from generated.core.layers.bottleneck import BottleneckAdapter
 from generated.core.layers.invertible import InvertibleAdapters
+from generated.core.layers.reft import ReftUnit
 
 
 def imitate(model: nn.Module) -> None:
@@ -133,6 +137,12 @@ class ShiftedBias:
         if first_shim is None or first_shim.length == 0:
             return position_bias.new_zeros(*position_bias.shape[:-1], length)
         return self.first.compute_bias(queries, length, past_seen_tokens=keys - queries)
+
+
+def subtract_nothing(model: nn.Module) -> None:
+    """Let every ReFT in `model` be DiReFT."""
+    for unit in (module for module in model.modules() if isinstance(module, ReftUnit)):
+        unit.subtracts = False
 
 
 def _is_t5_stack(module: nn.Module) -> bool:

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 import generated
 from generated.core.composition import AdapterCompositionBlock
-from tests_adapters.parity.peculiarities import imitate
+from tests_adapters.parity.peculiarities import imitate, subtract_nothing
 
 
-UNSUPPORTED_METHODS = {"prompt_tuning", "reft"}
+UNSUPPORTED_METHODS = {"prompt_tuning"}
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,8 @@ class Case:
             model.load_adapter_fusion(self.folder_of(fusion))
         model.set_active_adapters(self.setup)
         imitate(model)
+        if self.data.get("config_class") == "DiReftConfig" and not self.id.endswith("__reloaded"):
+            subtract_nothing(model)
         return model
 
     def compare(self, run: Mapping[str, Any], output: Any) -> None:

@@ -35,6 +35,8 @@ from generated.core.configuration.lora import (
     VeraConfig,
 )
 from generated.core.configuration.prefix_tuning import PrefixTuningConfig
+from generated.core.configuration.prompt_tuning import PromptTuningConfig
+from generated.core.configuration.reft import DiReftConfig, LoReftConfig, NoReftConfig, ReftConfig
 from generated.core.configuration.union import ConfigUnion, MAMConfig, UniPELTConfig
 
 
@@ -55,6 +57,7 @@ __all__ = [
     "CompacterConfig",
     "CompacterPlusPlusConfig",
     "ConfigUnion",
+    "DiReftConfig",
     "DoRAConfig",
     "DoubleSeqBnConfig",
     "DoubleSeqBnInvConfig",
@@ -65,14 +68,18 @@ __all__ = [
     "HoulsbyInvConfig",
     "IA3Config",
     "LoRAConfig",
+    "LoReftConfig",
     "MAMConfig",
     "MTLLoRAConfig",
     "ModelAdaptersConfig",
+    "NoReftConfig",
     "ParBnConfig",
     "ParallelConfig",
     "PfeifferConfig",
     "PfeifferInvConfig",
     "PrefixTuningConfig",
+    "PromptTuningConfig",
+    "ReftConfig",
     "SeqBnConfig",
     "SeqBnInvConfig",
     "StaticAdapterFusionConfig",

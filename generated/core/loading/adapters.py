@@ -171,7 +171,8 @@ def _warn_of_shifted_positions(base: nn.Module, stored: StoredAdapter) -> None:
 def _leaving_out(config: AdapterConfig, layers: Collection[int]) -> AdapterConfig:
     if isinstance(config, ConfigUnion):
         return ConfigUnion(*(_leaving_out(part, layers) for part in config.parts))
-    return config.replace(leave_out=sorted({*layers, *config.leave_out})) if layers else config
+    is_of_layers = "leave_out" in config
+    return config.replace(leave_out=sorted({*layers, *config.leave_out})) if layers and is_of_layers else config
 
 
 def _add_with_weights(base: nn.Module, name: str, stored: StoredAdapter, complete: Callable[[], None] | None) -> None:

@@ -24,6 +24,8 @@ CONTAINERS = (
     "loras",
     "prefix_gates",
     "prefix_tunings",
+    "prompt_tunings",
+    "refts",
     "shared_parameters",
     "invertible_adapters",
 )

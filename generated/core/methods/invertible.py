@@ -9,6 +9,7 @@ from generated.core.configuration import AdapterConfig, BnConfig
 from generated.core.layers.invertible import InvertibleAdapters, build_invertible
 from generated.core.layers.slot import Place
 from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
+from generated.core.methods.hooks import remove_hooks
 from generated.core.sites import present_stacks, resolve
 
 
@@ -42,7 +43,7 @@ def undo_in_front_of(model: nn.Module, output_embeddings: nn.Module | None) -> N
     """Let the invertible adapters of `model` be undone in front of this module, and nowhere else."""
     adapters = getattr(invertible_owner(model), "invertible_adapters", None)
     if isinstance(adapters, InvertibleAdapters):
-        _remove_hooks(adapters, model.inverse_site())
+        remove_hooks(adapters, model.inverse_site())
         _undo_here(adapters, output_embeddings)
 
 
@@ -62,21 +63,13 @@ def _undo_here(adapters: InvertibleAdapters, output_embeddings: nn.Module | None
 
 def _detach(model: nn.Module, adapters: InvertibleAdapters) -> None:
     for module in (_entry(model), model.inverse_site()):
-        _remove_hooks(adapters, module)
+        remove_hooks(adapters, module)
 
 
 def _entry(model: nn.Module) -> nn.Module:
     """The module whose output, or else the first layer, whose input is what the layers start from."""
     stack = next(present_stacks(model))
     return resolve(invertible_owner(model), stack.entry) if stack.entry else resolve(model, stack.layers)[0]
-
-
-def _remove_hooks(adapters: InvertibleAdapters, module: nn.Module | None) -> None:
-    """By owner, not by handle: a handle does not survive a copy of the model."""
-    for hooks in (module._forward_hooks, module._forward_pre_hooks) if module is not None else ():
-        for key in [key for key, hook in hooks.items() if getattr(hook, "__self__", None) is adapters]:
-            del hooks[key]
-            module._forward_pre_hooks_with_kwargs.pop(key, None)
 
 
 def _is_wanted(config: AdapterConfig) -> bool:

@@ -47,6 +47,13 @@ class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixi
         with inputs.generating(kwargs):
             return super().generate(*args, **kwargs)
 
+    def _maybe_prepare_encoder_kwargs_for_generation(
+        self, inputs_tensor: Tensor, model_kwargs: dict[str, Any], *args: Any
+    ) -> dict[str, Any]:
+        """In a generation the encoder is called by itself."""
+        with self.adapted_base.forward_inputs.reading(model_kwargs):
+            return super()._maybe_prepare_encoder_kwargs_for_generation(inputs_tensor, model_kwargs, *args)
+
     def inverse_site(self) -> nn.Module | None:
         return self.get_output_embeddings()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from inspect import signature
 from os import PathLike
 from typing import Any, ClassVar
 from weakref import WeakSet
@@ -61,6 +62,12 @@ class ModelAdaptersMixin(
     adapter_stacks: ClassVar[tuple[AdapterStack, ...]]
     adapter_sites: ClassVar[Mapping[type[nn.Module], LayerSites]]
     repeats_batch: ClassVar[bool] = True
+    argument_names: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if hasattr(cls, "forward"):
+            cls.argument_names = tuple(signature(cls.forward).parameters)[1:]
 
     def _init_adapter_modules(self) -> None:
         self._adapters_config = ModelAdaptersConfig()
@@ -88,7 +95,7 @@ class ModelAdaptersMixin(
         inputs = getattr(self.base_model, "forward_inputs", None)
         if inputs is None or not inputs.concerns(kwargs):
             return super().__call__(*args, **kwargs)
-        return inputs.run(super().__call__, args, kwargs, repeats=self.repeats_batch)
+        return inputs.run(super().__call__, args, kwargs, repeats=self.repeats_batch, names=self.argument_names)
 
     def _set_gradient_checkpointing(
         self, enable: bool = True, gradient_checkpointing_func: Callable = checkpoint, **options: Any

@@ -1,0 +1,55 @@
+"""ReFT: a slot in each layer, reached through a hook on the layer."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from generated.core.config_names import config_value
+from generated.core.configuration import AdapterConfig, ReftConfig
+from generated.core.layers.positions import SequenceOfStack
+from generated.core.layers.reft import ReftLayer, ReftModule
+from generated.core.layers.slot import Place
+from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
+from generated.core.methods.hooks import remove_hooks
+from generated.core.sites import PlacedLayer, placed_layers, present_stacks
+
+
+def add(target: Target) -> int:
+    size = config_value(target.model.config, "hidden_size")
+    chosen = [layer for layer in placed_layers(target.model) if target.config.changes(layer.index)]
+    for layer in chosen:
+        with drawn_from(target.config.init_weights_seed):
+            module = ReftModule(size, target.config)
+        slot = _slot(target.model, layer)
+        install(target, slot.refts, Place(layer.index, "reft"), module, layer.module)
+    return len(chosen)
+
+
+def tidy(model: nn.Module) -> None:
+    for layer in placed_layers(model):
+        slot = getattr(layer.module, "reft_layer", None)
+        if isinstance(slot, ReftLayer) and not slot.refts:
+            remove_hooks(slot, layer.module)
+            del layer.module.reft_layer
+
+
+def _slot(model: nn.Module, layer: PlacedLayer) -> ReftLayer:
+    """Its hook comes before those by which transformers records hidden states."""
+    if not hasattr(layer.module, "reft_layer"):
+        layer.module.reft_layer = ReftLayer(_sequence(model, layer))
+        slot = layer.module.reft_layer
+        slot.handle = layer.module.register_forward_hook(slot.adapt_output, prepend=True)
+    return layer.module.reft_layer
+
+
+def _sequence(model: nn.Module, layer: PlacedLayer) -> SequenceOfStack:
+    decodes = layer.stack.kind == "decoder"
+    has_encoder = any(stack.kind == "encoder" for stack in present_stacks(model))
+    return SequenceOfStack("decoder_attention_mask" if decodes and has_encoder else "attention_mask", decodes)
+
+
+def _is_wanted(config: AdapterConfig) -> bool:
+    return isinstance(config, ReftConfig)
+
+
+METHOD = AdapterMethod("reft", _is_wanted, add, tidy)
