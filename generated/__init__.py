@@ -84,6 +84,7 @@ from generated.core.heads import (
     Seq2SeqLMHead,
     TaggingHead,
 )
+from generated.core.hub import AdapterInfo, get_adapter_info, list_adapters
 from generated.core.init import deinit, init, load_model
 from generated.core.layers import AdapterLayer
 from generated.core.mixins import (
@@ -128,6 +129,7 @@ __all__ = [
     "AdapterConfig",
     "AdapterConfigBase",
     "AdapterFusionConfig",
+    "AdapterInfo",
     "AdapterLayer",
     "AdapterLayerBase",
     "AdapterPlusConfig",
@@ -198,7 +200,9 @@ __all__ = [
     "__version__",
     "deinit",
     "get_adapter_config_hash",
+    "get_adapter_info",
     "init",
+    "list_adapters",
     "load_model",
     "parse_composition",
     "setup_adapter_training",

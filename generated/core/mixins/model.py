@@ -27,6 +27,7 @@ from generated.core.mixins.checkpoints import AdapterCheckpointsMixin
 from generated.core.mixins.combining import AdapterCombiningMixin
 from generated.core.mixins.files import AdapterFilesMixin
 from generated.core.mixins.fusion import AdapterFusionMixin
+from generated.core.mixins.hub import PushAdapterToHubMixin
 from generated.core.mixins.peft import PeftMethodsMixin, or_peft
 from generated.core.mixins.setups import AdapterSetupFilesMixin
 from generated.core.sites import AdapterStack, LayerSites, placed_layers
@@ -42,6 +43,7 @@ ConfigLike = AdapterConfig | Mapping[str, Any] | str | PathLike
 class ModelAdaptersMixin(
     AdapterFusionMixin,
     AdapterCombiningMixin,
+    PushAdapterToHubMixin,
     AdapterSetupFilesMixin,
     AdapterCheckpointsMixin,
     AdapterFilesMixin,
