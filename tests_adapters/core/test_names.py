@@ -4,12 +4,18 @@ import importlib
 from pathlib import Path
 
 import pytest
-from transformers import BertConfig, BertForSequenceClassification, PreTrainedConfig
+from transformers import (
+    BartForConditionalGeneration,
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+    PreTrainedConfig,
+)
 
 import generated
 from generated.layer import AdapterLayer, BottleneckLayer, LoRALinear, PrefixTuningLayer, PrefixTuningShim
 from generated.models import ADAPTER_MODEL_MAPPING_NAMES
-from tests_adapters.core.zoo import assert_identical, build_adapted, call, inputs_for
+from tests_adapters.core.zoo import assert_identical, build, build_adapted, call, inputs_for
 
 
 # The public names of both, by the module that code may import them from instead.
@@ -52,6 +58,31 @@ MODELS = """
     RobertaAdapterModel T5AdapterModel ViTAdapterModel WhisperAdapterModel XLMRobertaAdapterModel XmodAdapterModel
 """
 
+# Methods and properties of models: of every model, of those with a head, and of those with heads by name.
+MODEL_METHODS = """
+    active_adapters active_embeddings adapter_fusion_to adapter_summary adapter_to add_adapter add_adapter_fusion
+    add_embeddings add_fusion apply_to_adapter_layers average_adapter delete_adapter delete_adapter_fusion
+    delete_embeddings eject_prefix_tuning freeze_embeddings freeze_model get_adapter get_fusion_regularization_loss
+    get_invertible_adapter get_layer has_adapters has_parallel_adapters invertible_adapters_forward iter_layers
+    load_adapter load_adapter_fusion load_adapter_setup load_embeddings merge_adapter push_adapter_setup_to_hub
+    push_adapter_to_hub reset_adapter save_adapter save_adapter_fusion save_adapter_setup
+    save_all_adapter_fusions save_all_adapters save_embeddings save_pretrained set_active_adapters
+    set_active_embeddings share_parameters supports_adapter train_adapter train_adapter_fusion train_fusion
+    unshare_parameters
+"""
+HEAD_METHODS = "get_labels get_labels_dict load_head save_head"
+FLEXIBLE_HEAD_METHODS = """
+    active_head add_classification_head add_custom_head add_prediction_head add_prediction_head_from_config
+    average_head delete_head forward_head get_output_embeddings get_prediction_heads_config head_type
+    register_custom_head save_all_heads set_output_embeddings tie_weights
+"""
+
+# What people write who add an architecture by hand; here generated modules say it.
+OF_INTEGRATIONS = """
+    add_invertible_adapter apply_to_basemodel_childs delete_invertible_adapter enable_invertible_adapters
+    forward_context init_adapters iter_attentions iter_layer_ffns post_embedding_forward set_shared_parameters
+"""
+
 # What is not there, and why.
 ABSENT = {
     "ForwardContext": "state of a forward travels explicitly; nothing has to be wrapped in a context",
@@ -71,6 +102,8 @@ MODULES_WITHOUT_COUNTERPART = {
 NOT_YET = """
     MultiTaskConfig AdapterTrainer
     Seq2SeqAdapterTrainer AdapterArguments setup_adapter_training AdapterInfo get_adapter_info list_adapters
+    active_embeddings add_embeddings delete_embeddings load_embeddings save_embeddings set_active_embeddings
+    push_adapter_setup_to_hub push_adapter_to_hub average_head head_type
 """
 
 EVERY_NAME = [
@@ -87,6 +120,56 @@ def test_names_of_both_generations(module: str, name: str) -> None:
         return
     assert name in generated.__all__
     assert getattr(importlib.import_module(f"generated.{module}"), name) is getattr(generated, name)
+
+
+EVERY_METHOD = [
+    pytest.param(cls, name, marks=[pytest.mark.xfail] if name in NOT_YET.split() else [])
+    for cls, names in (
+        (BertModel, MODEL_METHODS),
+        (BertForSequenceClassification, f"{MODEL_METHODS} {HEAD_METHODS}"),
+        (generated.BertAdapterModel, f"{MODEL_METHODS} {HEAD_METHODS} {FLEXIBLE_HEAD_METHODS}"),
+    )
+    for name in names.split()
+]
+
+
+@pytest.mark.parametrize(("cls", "name"), EVERY_METHOD)
+def test_methods_of_both_generations(cls: type, name: str) -> None:
+    model = generated.init(build("bert", cls))
+    assert hasattr(type(model), name)
+    assert not any(hasattr(model, name) for name in OF_INTEGRATIONS.split())
+
+
+def test_every_place_of_every_layer() -> None:
+    model = build_adapted("bart", "double_seq_bn", BartForConditionalGeneration)
+    seen = []
+    model.apply_to_adapter_layers(lambda index, place: seen.append((index, place.container.place.location)))
+    attention_and_output = ["mh_adapter", "output_adapter"]
+    assert seen[:4] == [(index, location) for index in (0, 1) for location in attention_and_output]
+    assert {location for index, location in seen if index >= 2} == {*attention_and_output, "cross_adapter"}
+    assert model.get_layer(2) is model.model.decoder.layers[0]
+    with pytest.raises(IndexError):
+        model.get_layer(4)
+
+
+def test_is_the_batch_repeated() -> None:
+    model = build_adapted("bert", "lora")
+    model.add_adapter("other")
+    assert not model.has_parallel_adapters
+    model.set_active_adapters(generated.Parallel("lora", "other"))
+    assert model.has_parallel_adapters
+
+
+def test_labels_of_a_fixed_head() -> None:
+    model = generated.init(build("bert", BertForSequenceClassification, id2label={0: "no", 1: "yes"}))
+    assert model.get_labels_dict() == {0: "no", 1: "yes"}
+    assert model.get_labels() == ["no", "yes"]
+
+
+def test_support_by_name_of_a_method() -> None:
+    model = generated.init(build("bert"))
+    assert all(model.supports_adapter(name) for name in ("bottleneck", "invertible", "lora", "prefix_tuning"))
+    assert not model.supports_adapter("wild")
 
 
 def test_models_of_both_generations() -> None:

@@ -96,6 +96,14 @@ class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixi
         """
         loading.load_static_head(self, interop.read_head(self, save_directory, allow_pickle=allow_pickle))
 
+    def get_labels_dict(self) -> dict[int, str]:
+        """The labels of the head by their numbers."""
+        return self.config.id2label
+
+    def get_labels(self) -> list[str]:
+        """The labels of the head in order."""
+        return list(self.get_labels_dict().values())
+
     def _belongs_to_base(self, child: nn.Module) -> bool:
         """Where base model and head are one object, the base is the embeddings, the stacks, and what adapters add."""
         base = self.base_model

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from generated.core import lifecycle, training
-from generated.core.composition import AdapterCompositionBlock, Setup, parse_composition
+from generated.core.composition import AdapterCompositionBlock, Setup, parallel_channels, parse_composition
 from generated.core.configuration import DEFAULT_ADAPTER_CONFIG, AdapterConfig, ModelAdaptersConfig
 from generated.core.errors import AdapterConfigError, NotInitializedError, UnsupportedMethodError
 from generated.core.forward_inputs import (
@@ -21,8 +21,9 @@ from generated.core.forward_inputs import (
     ForwardInputs,
     carry_through_checkpoints,
 )
-from generated.core.layers.slot import Borrowed
-from generated.core.methods import prefix_tuning
+from generated.core.integrations import integration_of
+from generated.core.layers.slot import Borrowed, iter_slots
+from generated.core.methods import METHODS, prefix_tuning
 from generated.core.mixins.checkpoints import AdapterCheckpointsMixin
 from generated.core.mixins.combining import AdapterCombiningMixin
 from generated.core.mixins.files import AdapterFilesMixin
@@ -133,6 +134,21 @@ class ModelAdaptersMixin(
         else:
             yield from ((layer.index, layer.module) for layer in placed_layers(self))
 
+    def get_layer(self, idx: int) -> nn.Module:
+        """
+        The layer of this number.
+
+        Raises:
+            IndexError: there is none.
+        """
+        return [layer for _, layer in self.iter_layers()][idx]
+
+    def apply_to_adapter_layers(self, fn: Callable[[int, nn.Module], Any]) -> None:
+        """Call `fn(number of the layer, place)` with every place in layers where adapters can be now."""
+        for index, layer in self.iter_layers():
+            for slot in iter_slots(layer):
+                fn(index, slot)
+
     @or_peft
     def add_adapter(
         self,
@@ -189,10 +205,20 @@ class ModelAdaptersMixin(
     def has_adapters(self) -> bool:
         return bool(self.adapters_config)
 
-    def supports_adapter(self, config: ConfigLike | None = None) -> bool:
-        """Can the architecture take adapters of this configuration? An unknown configuration is taken nowhere."""
+    @property
+    def has_parallel_adapters(self) -> bool:
+        """Does the active setup repeat the batch?"""
+        return parallel_channels(self.adapters_config.active_setup) > 1
+
+    def supports_adapter(self, type_or_config: ConfigLike | None = None) -> bool:
+        """
+        Can the architecture take adapters of this configuration, or of a method such as "bottleneck"? What is not
+        known is taken nowhere.
+        """
+        if isinstance(type_or_config, str) and type_or_config in {method.name for method in METHODS}:
+            return type_or_config not in integration_of(self.adapted_base).unsupported
         try:
-            lifecycle.refuse_unsupported(self.adapted_base, _parsed(config))
+            lifecycle.refuse_unsupported(self.adapted_base, _parsed(type_or_config))
         except (UnsupportedMethodError, AdapterConfigError):
             return False
         return True
