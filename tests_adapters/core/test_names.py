@@ -73,7 +73,7 @@ MODEL_METHODS = """
 HEAD_METHODS = "get_labels get_labels_dict load_head save_head"
 FLEXIBLE_HEAD_METHODS = """
     active_head add_classification_head add_custom_head add_prediction_head add_prediction_head_from_config
-    average_head delete_head forward_head get_output_embeddings get_prediction_heads_config head_type
+    average_head delete_head forward_head get_output_embeddings get_prediction_heads_config
     register_custom_head save_all_heads set_output_embeddings tie_weights
 """
 
@@ -103,7 +103,7 @@ NOT_YET = """
     MultiTaskConfig AdapterTrainer
     Seq2SeqAdapterTrainer AdapterArguments setup_adapter_training AdapterInfo get_adapter_info list_adapters
     active_embeddings add_embeddings delete_embeddings load_embeddings save_embeddings set_active_embeddings
-    push_adapter_setup_to_hub push_adapter_to_hub average_head head_type
+    push_adapter_setup_to_hub push_adapter_to_hub
 """
 
 EVERY_NAME = [
