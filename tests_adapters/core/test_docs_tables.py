@@ -17,19 +17,28 @@ from generated.core.configuration import (
     LoRAConfig,
     MTLLoRAConfig,
     PrefixTuningConfig,
+    ReftConfig,
 )
 from generated.core.layers import AdapterLayer, PrefixTuningShim
 from generated.core.layers.lora import LoRALinearMixin
+from generated.core.layers.reft import ReftLayer
+from generated.core.methods import methods_of
 
 
 GUIDES = Path(__file__).parents[2] / "adapter_docs"
 PAGES = sorted(GUIDES.glob("*.md"))
-SLOTS = {"Bottleneck": AdapterLayer, "LoRA, (IA)³": LoRALinearMixin, "Prefix tuning": PrefixTuningShim}
+SLOTS = {
+    "Bottleneck": AdapterLayer,
+    "LoRA, (IA)³": LoRALinearMixin,
+    "Prefix tuning": PrefixTuningShim,
+    "ReFT": ReftLayer,
+}
 OPTIONS: dict[str, tuple[type[AdapterConfig], ...]] = {
     "bottleneck.md": (BnConfig,),
     "composition.md": (AdapterFusionConfig,),
     "lora.md": (LoRAConfig, MTLLoRAConfig),
     "prefix_tuning.md": (PrefixTuningConfig,),
+    "reft.md": (ReftConfig,),
 }
 
 
@@ -56,7 +65,8 @@ def test_every_option_is_explained(page: str) -> None:
 
 def test_every_identifier_is_listed() -> None:
     listed = {word.strip('"') for path in GUIDES.glob("*.md") for word in code_words(path.read_text(encoding="utf-8"))}
-    assert ADAPTER_CONFIG_MAP.keys() <= listed
+    usable = {name for name, config in ADAPTER_CONFIG_MAP.items() if all(map(methods_of, config.parts))}
+    assert usable <= listed
 
 
 def test_which_block_runs_on_which_method() -> None:
