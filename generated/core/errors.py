@@ -17,6 +17,10 @@ class AdapterFileError(AdapterError):
     """An adapter folder that cannot be read, or does not fit the model."""
 
 
+class EmbeddingsError(AdapterError):
+    """Embeddings that are not there, cannot be read, or do not fit the model."""
+
+
 class HeadMismatchError(AdapterFileError):
     """A stored prediction head of another model class than the one that should take it."""
 

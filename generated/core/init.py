@@ -19,6 +19,7 @@ from generated.core.methods.invertible import undo_in_front_of
 from generated.core.mixins import ModelAdaptersMixin, ModelWithHeadsAdaptersMixin
 from generated.core.mixins.model import ADAPTED_MODELS
 from generated.core.swap import adapt, is_swapped, restore, unmask
+from generated.core.vocabularies import DEFAULT
 
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -76,6 +77,7 @@ def deinit(model: Model) -> Model:
         return model
     for name in list(inner.adapters_config):
         inner.delete_adapter(name)
+    inner.set_active_embeddings(DEFAULT)
     no_longer_carry(inner)
     ADAPTED_MODELS.discard(inner.base_model)
     for part in dict.fromkeys((inner.base_model, inner)):

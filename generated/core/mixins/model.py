@@ -33,6 +33,7 @@ from generated.core.mixins.peft import PeftMethodsMixin, or_peft
 from generated.core.mixins.setups import AdapterSetupFilesMixin
 from generated.core.sites import AdapterStack, LayerSites, placed_layers
 from generated.core.summary import format_summary, summarize
+from generated.core.vocabularies import Vocabularies
 
 
 # All base models that take adapters, for as long as someone else holds them. No forward reads it: see `AdapterSetup`.
@@ -75,6 +76,7 @@ class ModelAdaptersMixin(
     def _init_adapter_modules(self) -> None:
         self._adapters_config = ModelAdaptersConfig()
         self._head_model = Borrowed(None)
+        self._loaded_vocabularies = Vocabularies()
         self.forward_inputs = ForwardInputs()
         carry_through_checkpoints(self, self.forward_inputs)
         ADAPTED_MODELS.add(self)

@@ -1,0 +1,347 @@
+"""Embeddings for other tokenizers: they come, act, and go, and everything that scores tokens follows them."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import (
+    BertForMaskedLM,
+    GPT2LMHeadModel,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    T5ForConditionalGeneration,
+)
+
+import generated
+from generated.core.errors import EmbeddingsError
+from tests_adapters.core.made_tokenizer import SPECIAL, made_tokenizer
+from tests_adapters.core.zoo import (
+    BASE_MODELS,
+    LANGUAGE_MODELS,
+    METHODS,
+    VOCABULARY,
+    add_random,
+    assert_identical,
+    build,
+    call,
+    fresh,
+    inputs_for,
+    tree,
+)
+
+
+SAME = made_tokenizer(f"word{index}" for index in range(VOCABULARY - len(SPECIAL)))
+OTHER = made_tokenizer(["new", *(f"word{index}" for index in range(20)), "newer"])
+
+MODELS: dict[str, Callable[[], PreTrainedModel]] = {
+    **{f"{name} base": lambda name=name: fresh(name) for name in BASE_MODELS if name != "vit"},
+    **{name: lambda name=name, cls=cls: fresh(name, cls) for name, cls in LANGUAGE_MODELS.items()},
+}
+each_model = pytest.mark.parametrize("kind", MODELS)
+
+
+def inputs(kind: str) -> dict[str, Tensor]:
+    """Tokens that the smallest vocabulary has."""
+    made = inputs_for(kind.removesuffix(" base"))
+    return {name: value.clamp(max=20) if "input_ids" in name else value for name, value in made.items()}
+
+
+def state(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def assert_same_state(model: nn.Module, before: dict[str, Tensor]) -> None:
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+@each_model
+def test_other_embeddings_act_and_the_first_ones_come_back(kind: str) -> None:
+    model = MODELS[kind]()
+    expected, before, modules = call(model, inputs(kind)), state(model), tree(model)
+    model.add_embeddings("other", OTHER)
+
+    assert model.active_embeddings == "other"
+    assert model.config.vocab_size == len(OTHER) == model.get_input_embeddings().num_embeddings
+    changed = call(model, inputs(kind))
+    assert not torch.equal(changed[0], expected[0])
+    if model.get_output_embeddings() is not None:
+        assert changed[0].shape[-1] == len(OTHER)
+
+    model.set_active_embeddings("default")
+    assert model.config.vocab_size == VOCABULARY
+    assert_identical(call(model, inputs(kind)), expected)
+    assert_same_state(model, before)
+    assert tree(model) == modules
+
+    model.set_active_embeddings("other")
+    assert_identical(call(model, inputs(kind)), changed)
+
+
+@each_model
+def test_tokens_of_a_reference_are_copied(kind: str) -> None:
+    """A copy of all tokens computes the same, hooks on the embeddings and everything behind them included."""
+    model = MODELS[kind]()
+    add_random(model, "language", METHODS["seq_bn_inv"]())
+    expected = call(model, inputs(kind))
+    model.add_embeddings("same", SAME, reference_embedding="default", reference_tokenizer=SAME)
+    assert_identical(call(model, inputs(kind)), expected)
+
+
+@each_model
+def test_ties_stay(kind: str) -> None:
+    model = MODELS[kind]()
+    head = model.get_output_embeddings()
+    was_tied = head is not None and head.weight is model.get_input_embeddings().weight
+    names = sorted(name for name, _ in model.named_parameters())
+    model.add_embeddings("other", OTHER)
+    assert sorted(name for name, _ in model.named_parameters()) == names
+    assert head is None or (head.weight is model.get_input_embeddings().weight) == was_tied
+    assert head is None or head.out_features == len(OTHER)
+    model.tie_weights()
+    assert sorted(name for name, _ in model.named_parameters()) == names
+
+
+def test_rows_that_are_copied() -> None:
+    model = fresh("bert")
+    rows = model.get_input_embeddings().weight.clone()
+    model.add_embeddings("other", OTHER, "default", SAME)
+    weight, known = model.get_input_embeddings().weight, SAME.get_vocab()
+    shared = {token: index for token, index in OTHER.get_vocab().items() if token in known}
+    assert len(shared) == len(OTHER) - 2
+    assert all(torch.equal(weight[index], rows[known[token]]) for token, index in shared.items())
+    assert model.get_input_embeddings().padding_idx == OTHER.pad_token_id
+
+
+@pytest.mark.parametrize("kind", ["bert", "bart", "llama", "t5", "gpt2 base"])
+def test_saved_and_loaded(kind: str, tmp_path: Path) -> None:
+    """In a second model that is the same: its logits are the same."""
+    model, second = MODELS[kind](), MODELS[kind]()
+    model.add_embeddings("other", OTHER)
+    expected = call(model, inputs(kind))
+    model.save_embeddings(tmp_path, "other", OTHER)
+    model.set_active_embeddings("default")
+    model.save_embeddings(tmp_path / "inactive", "other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["embedding.safetensors", "inactive", "tokenizer"]
+    first, again = (load_file(folder / "embedding.safetensors") for folder in (tmp_path, tmp_path / "inactive"))
+    assert first.keys() == again.keys()
+    assert all(torch.equal(first[name], tensor) for name, tensor in again.items())
+
+    tokenizer = second.load_embeddings(tmp_path, "loaded")
+    assert tokenizer.get_vocab() == OTHER.get_vocab()
+    assert second.active_embeddings == "loaded"
+    assert_identical(call(second, inputs(kind)), expected)
+    assert second.load_embeddings(tmp_path / "inactive", "again") is None
+
+
+def test_files_of_adapterhub(tmp_path: Path) -> None:
+    model = fresh("bert")
+    model.add_embeddings("other", OTHER)
+    expected = call(model, inputs("bert"))
+    model.save_embeddings(tmp_path, "other", safe_serialization=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["embedding.pt"]
+    assert torch.load(tmp_path / "embedding.pt", weights_only=True).shape == (len(OTHER), 32)
+
+    second = fresh("bert")
+    with pytest.raises(EmbeddingsError, match="allow_pickle=True"):
+        second.load_embeddings(tmp_path, "loaded")
+    second.load_embeddings(tmp_path, "loaded", allow_pickle=True)
+    assert_identical(call(second, inputs("bert")), expected)
+
+
+def test_a_parameter_that_was_pickled(tmp_path: Path) -> None:
+    torch.save(nn.Parameter(torch.ones(30, 32)), tmp_path / "embedding.pt")
+    model = fresh("bert")
+    model.load_embeddings(tmp_path, "loaded", allow_pickle=True)
+    assert torch.equal(model.get_input_embeddings().weight, torch.ones(30, 32))
+
+
+def test_bad_files(tmp_path: Path) -> None:
+    model = fresh("bert")
+    model.add_embeddings("other", OTHER)
+    model.save_embeddings(tmp_path / "good", "other")
+    damaged, pickled, narrow = tmp_path / "damaged", tmp_path / "pickled", tmp_path / "narrow"
+    for folder in (damaged, pickled, narrow):
+        folder.mkdir()
+    whole = (tmp_path / "good" / "embedding.safetensors").read_bytes()
+    (damaged / "embedding.safetensors").write_bytes(whole[: len(whole) // 2])
+    torch.save({"weight": torch.ones(3, 32)}, pickled / "embedding.pt")
+    torch.save(torch.ones(30, 16), narrow / "embedding.pt")
+
+    before = state(model)
+    for folder, message in {
+        damaged: "cannot be read as weights",
+        pickled: "no matrix of embeddings",
+        narrow: "have width 16, the model needs 32",
+        tmp_path / "nowhere": "holds neither",
+    }.items():
+        with pytest.raises(EmbeddingsError, match=message):
+            model.load_embeddings(folder, "bad", allow_pickle=True)
+    assert_same_state(model, before)
+    assert list(model.loaded_embeddings) == ["other", "default"]
+
+
+def test_deletion() -> None:
+    model = fresh("bert")
+    before = state(model)
+    model.add_embeddings("a", OTHER)
+    model.add_embeddings("b", OTHER)
+    model.delete_embeddings("a")
+    assert set(model.loaded_embeddings) == {"b", "default"}
+    model.delete_embeddings("b")
+    assert model.active_embeddings == "default"
+    assert_same_state(model, before)
+    with pytest.raises(EmbeddingsError, match="cannot be deleted"):
+        model.delete_embeddings("default")
+
+
+def test_refusals() -> None:
+    model = fresh("bert")
+    model.add_embeddings("a", OTHER)
+    with pytest.raises(EmbeddingsError, match="has embeddings 'a' already"):
+        model.add_embeddings("a", OTHER)
+    with pytest.raises(EmbeddingsError, match="given together"):
+        model.add_embeddings("b", OTHER, reference_embedding="default")
+    with pytest.raises(EmbeddingsError, match="needs embeddings of 32"):
+        model.add_embeddings("b", OTHER, embedding_dim=8)
+    for use in (model.set_active_embeddings, model.delete_embeddings):
+        with pytest.raises(EmbeddingsError, match="no embeddings named 'c' in this model; it has: a, default"):
+            use("c")
+    with pytest.raises(EmbeddingsError, match="no token embeddings"):
+        fresh("vit").add_embeddings("a", OTHER)
+
+
+def test_loaded_embeddings() -> None:
+    model = fresh("bert", BertForMaskedLM)
+    model.add_embeddings("other", OTHER)
+    loaded = model.base_model.loaded_embeddings
+    assert loaded["other"] is model.get_input_embeddings()
+    assert loaded["default"].weight.shape == (VOCABULARY, 32)
+    with torch.no_grad():
+        loaded["default"].weight[7] = 3.0
+    model.set_active_embeddings("default")
+    assert (model.get_input_embeddings().weight[7] == 3.0).all()
+
+
+@pytest.mark.parametrize("kind", ["bert", "t5", "llama"])
+def test_training(kind: str) -> None:
+    """Embeddings in use are trained on request; those that are not stay as they are."""
+    model = MODELS[kind]()
+    default = model.get_input_embeddings().weight.detach().clone()
+    model.add_embeddings("other", OTHER)
+    model.add_adapter("task")
+    model.train_adapter("task", train_embeddings=True)
+    weight = model.get_input_embeddings().weight
+    assert weight.requires_grad
+    before = weight.detach().clone()
+    given = inputs(kind)
+    model(**given, labels=given["input_ids"]).loss.backward()
+    torch.optim.SGD([parameter for parameter in model.parameters() if parameter.requires_grad], lr=0.1).step()
+    assert not torch.equal(weight, before)
+
+    model.set_active_embeddings("default")
+    assert torch.equal(model.get_input_embeddings().weight, default)
+    assert model.get_input_embeddings().weight.requires_grad
+    model.train_adapter("task")
+    model.set_active_embeddings("other")
+    assert not model.get_input_embeddings().weight.requires_grad
+    assert not torch.equal(model.get_input_embeddings().weight, before)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+@pytest.mark.parametrize("kind", ["bert", "bart", "llama"])
+def test_copies_are_independent(kind: str, duplicate: Callable[[nn.Module], nn.Module]) -> None:
+    model = MODELS[kind]()
+    first = call(model, inputs(kind))
+    model.add_embeddings("other", OTHER)
+    second = call(model, inputs(kind))
+    copied = duplicate(model)
+    assert_identical(call(copied, inputs(kind)), second)
+    copied.set_active_embeddings("default")
+    assert_identical(call(copied, inputs(kind)), first)
+    assert_identical(call(model, inputs(kind)), second)
+    with torch.no_grad():
+        copied.loaded_embeddings["other"].weight.zero_()
+    assert_identical(call(model, inputs(kind)), second)
+
+
+@pytest.mark.parametrize("kind", ["bert", "bart", "llama", "t5"])
+def test_resizing_concerns_the_embeddings_in_use(kind: str) -> None:
+    model = MODELS[kind]()
+    first = call(model, inputs(kind))
+    model.add_embeddings("other", OTHER)
+    model.resize_token_embeddings(len(OTHER) + 3)
+    resized = call(model, inputs(kind))
+    assert resized[0].shape[-1] == len(OTHER) + 3
+    model.set_active_embeddings("default")
+    assert_identical(call(model, inputs(kind)), first)
+    model.set_active_embeddings("other")
+    assert_identical(call(model, inputs(kind)), resized)
+
+
+def test_a_saved_model_has_the_embeddings_in_use(tmp_path: Path) -> None:
+    model = fresh("llama", LlamaForCausalLM)
+    model.add_embeddings("other", OTHER)
+    model.save_pretrained(tmp_path)
+    loaded = LlamaForCausalLM.from_pretrained(tmp_path, attn_implementation="eager")
+    assert_identical(call(loaded, inputs("llama")), call(model, inputs("llama")))
+
+
+@pytest.mark.parametrize("kind", ["bert", "t5"])
+def test_deinit(kind: str) -> None:
+    original = build(kind, LANGUAGE_MODELS[kind])
+    before, modules = state(original), tree(original)
+    model = generated.init(original)
+    model.add_embeddings("other", OTHER)
+    generated.deinit(model)
+    assert_same_state(model, before)
+    assert tree(model) == modules
+
+
+def test_heads_with_names() -> None:
+    """Heads that come and go while other embeddings are in use."""
+    model = build("bert", generated.BertAdapterModel)
+    model.add_masked_lm_head("first")
+    first = call(model, inputs("bert"))
+    model.add_embeddings("other", OTHER)
+    model.add_masked_lm_head("second")
+    for name in ("first", "second"):
+        model.active_head = name
+        assert model.heads[name].config["vocab_size"] == len(OTHER)
+        assert call(model, inputs("bert"))[0].shape[-1] == len(OTHER)
+    model.set_active_embeddings("default")
+    model.active_head = "second"
+    assert call(model, inputs("bert"))[0].shape[-1] == VOCABULARY
+    model.active_head = "first"
+    assert_identical(call(model, inputs("bert")), first)
+    assert model.heads["first"].config["vocab_size"] == VOCABULARY
+    model.delete_head("first")
+    model.set_active_embeddings("other")
+    model.active_head = "second"
+    assert call(model, inputs("bert"))[0].shape[-1] == len(OTHER)
+
+
+@pytest.mark.parametrize(("kind", "cls"), [("gpt2", GPT2LMHeadModel), ("t5", T5ForConditionalGeneration)])
+def test_generation(kind: str, cls: type[PreTrainedModel]) -> None:
+    model = fresh(kind, cls)
+    model.add_embeddings("other", OTHER)
+    given = {"input_ids": torch.tensor([[5, 6, 7]]), "attention_mask": torch.ones(1, 3, dtype=torch.long)}
+    written = model.generate(**given, max_new_tokens=8, do_sample=False)
+    assert written.max() < len(OTHER)
+
+
+def test_types_are_those_of_the_model() -> None:
+    model = fresh("bert", BertForMaskedLM)
+    model.add_embeddings("other", OTHER)
+    model.to(torch.bfloat16)
+    model.set_active_embeddings("default")
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    assert torch.isfinite(call(model, inputs("bert"))[0]).all()
