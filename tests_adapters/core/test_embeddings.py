@@ -146,7 +146,7 @@ def test_files_of_adapterhub(tmp_path: Path) -> None:
     model = fresh("bert")
     model.add_embeddings("other", OTHER)
     expected = call(model, inputs("bert"))
-    model.save_embeddings(tmp_path, "other", safe_serialization=False)
+    model.save_embeddings(tmp_path, "other", use_safetensors=False)
     assert [path.name for path in tmp_path.iterdir()] == ["embedding.pt"]
     assert torch.load(tmp_path / "embedding.pt", weights_only=True).shape == (len(OTHER), 32)
 

@@ -109,18 +109,18 @@ class EmbeddingAdaptersMixin:
         name: str,
         tokenizer: PreTrainedTokenizerBase | None = None,
         *,
-        safe_serialization: bool = True,
+        use_safetensors: bool = True,
     ) -> None:
         """
         Write embeddings to a folder: `embedding.safetensors`, and the tokenizer to `tokenizer/`.
 
         Args:
-            safe_serialization: `False` writes a pickle, `embedding.pt`, which is what AdapterHub's `adapters` reads.
+            use_safetensors: `False` writes a pickle, `embedding.pt`, which is what AdapterHub's `adapters` reads.
 
         Raises:
             EmbeddingsError: there are no such embeddings.
         """
-        write = files.write_vocabulary if safe_serialization else files.write_for_adapterhub
+        write = files.write_vocabulary if use_safetensors else files.write_for_adapterhub
         write(path, self._vocabulary(name))
         if tokenizer is not None:
             tokenizer.save_pretrained(Path(path) / files.TOKENIZER_FOLDER)
