@@ -55,6 +55,9 @@ FORMS = (
         lambda rt: rt.BnConfig(**EVERYWHERE, **SMALL, original_ln_before=True, residual_before_ln=False),
     ),
     AdapterForm("lora", "lora", lambda rt: rt.LoRAConfig(r=4, **ROLES)),
+    AdapterForm("lora (dora)", "lora", lambda rt: rt.DoRAConfig(r=4, alpha=8, **ROLES)),
+    AdapterForm("lora (vera)", "lora", lambda rt: rt.VeraConfig(r=4, init_weights_seed=5, **ROLES)),
+    AdapterForm("lora (mtl)", "lora", lambda rt: rt.MTLLoRAConfig(r=4, n_up_projection=2, **ROLES)),
     AdapterForm("ia3", "ia3", lambda rt: rt.IA3Config()),
     AdapterForm(
         "prefix_tuning", "prefix_tuning", lambda rt: rt.PrefixTuningConfig(prefix_length=3, bottleneck_size=8)
