@@ -33,6 +33,7 @@ FAMILY = {
     "lora": LoRAConfig(r=2, alpha=6),
     "ia3": IA3Config(alpha=3),
     "dora": DoRAConfig(r=2, alpha=6),
+    "dora_as_published": DoRAConfig(r=2, alpha=6, dora_as_published=True),
     "vera": VeraConfig(r=2, alpha=6),
     "vera_full": VeraConfig(r=2, alpha=6, vera_full=True),
     "dvora": DvoRAConfig(r=2, alpha=6),
@@ -72,6 +73,15 @@ def test_dora_gives_rows_a_length(make) -> None:
     assert lora.m.weight.shape == (4, 1)
     expected = lora.m.weight.flatten() * (plain(linear) + 3.0 * X @ BA.T) / (W + BA).norm(dim=1)
     torch.testing.assert_close(linear(X), expected)
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Linear(6, 4), lambda: nn.Linear(6, 4, bias=False)])
+def test_dora_as_it_was_published(make) -> None:
+    linear = adapted(make(), SINGLE, FAMILY["dora_as_published"])
+    lora = linear.loras["a"]
+    V = linear.weight + 3.0 * lora.lora_B @ lora.lora_A
+    bias = 0.0 if linear.bias is None else linear.bias
+    torch.testing.assert_close(linear(X), bias + X @ (lora.m.weight * V / V.norm(dim=1, keepdim=True)).T)
 
 
 def test_dora_of_zero_rows_stays_finite() -> None:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import generated
-from generated.core.configuration import IA3Config, LoRAConfig, SeqBnConfig
+from generated.core.configuration import DoRAConfig, IA3Config, LoRAConfig, SeqBnConfig
 from generated.core.errors import AdapterError, AdapterFileError, UnsupportedMethodError
 from tests_adapters.core.zoo import add_random, build, call, differ, fresh, inputs_for, tree
 
@@ -70,6 +70,25 @@ def assert_equal_both_ways(architecture: str, config: Any, folder: Path, cls: An
 def test_lora(architecture: str, tmp_path: Path) -> None:
     config = peft.LoraConfig(r=2, lora_alpha=5, target_modules=TARGETS[architecture])
     assert_equal_both_ways(architecture, config, tmp_path)
+
+
+@each_target
+def test_dora(architecture: str, tmp_path: Path) -> None:
+    config = peft.LoraConfig(r=2, lora_alpha=5, target_modules=TARGETS[architecture], use_dora=True)
+    assert_equal_both_ways(architecture, config, tmp_path)
+
+
+def test_dora_of_adapterhub_in_peft(tmp_path: Path) -> None:
+    """It is the same where there is no bias; where there is one, PEFT has nothing like it."""
+    model, inputs = fresh("llama"), inputs_for("llama")
+    add_random(model, "task", DoRAConfig(r=2, alpha=6))
+    model.save_adapter(tmp_path, "task", format="peft")
+    assert_same(read_by_peft("llama", tmp_path), model, inputs)
+    biased = fresh("bert")
+    add_random(biased, "task", DoRAConfig(r=2, alpha=6))
+    with pytest.raises(UnsupportedMethodError, match="scales the bias, too"):
+        biased.save_adapter(tmp_path / "bert", "task", format="peft")
+    assert not (tmp_path / "bert").exists()
 
 
 @each_target

@@ -13,7 +13,7 @@ from generated.core.configuration.base import AdapterConfig, refuse_if, register
 
 ATTENTION_ROLES = ("q", "k", "v", "o")
 FEED_FORWARD_ROLES = ("gate", "up", "down")
-OWN_OPTIONS = ("mlp_matrices", "rank_pattern", "alpha_pattern", "vera_full")
+OWN_OPTIONS = ("mlp_matrices", "rank_pattern", "alpha_pattern", "dora_as_published", "vera_full")
 
 
 @dataclass(eq=False)
@@ -41,6 +41,7 @@ class LoRAConfig(AdapterConfig):
             `intermediate_lora` and `output_lora`.
         rank_pattern, alpha_pattern: other values of `r` and `alpha` for some projections, by module path in the base
             model or the end of it, e.g. {"attention.self.query": 16}. The longest that fits counts.
+        dora_as_published: DoRA as in the paper: s is a part of the norm, and the bias is added at the end.
         vera_full: VeRA learns whole matrices, as AdapterHub does, and not only their diagonals, as in the paper.
     """
 
@@ -66,6 +67,7 @@ class LoRAConfig(AdapterConfig):
     mlp_matrices: list[str] | None = None
     rank_pattern: dict[str, int] | None = None
     alpha_pattern: dict[str, float] | None = None
+    dora_as_published: bool | None = None
     vera_full: bool | None = None
 
     def __post_init__(self) -> None:
@@ -137,8 +139,9 @@ class DoRAConfig(LoRAConfig):
     LoRA for the directions of the rows of a weight, whose lengths m are learned by themselves (Liu et al., 2024,
     https://arxiv.org/abs/2402.09353): m ∘ (W x + b + s B A x) / ‖W + B A‖, with the norm of each row.
 
-    As in AdapterHub, the bias b is scaled with the rest, and the scaling s is not part of the norm. Where s is 1 (as
-    by default) and there is no bias, this is the formula of the paper.
+    As in AdapterHub, the bias b is scaled with the rest, and the scaling s is not part of the norm. With
+    `dora_as_published` it is b + m ∘ (W x + s B A x) / ‖W + s B A‖, the formula of the paper and of PEFT; gradients do
+    not flow through the norm.
     """
 
     use_dora: bool = True

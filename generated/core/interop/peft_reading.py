@@ -142,6 +142,7 @@ def _configuration(base: nn.Module, options: Mapping[str, Any], found: list[Foun
         alpha_pattern=alpha_pattern or None,
         dropout=options.get("lora_dropout", 0.0),
         use_dora=bool(options.get("use_dora")),
+        dora_as_published=True if options.get("use_dora") else None,
         **places,
     )
 
@@ -154,4 +155,4 @@ def _translated(module: FoundModule) -> Iterator[tuple[str, Tensor]]:
     yield f"{host}.lora_A", tensors["lora_A"].repeat(len(module.placed.projection.parts), 1)
     yield f"{host}.lora_B", tensors["lora_B"]
     if "magnitude" in tensors:
-        yield f"{host}.m.weight", tensors["magnitude"]
+        yield f"{host}.m.weight", tensors["magnitude"].reshape(-1, 1)

@@ -87,12 +87,22 @@ def _scale(placed: PlacedProjection, lora: Rescaling) -> WrittenModule:
 def _low_rank(placed: PlacedProjection, lora: LowRank) -> WrittenModule:
     count = lora.parts.count
     down = lora.lora_A.unflatten(0, (count, lora.r))
-    magnitude = {"lora_magnitude_vector": lora.m.weight.flatten()} if lora.m is not None else {}
+    magnitude = {} if lora.m is None else {"lora_magnitude_vector": _lengths(placed, lora)}
     if all(lora.parts.adapted) and bool((down == down[0]).all()):
         tensors = {"lora_A.weight": down[0], "lora_B.weight": lora.lora_B}
         return WrittenModule(placed, tensors | magnitude, lora.r, lora.scaling * lora.r)
     tensors = {"lora_A.weight": lora.lora_A, "lora_B.weight": _blocks(lora)}
     return WrittenModule(placed, tensors | magnitude, lora.r * count, lora.scaling * lora.r * count)
+
+
+def _lengths(placed: PlacedProjection, lora: LowRank) -> Tensor:
+    """The magnitudes of DoRA, (out,)."""
+    if bias_of(placed.module) is not None and not lora.is_published_dora:
+        raise UnsupportedMethodError(
+            f"DoRA at {placed.path} scales the bias, too, as in AdapterHub, which PEFT cannot; train with "
+            "dora_as_published=True, or leave out format='peft' to save it"
+        )
+    return lora.published_lengths(placed.module.matrix(lora.m.weight)).detach()
 
 
 def _blocks(lora: LowRank) -> Tensor:

@@ -1,7 +1,8 @@
 """What do all adapters of a linear map share that add a low-rank product to it? And DoRA's lengths on top.
 
     y = W x + s B A x                          LoRA and its relatives: they differ in what A and B are made of
-    y = m ∘ (W x + s B A x) / ‖W + B A‖        the same with DoRA; the norm is that of each row
+    y = m ∘ (W x + b + s B A x) / ‖W + B A‖    the same with DoRA as in AdapterHub; the norm is that of each row
+    y = b + m ∘ (W x + s B A x) / ‖W + s B A‖  and as it was published
 
 A fused map (queries, keys and values in one) has one pair A, B for each part that is adapted.
 """
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from generated.core.configuration import LoRAConfig
 from generated.core.errors import AdapterConfigError
 from generated.core.layers.linear import Gate, Linear
-from generated.core.layers.lora.projection import FusedParts
+from generated.core.layers.lora.projection import FusedParts, bias_of
 from generated.core.layers.routing import pick
 
 
@@ -47,6 +48,7 @@ class LowRankChange(nn.Module):
         self.lora_dropout = nn.Dropout(config.dropout)
         self.gate = build_gate(in_features, parts, config)
         self.m = Linear(1, parts.count * self.width, bias=False) if config.use_dora else None
+        self.is_published_dora = bool(config.dora_as_published)
 
     def factors(self) -> tuple[Tensor, Tensor]:
         """A, (parts, r, in), and B, (parts, width, r)."""
@@ -93,16 +95,21 @@ class LowRankChange(nn.Module):
 
     def apply_to(self, output: Tensor, change: Tensor, linear: LinearMap) -> Tensor:
         """The adapted output of `linear`, given its own."""
-        output = output + change.to(output.dtype)
-        return output if self.m is None else output * self._lengthening(linear.matrix(output)).to(output.dtype)
+        change = change.to(output.dtype)
+        if self.m is None:
+            return output + change
+        factors = self._lengthening(linear.matrix(output)).to(output.dtype)
+        bias = bias_of(linear) if self.is_published_dora else None
+        return (output + change) * factors if bias is None else bias + (output - bias + change) * factors
 
     def folded(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """The weight, (out, in), and the bias of a map that gives the adapted output by itself."""
-        change = self.parts.spread(self.scaling * self.delta().permute(2, 0, 1), fill=0.0)
+        changed = weight + self.scaling * self._spread_delta()
         if self.m is None:
-            return weight + change.T, bias
+            return changed, bias
         factors = self._lengthening(weight)
-        return (weight + change.T) * factors.unsqueeze(-1), None if bias is None else bias * factors
+        scaled_bias = bias if bias is None or self.is_published_dora else bias * factors
+        return changed * factors.unsqueeze(-1), scaled_bias
 
     def delta(self) -> Tensor:
         """B A, (parts, width, in)."""
@@ -115,12 +122,22 @@ class LowRankChange(nn.Module):
             with torch.no_grad():
                 self.m.weight.copy_(self.parts.select(weight).float().norm(dim=-1).view(-1, 1))
 
+    def published_lengths(self, weight: Tensor) -> Tensor:
+        """Which lengths of the rows, (out,), DoRA as it was published has in the place of this one."""
+        return self._lengthening(weight) * (weight + self.scaling * self._spread_delta()).norm(dim=-1)
+
     def _lengthening(self, weight: Tensor) -> Tensor:
         """By how much the rows grow or shrink to the learned lengths, (out,)."""
-        delta = self.delta()
+        delta = self.scaling * self.delta() if self.is_published_dora else self.delta()
         norm = torch.linalg.vector_norm(self.parts.select(weight).to(delta.dtype) + delta, dim=-1)
+        if self.is_published_dora:
+            norm = norm.detach()
         norm = norm.clamp_min(torch.finfo(norm.dtype).tiny)  # rows of zeros, as pruning leaves them, stay zeros
         return self.parts.spread(self.m.weight.view_as(norm) / norm, fill=1.0)
+
+    def _spread_delta(self) -> Tensor:
+        """B A of all parts, (out, in)."""
+        return self.parts.spread(self.delta().permute(2, 0, 1), fill=0.0).T
 
 
 def build_gate(in_features: int, parts: FusedParts, config: LoRAConfig) -> Gate | None:

@@ -24,7 +24,7 @@ from generated.core.composition.base import BATCH
 from generated.core.errors import UnsupportedCompositionError
 from generated.core.layers import states
 from generated.core.layers.lora.change import LowRankChange
-from generated.core.layers.lora.projection import features, stored_as_matrix, stores_matrix
+from generated.core.layers.lora.projection import bias_of, features, stored_as_matrix, stores_matrix
 from generated.core.layers.lora.rescaling import Rescaling
 from generated.core.layers.routing import where_routed
 from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot
@@ -148,7 +148,7 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
 
     def merge(self, name: str) -> None:
         """Let the weights take up an adapter. `unmerge` gives them back, bit by bit."""
-        bias = self.bias if getattr(self, "bias", None) is not None else None
+        bias = bias_of(self)
         with torch.no_grad():
             weight, shift = self.loras[name].folded(self.matrix(self.weight), bias)
             self.merged = MergedAdapter(name, self.weight.clone(), None if bias is None else bias.clone())

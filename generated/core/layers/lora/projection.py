@@ -41,6 +41,11 @@ def features(linear: nn.Module) -> tuple[int, int]:
     return linear.nx, linear.nf
 
 
+def bias_of(linear: nn.Module) -> Tensor | None:
+    """b of y = W x + b. Quantised maps may not even have the attribute."""
+    return getattr(linear, "bias", None)
+
+
 def stores_matrix(linear: nn.Module) -> bool:
     """Is `linear.weight` the matrix itself, and not its quantised, sharded or offloaded form?"""
     weight = getattr(linear, "weight", None)
