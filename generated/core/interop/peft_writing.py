@@ -21,7 +21,7 @@ from generated.core.configuration import LoRAConfig
 from generated.core.errors import UnsupportedMethodError
 from generated.core.interop.peft_files import KEY_PREFIX, PEFT_FILES
 from generated.core.interop.peft_options import usual_and_others
-from generated.core.layers.lora import LoRALinearMixin, LowRank, Rescaling
+from generated.core.layers.lora import LoRALinearMixin, LowRank, Rescaling, bias_of
 from generated.core.loading import key_prefix
 from generated.core.loading.folder import write
 from generated.core.sites import PlacedProjection, placed_projections
