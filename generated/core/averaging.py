@@ -18,6 +18,7 @@ from generated.core import lifecycle
 from generated.core.configuration import AdapterConfig, LoRAConfig
 from generated.core.errors import AdapterConfigError
 from generated.core.layers.lora import LowRank
+from generated.core.layers.reft import OrthogonalRows
 from generated.core.methods.lora import projections_with
 
 
@@ -35,16 +36,29 @@ class Source:
 
     @property
     def tensors(self) -> Tensors:
-        """All tensors by container and name within it."""
-        return {
-            (path, key): tensor for path, module in self.modules.items() for key, tensor in module.state_dict().items()
-        }
+        """All tensors by container and name within it; orthonormal rows in the place of what they are made of."""
+        return {(path, key): value for path, module in self.modules.items() for key, value in _values(module).items()}
 
     @property
     def trained(self) -> set[tuple[str, str]]:
-        """Which of them are parameters."""
-        named = ((path, module.named_parameters(remove_duplicate=False)) for path, module in self.modules.items())
-        return {(path, key) for path, parameters in named for key, _ in parameters}
+        """Which of them are learned."""
+        return {(path, key) for path, module in self.modules.items() for key in _learned(module)}
+
+
+def _values(module: nn.Module) -> dict[str, Tensor]:
+    rows = _orthonormal_rows(module)
+    inner = tuple(f"{name}." for name in rows)
+    plain = {key: value for key, value in module.state_dict().items() if not key.startswith(inner)}
+    return plain | {name: part().detach() for name, part in rows.items()}
+
+
+def _learned(module: nn.Module) -> set[str]:
+    parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+    return parameters | _orthonormal_rows(module).keys()
+
+
+def _orthonormal_rows(module: nn.Module) -> dict[str, OrthogonalRows]:
+    return {name: part for name, part in module.named_modules() if isinstance(part, OrthogonalRows)}
 
 
 def normalized_weights(
@@ -94,12 +108,19 @@ def average(
     projections = projections_with(model, sources[0].name) if has_lora else None
 
     def fill() -> None:
-        added = _source(model, new_name, 1.0).tensors
-        with torch.no_grad():
-            for key, tensor in mean.items():
-                added[key].copy_(tensor)
+        added = _source(model, new_name, 1.0).modules
+        for (path, key), value in mean.items():
+            _assign(added[path], key, value)
 
     lifecycle.add_adapter(model, new_name, config, overwrite_ok, projections, complete=fill)
+
+
+def _assign(module: nn.Module, key: str, value: Tensor) -> None:
+    rows = _orthonormal_rows(module)
+    if key in rows:
+        rows[key].become(value)
+    else:
+        module.state_dict()[key].copy_(value)
 
 
 def _linear(sources: Sequence[Source], svd_rank: int | None) -> tuple[AdapterConfig, Tensors]:

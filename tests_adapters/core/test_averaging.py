@@ -16,8 +16,9 @@ from generated.core.configuration import (
     VeraConfig,
 )
 from generated.core.errors import AdapterConfigError, AdapterExistsError, UnknownAdapterError
-from generated.core.lifecycle import adapter_tensors
-from tests_adapters.core.zoo import METHODS, add_random, assert_identical, call, fresh, inputs_for
+from generated.core.layers.reft import OrthogonalRows
+from generated.core.lifecycle import adapter_parameters, adapter_tensors
+from tests_adapters.core.zoo import METHODS, add_random, assert_identical, call, differ, fresh, inputs_for
 
 
 def model_with(*configs: AdapterConfig | str) -> nn.Module:
@@ -34,16 +35,15 @@ def _shift(model: nn.Module, name: str) -> None:
     """Random adapters of the zoo differ by the lengths of their names only."""
     torch.manual_seed(ord(name))
     with torch.no_grad():
-        for key, tensor in tensors(model, name).items():
-            if "shared_parameters" not in key:
-                tensor.add_(torch.randn_like(tensor) * 0.1)
+        for parameter in adapter_parameters(model, name):
+            parameter.add_(torch.randn_like(parameter) * 0.1)
 
 
 def tensors(model: nn.Module, name: str) -> dict:
     return {key.replace(f".{name}.", ".N."): value for key, value in adapter_tensors(model, name).items()}
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name != "vera"])
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("vera", "loreft")])
 def test_linear(method: str) -> None:
     model = model_with(METHODS[method](), METHODS[method]())
     model.average_adapter("mean", ["a", "b"], weights=[1, 3])
@@ -117,6 +117,25 @@ def test_vera_of_one_seed_has_a_mean() -> None:
     other = model_with(VeraConfig(r=2), VeraConfig(r=2))
     with pytest.raises(AdapterConfigError, match="drawn at random"):
         other.average_adapter("mean", ["a", "b"])
+
+
+def test_orthonormal_rows_stay_so() -> None:
+    config = METHODS["loreft"]()
+    model, inputs = model_with(config, config), inputs_for("bert")
+    model.average_adapter("mean", ["a", "b"])
+    model.average_adapter("same", ["a"])
+    units = [
+        module for name, module in model.named_modules() if isinstance(module, OrthogonalRows) and ".mean." in name
+    ]
+    assert len(units) == 4
+    for unit in units:
+        torch.testing.assert_close(unit() @ unit().mT, torch.eye(2), atol=1e-5, rtol=1e-5)
+    model.set_active_adapters("a")
+    expected = call(model, inputs)
+    model.set_active_adapters("same")
+    torch.testing.assert_close(call(model, inputs)[0], expected[0], atol=1e-4, rtol=1e-4)
+    model.set_active_adapters("mean")
+    assert differ(call(model, inputs), expected)
 
 
 def test_mean_in_place_of_one_of_them() -> None:

@@ -71,6 +71,16 @@ class OrthogonalRows(nn.Module):
         product = torch.linalg.householder_product(reflectors, scale) * signs
         return self.get_submodule("0")(product).mT.to(self.original.dtype)
 
+    def become(self, rows: Tensor) -> None:
+        """Take the orthonormal rows that are nearest to these, (rank, size)."""
+        left, _, right = torch.linalg.svd(rows.float(), full_matrices=False)
+        nearest = left @ right
+        rotation = torch.linalg.qr(nearest.mT, mode="complete").Q
+        rotation[:, : len(nearest)] = nearest.mT
+        with torch.no_grad():
+            self.original.copy_(-torch.eye(*rows.shape))
+            self.get_submodule("0").base.copy_(rotation)
+
 
 class Rotation(nn.Module):
     """A fixed random orthogonal matrix, (size, size); its first `rank` columns have no preferred direction."""
