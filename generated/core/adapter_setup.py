@@ -21,7 +21,7 @@ from generated.core.mixins.model import ADAPTED_MODELS
 
 class AdapterSetup:
     """
-    Lets a setup of adapters, and heads with it, be active in a `with` block.
+    Lets a setup of adapters, and heads with it, be active in a `with` block::
 
         with AdapterSetup(Stack("language", "task"), head_setup="task"):
             model(**inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pydoc
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -94,3 +95,9 @@ def test_every_page_is_in_the_index_and_its_links_lead_somewhere(page: Path) -> 
     assert f"\n   {page.stem}\n" in guide("index.rst")
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (GUIDES / link).is_file()] == []
+
+
+def test_everything_in_the_reference_exists() -> None:
+    entries = re.findall(r"^\.\. auto(?:class|function|module):: (\S+)$", guide("reference.rst"), re.MULTILINE)
+    assert len(entries) > 20
+    assert [entry for entry in entries if pydoc.locate(entry) is None] == []
