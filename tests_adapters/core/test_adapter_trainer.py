@@ -34,7 +34,8 @@ from tests_adapters.core.made_data import (
     frozen_weights,
     trained_weights,
 )
-from tests_adapters.core.zoo import METHODS, build
+from tests_adapters.core.made_tokenizer import made_tokenizer
+from tests_adapters.core.zoo import METHODS, VOCABULARY, build
 
 
 def fixed() -> PreTrainedModel:
@@ -72,6 +73,13 @@ def with_embeddings() -> PreTrainedModel:
     return model
 
 
+def with_other_embeddings() -> PreTrainedModel:
+    model = with_adapter()
+    model.add_embeddings("other", made_tokenizer(map(str, range(VOCABULARY))))
+    model.train_adapter("task", train_embeddings=True)
+    return model
+
+
 def with_norms() -> PreTrainedModel:
     """A part of the base model is trained on purpose."""
     model = with_adapter()
@@ -95,6 +103,7 @@ SETUPS = {
     "flexible compacter": lambda: with_adapter("compacter", flexible),
     "fusion": with_fusion,
     "embeddings": with_embeddings,
+    "other embeddings": with_other_embeddings,
     "norms": with_norms,
 }
 
@@ -138,6 +147,30 @@ def test_a_checkpoint_holds_adapter_and_head_only(tmp_path: Path) -> None:
         "head_config.json",
         "model_head.safetensors",
     ]
+
+
+def test_mixtures_and_embeddings_have_folders_of_their_own(tmp_path: Path) -> None:
+    model = with_fusion()
+    model.add_embeddings("other", made_tokenizer(map(str, range(VOCABULARY))))
+    model.get_input_embeddings().requires_grad_(True)
+    trainer = trainer_for(model, tmp_path, save_strategy="no")
+    trainer.save_model(str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a,b", "b", "embeddings", "training_args.bin"]
+
+    second = with_fusion()
+    second.load_embeddings(tmp_path / "embeddings" / "other", "other")
+    for name in ("a", "b"):
+        second.load_adapter(tmp_path / name)
+    second.load_adapter_fusion(tmp_path / "a,b", set_active=True)
+    model.eval(), second.eval()
+    with torch.no_grad():
+        assert torch.equal(model(all_tokens()).logits, second(all_tokens()).logits)
+
+
+@pytest.mark.parametrize("setup", ["fusion", "embeddings", "norms"])
+def test_what_has_no_folder_has_a_file(setup: str, tmp_path: Path) -> None:
+    trainer_for(SETUPS[setup](), tmp_path).save_model(str(tmp_path))
+    assert (tmp_path / "trained.safetensors").is_file() == (setup == "norms")
 
 
 @pytest.mark.parametrize("kind", [fixed, flexible])

@@ -1,15 +1,16 @@
 """
 What of a model is in a checkpoint of adapters? All that is trained, all adapters, and nothing of the base model else.
 
-    <name>/               an adapter, a prediction head, or both: what `load_adapter` and `load_head` read
-    trained.safetensors   weights of the model that are trained, too
+    <name>/               an adapter, a mixture, a prediction head: what `load_adapter` and its like read
+    embeddings/<name>/    the embeddings in use, if they are trained: what `load_embeddings` reads
+    trained.safetensors   other weights of the model that are trained
 
 Weights are filled into the model that is there, so that optimizers keep what they hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from generated.core.errors import AdapterFileError
+from generated.core.loading.embeddings import EMBEDDING_FILE
 
 
 OTHER_WEIGHTS = "trained.safetensors"
@@ -26,9 +28,13 @@ OTHER_WEIGHTS = "trained.safetensors"
 def save_checkpoint(model: nn.Module, directory: Path) -> None:
     """Write adapters, heads, and whatever else of `model` is trained."""
     model.save_all_adapters(directory)
+    model.save_all_adapter_fusions(directory)
     for head in getattr(model, "heads", ()):
         model.save_head(directory / head, head)
-    stored = set(_read(_folder_files(model, directory)))
+    embeddings = model.get_input_embeddings()
+    if isinstance(embeddings, nn.Embedding) and embeddings.weight.requires_grad:
+        model.save_embeddings(_embeddings_folder(model, directory), model.active_embeddings)
+    stored = set(_stored(model, directory))
     missing = _trained_but_not_in(model, stored)
     rest = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in missing.items()}
     (directory / OTHER_WEIGHTS).unlink(missing_ok=True)
@@ -43,8 +49,8 @@ def load_checkpoint(model: nn.Module, directory: Path) -> None:
     Raises:
         AdapterFileError: a weight that is trained is missing, or one has another shape; the model is as before.
     """
-    files = [*_folder_files(model, directory), directory / OTHER_WEIGHTS]
-    stored = _read(file for file in files if file.is_file())
+    rest = directory / OTHER_WEIGHTS
+    stored = _stored(model, directory) | (_read(rest) if rest.is_file() else {})
     state = model.state_dict(keep_vars=True)
     problems = [f"missing: {name}" for name in _trained_but_not_in(model, stored)]
     problems += [f"unknown: {name}" for name in stored.keys() - state.keys()]
@@ -63,24 +69,35 @@ def load_checkpoint(model: nn.Module, directory: Path) -> None:
             state[name].copy_(tensor)
 
 
-def _folder_files(model: nn.Module, directory: Path) -> Iterator[Path]:
-    """The weight files in the folders of the adapters and heads of `model`, as far as they exist."""
-    for name in dict.fromkeys((*model.adapters_config, *getattr(model, "heads", ()))):
-        yield from sorted((directory / name).glob("*.safetensors"))
+def _stored(model: nn.Module, directory: Path) -> dict[str, Tensor]:
+    """What the folders hold of the adapters, mixtures, heads and embeddings of `model`, by names in its state dict."""
+    config = model.adapters_config
+    tensors: dict[str, Tensor] = {}
+    for name in dict.fromkeys((*config, *config.fusions, *getattr(model, "heads", ()))):
+        for file in sorted((directory / name).glob("*.safetensors")):
+            tensors |= _read(file)
+    embeddings = _embeddings_folder(model, directory) / EMBEDDING_FILE
+    return tensors | (_input_embeddings(model, _read(embeddings)) if embeddings.is_file() else {})
 
 
-def _trained_but_not_in(model: nn.Module, names: set[str] | Mapping[str, Tensor]) -> dict[str, nn.Parameter]:
+def _embeddings_folder(model: nn.Module, directory: Path) -> Path:
+    return directory / "embeddings" / model.active_embeddings
+
+
+def _input_embeddings(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    weight = model.get_input_embeddings().weight
+    return {name: tensors["weight"] for name, parameter in model.named_parameters() if parameter is weight}
+
+
+def _trained_but_not_in(model: nn.Module, names: Collection[str]) -> dict[str, nn.Parameter]:
     """Parameters that are trained, and that have none of these names."""
     stored = {id(tensor) for name, tensor in model.state_dict(keep_vars=True).items() if name in names}
     trained = ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
     return {name: parameter for name, parameter in trained if id(parameter) not in stored}
 
 
-def _read(files: Iterator[Path]) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = {}
-    for file in files:
-        try:
-            tensors |= load_file(file)
-        except (SafetensorError, OSError) as error:
-            raise AdapterFileError(f"{file} cannot be read as weights: {error}") from error
-    return tensors
+def _read(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise AdapterFileError(f"{file} cannot be read as weights: {error}") from error
