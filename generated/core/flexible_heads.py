@@ -86,16 +86,16 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         if heads is not None:
             self.active_head = heads
 
-    def train_adapter(self, adapter_setup: Setup, train_embeddings: bool = False) -> None:
+    def train_adapter(self, adapter_setup: Setup, train_embeddings: bool = False, *, train_head: bool = True) -> None:
         """Activate a setup, and train nothing but its adapters and the active head.
 
         A projection onto the vocabulary counts as part of the base model.
         """
-        super().train_adapter(adapter_setup, train_embeddings)
+        super().train_adapter(adapter_setup, train_embeddings, train_head=train_head)
         used = self.used_heads()
         for head in self.heads.values():
             for name, parameter in self._own_parameters(head):
-                parameter.requires_grad_(head in used and not _is_projection(head, name))
+                parameter.requires_grad_(train_head and head in used and not _is_projection(head, name))
 
     def head_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """The parameters of all heads, without those that are the model's input embeddings."""

@@ -60,17 +60,20 @@ class AdapterFusionMixin:
         base = self.adapted_base
         fusions.delete_fusion(base, fusions.fusion_name(base, adapter_names))
 
-    def train_adapter_fusion(self, adapter_setup: Setup, unfreeze_adapters: bool = False) -> None:
+    def train_adapter_fusion(
+        self, adapter_setup: Setup, unfreeze_adapters: bool = False, *, train_head: bool = True
+    ) -> None:
         """
         Activate a setup and train its mixtures, and a head; the mixed adapters only if asked for.
 
         Args:
             adapter_setup: as for `set_active_adapters`; a list means a mixture of the adapters in it.
             unfreeze_adapters: train all adapters of the setup, too.
+            train_head: if not, the head is frozen, too.
         """
         is_list = isinstance(adapter_setup, list | tuple)
         setup = parse_composition(fusions.as_fuse(adapter_setup) if is_list else adapter_setup)
-        self.train_adapter(setup)
+        self.train_adapter(setup, train_head=train_head)
         training.train_fusions(self, setup, unfreeze_adapters)
 
     train_fusion = train_adapter_fusion

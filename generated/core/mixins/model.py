@@ -251,18 +251,19 @@ class ModelAdaptersMixin(
         """
         prefix_tuning.eject(self.adapted_base, name)
 
-    def train_adapter(self, adapter_setup: Setup, train_embeddings: bool = False) -> None:
+    def train_adapter(self, adapter_setup: Setup, train_embeddings: bool = False, *, train_head: bool = True) -> None:
         """
         Activate a setup and make its adapters, and a head, the only things that are trained.
 
         Args:
             adapter_setup: as for `set_active_adapters`.
-            train_embeddings: train the input embeddings, too.
+            train_embeddings: train the input embeddings in use, too.
+            train_head: if not, the head is frozen, too, e.g. the transform of a masked language model.
         """
         setup = parse_composition(adapter_setup)
         self.set_active_adapters(setup)
         self.train()
-        training.train_only(self, setup.names if setup else (), train_embeddings)
+        training.train_only(self, setup.names if setup else (), train_embeddings, train_head)
 
     def freeze_model(self, freeze: bool = True) -> None:
         """Freeze (or release) the base model with all its adapters."""

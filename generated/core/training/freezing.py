@@ -31,9 +31,13 @@ def freeze_module(module: nn.Module | None, freeze: bool = True) -> None:
         parameter.requires_grad_(not freeze)
 
 
-def train_only(model: nn.Module, adapters: Iterable[str], train_embeddings: bool = False) -> None:
+def train_only(
+    model: nn.Module, adapters: Iterable[str], train_embeddings: bool = False, train_head: bool = True
+) -> None:
     """Freeze everything but these adapters and the head. Output embeddings count as part of the base model."""
     freeze_model(model)
+    for _, parameter in model.head_parameters():
+        parameter.requires_grad_(train_head and parameter.is_floating_point())
     freeze_module(model.get_output_embeddings())
     for name in adapters:
         for parameter in adapter_parameters(model.base_model, name):
