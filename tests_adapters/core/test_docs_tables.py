@@ -55,7 +55,8 @@ def table(text: str, first_column: str, columns: int) -> list[list[str]]:
 
 
 def code_words(text: str) -> set[str]:
-    return set(re.findall(r"`([^`\n]+)`", text))
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return set(re.findall(r"`([^`]+)`", prose))
 
 
 @pytest.mark.parametrize("page", OPTIONS)
