@@ -135,12 +135,17 @@ def locate_adapter(model: nn.Module, name: str) -> dict[int, dict[str, nn.Module
     return dict(sorted(found.items()))
 
 
+def unsupported_methods(model: nn.Module) -> Mapping[str, str]:
+    """The methods that the plan of the architecture rules out, with the reasons."""
+    return integration_of(model).unsupported
+
+
 def refuse_unsupported(model: nn.Module, config: AdapterConfig) -> None:
     """
     Raises:
         UnsupportedMethodError: the plan of the architecture rules out a method that `config` asks for.
     """
-    unsupported: Mapping[str, str] = integration_of(model).unsupported
+    unsupported = unsupported_methods(model)
     for method in (method for part in config.parts for method in methods_of(part)):
         if method.name in unsupported:
             raise UnsupportedMethodError(

@@ -51,7 +51,7 @@ def adapt(module: nn.Module, adapted: type, upstream: type | None = None) -> Non
     if upstream is not None:
         _refuse_overridden_methods(original, adapted, upstream)
     if "forward" in vars(adapted):
-        _refuse_instance_forward(module)
+        refuse_instance_forward(module)
     before = _attributes(module)
     module.__class__ = masquerade(adapted, original)
     module._init_adapter_modules()
@@ -110,8 +110,11 @@ def _refuse_overridden_methods(original: type, adapted: type, upstream: type) ->
             )
 
 
-def _refuse_instance_forward(module: nn.Module) -> None:
-    """The forward that runs in the end, below accelerate's hooks, must be the class's own."""
+def refuse_instance_forward(module: nn.Module) -> None:
+    """
+    Raises:
+        SwapError: the forward that runs in the end, below accelerate's hooks, is not the class's own.
+    """
     innermost = module.__dict__.get("_old_forward", module.__dict__.get("forward"))
     if innermost is not None and not _is_forward_of(type(module), innermost):
         raise SwapError(

@@ -81,6 +81,17 @@ def test_tensor_parallel_layers_are_refused() -> None:
     model.add_adapter("task", config="lora")
 
 
+def test_keys_of_some_heads_only_are_refused() -> None:
+    """Under tensor parallelism a projection makes the keys of its own heads, where a prefix is for all."""
+    model = generated.init(build("bert"))
+    key = model.encoder.layer[1].attention.self.key
+    key.forward = functools.partial(key.forward)
+    before = tree(model)
+    with pytest.raises(SwapError, match="tensor parallelism"):
+        model.add_adapter("task", config="prefix_tuning")
+    assert tree(model) == before
+
+
 def test_compiled_forward_of_the_model_is_no_obstacle() -> None:
     model = build("llama")
     model.forward = torch.compile(model.forward, backend="eager")

@@ -33,6 +33,7 @@ from generated.core.methods.base import (
     restore_vacant_hosts,
 )
 from generated.core.sites import AttentionSite, PlacedLayer, placed_layers, resolve
+from generated.core.swap import refuse_instance_forward
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def _find_sites(target: Target) -> Iterator[PrefixSite]:
             location = prefix_location(target.model, layer, site)
             attention = resolve(layer.module, site.path)
             if attention is not None and target.config.get(location, True):
+                refuse_instance_forward(resolve(layer.module, site.keys))  # it may make the keys of some heads only
                 adapt_site(target.model, attention)
                 yield PrefixSite(layer.index, location, attention, _key_heads(layer, site, attention))
 

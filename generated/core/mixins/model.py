@@ -21,7 +21,6 @@ from generated.core.forward_inputs import (
     ForwardInputs,
     carry_through_checkpoints,
 )
-from generated.core.integrations import integration_of
 from generated.core.layers.slot import Borrowed, iter_slots
 from generated.core.methods import METHODS, prefix_tuning
 from generated.core.mixins.checkpoints import AdapterCheckpointsMixin
@@ -218,7 +217,7 @@ class ModelAdaptersMixin(
         known is taken nowhere.
         """
         if isinstance(type_or_config, str) and type_or_config in {method.name for method in METHODS}:
-            return type_or_config not in integration_of(self.adapted_base).unsupported
+            return type_or_config not in lifecycle.unsupported_methods(self.adapted_base)
         try:
             lifecycle.refuse_unsupported(self.adapted_base, _parsed(type_or_config))
         except (UnsupportedMethodError, AdapterConfigError):
