@@ -1,5 +1,6 @@
 """DoRA, VeRA, DVoRA and MTL-LoRA: the formulas, parts of fused maps, what is shared, and how they begin."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -328,3 +329,21 @@ def test_unions_of_two_of_the_family_need_places_of_their_own(tmp_path: Path) ->
         model.save_adapter(tmp_path / architecture, "task")
         again.load_adapter(tmp_path / architecture, set_active=True)
         assert_identical(call(again, inputs), call(model, inputs))
+
+
+def test_parts_of_a_union_whose_flags_name_the_wrong_projection(tmp_path: Path) -> None:
+    """AdapterHub's Llama has the weights of `down` where its configuration says `intermediate_lora`."""
+    model, again, inputs = fresh("llama"), fresh("llama"), inputs_for("llama")
+    parts = (
+        LoRAConfig(r=2, leave_out=[1], selfattn_lora=False, output_lora=True),
+        LoRAConfig(r=3, leave_out=[0], selfattn_lora=False, intermediate_lora=True),
+    )
+    add_random(model, "task", generated.ConfigUnion(*parts))
+    model.save_adapter(tmp_path, "task")
+    path = tmp_path / "adapter_config.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    for part in document["config"]["configs"]:
+        part["output_lora"], part["intermediate_lora"] = part["intermediate_lora"], part["output_lora"]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    again.load_adapter(tmp_path, set_active=True)
+    assert_identical(call(again, inputs), call(model, inputs))

@@ -31,6 +31,7 @@ from generated.core.loading.placement import (
     layer_paths,
     projections_of,
     renaming,
+    stored_places,
     with_true_matrices,
     with_true_roles,
 )
@@ -183,8 +184,9 @@ def _add_with_weights(base: nn.Module, name: str, stored: StoredAdapter, complet
 
     rename = renaming(base)
     names = (reading for key in stored.tensors for reading in readings(key, stored.name, rename))
-    projections = projections_of(base, stored.config, names)
-    config = with_true_matrices(with_true_roles(base, stored.config, projections), stored.tensors)
+    places = stored_places(base, names)
+    projections = projections_of(stored.config, places)
+    config = with_true_matrices(with_true_roles(base, stored.config, places), stored.tensors)
     lifecycle.add_adapter(base, name, config, overwrite_ok=True, projections=projections, complete=filled)
 
 
