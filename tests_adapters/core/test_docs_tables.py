@@ -8,7 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from transformers import BertConfig, BertModel
 
+import generated
 from generated.core.composition import AdapterCompositionBlock
 from generated.core.configuration import (
     ADAPTER_CONFIG_MAP,
@@ -20,6 +22,8 @@ from generated.core.configuration import (
     PrefixTuningConfig,
     ReftConfig,
 )
+from generated.core.forward_inputs import OWN_ARGUMENTS
+from generated.core.heads.adding import AddHeadsMixin
 from generated.core.layers import AdapterLayer, PrefixTuningShim
 from generated.core.layers.lora import LoRALinearMixin
 from generated.core.layers.reft import ReftLayer
@@ -63,6 +67,27 @@ def code_words(text: str) -> set[str]:
 def test_every_option_is_explained(page: str) -> None:
     options = {field.name for config in OPTIONS[page] for field in fields(config)} - {"architecture"}
     assert options <= code_words(guide(page))
+
+
+@pytest.mark.slow
+def test_sizes_are_those_of_bert_base() -> None:
+    model = generated.init(BertModel(BertConfig()))
+    _, *rows = table(guide("quickstart.md"), "Configuration", 3)
+    assert len(rows) > 5
+    for identifier, count, share in rows:
+        model.add_adapter("task", config=identifier.strip('`"'))
+        size = model.adapter_summary(as_dict=True)[0]
+        assert (count, share) == (f"{size['#param']:,}", f"{size['%param']:.2f} %")
+        model.delete_adapter("task")
+
+
+def test_every_kind_of_head_is_listed() -> None:
+    methods = {name for name in vars(AddHeadsMixin) if name.startswith("add_")}
+    assert methods <= {row[0].strip("`") for row in table(guide("heads.md"), "Method", 3)}
+
+
+def test_every_argument_of_a_call_is_listed() -> None:
+    assert set(OWN_ARGUMENTS) <= code_words(guide("composition.md"))
 
 
 def test_every_identifier_is_listed() -> None:
