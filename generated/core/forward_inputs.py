@@ -54,6 +54,12 @@ class CallValues(NamedTuple):
     def prompt_length(self) -> int | None:
         return None if self.generation is None else self.generation.prompt_length
 
+    def with_prompt(self, length: int, attention_mask: Tensor | None) -> CallValues:
+        """What layers are told of a call whose input gets a prompt of this length, which the mask covers."""
+        known = self.prompt_length
+        generation = self.generation if known is None else Generation(known + length)
+        return self._replace(attention_mask=attention_mask, generation=generation)
+
 
 ROUTING_ARGUMENTS = ("adapter_ids", "adapter_names", "task_ids")
 OWN_ARGUMENTS = (
@@ -109,11 +115,11 @@ class ForwardInputs:
         """
         outer = self.call
         own = self.take_own(kwargs)
-        self.call = self._opened(own, _named(names, args, kwargs))
+        self.call = self._opened(own, named_arguments(names, args, kwargs))
         try:
             if repeats and self.channels > 1 and not self.call.is_repeated:
                 args, kwargs = repeat_batch(args, kwargs, self.channels)
-                self.call = self._opened({"adapter_input_parallelized": True}, _named(names, args, kwargs))
+                self.call = self._opened({"adapter_input_parallelized": True}, named_arguments(names, args, kwargs))
             output = forward(*args, **kwargs)
             records = self.call.records
         finally:
@@ -203,7 +209,8 @@ class ForwardInputs:
         return as_ids(next(iter(given.values())), self.route) if given else None
 
 
-def _named(names: Sequence[str], args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
+def named_arguments(names: Sequence[str], args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by their names."""
     return {**dict(zip(names, args, strict=False)), **kwargs}
 
 

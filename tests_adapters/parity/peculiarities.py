@@ -19,13 +19,19 @@ The end of the encoder, in Whisper: invertible adapters act on what leaves it. H
 
 DiReFT in files. The library's files do not say that the projection is not subtracted, so that DiReFT comes back as
 NoReFT. Numbers that were recorded before saving are those of DiReFT; ours keeps the flag, and a test sets it.
+
+Prompts and padding, in DistilBERT. The library adds 1 to all scores of the prompt, and to those that words give it,
+so that the prompt attends to padding, too. Here it attends to what is there, as everything does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+from transformers.models.distilbert.modeling_distilbert import DistilBertModel
 from transformers.models.gemma2.modeling_gemma2 import Gemma2Model
 from transformers.models.modernbert.modeling_modernbert import ModernBertModel
 from transformers.models.t5.modeling_t5 import T5Attention, T5Block
@@ -47,6 +53,8 @@ def imitate(model: nn.Module) -> None:
             adapt_before_scaling(base)
         if isinstance(base, ModernBertModel):
             take_normalised_residuals(base)
+        if isinstance(base, DistilBertModel):
+            add_one_at_prompts(base)
         if isinstance(base, WhisperEncoder):
             adapt_output_of_encoder(base)
 
@@ -60,6 +68,21 @@ def take_norms_of_last_layer(base: Gemma2Model) -> None:
         ):
             for adapter in adapters_of(layer, slot):
                 adapter.before = Before(adapter, norm=norm)
+
+
+def add_one_at_prompts(base: DistilBertModel) -> None:
+    def changed(module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        mask, prompt = kwargs.get("attention_mask"), getattr(base, "prompt_tuning", None)
+        if mask is None or prompt is None:
+            return args, kwargs
+        own = slice(0, prompt.room.length)
+        scores = torch.zeros(mask.shape).masked_fill(~mask, torch.finfo(torch.float32).min)
+        scores = scores.expand(-1, -1, mask.shape[-1], -1).clone()
+        scores[..., own] = scores[..., own, :] = 1.0
+        return args, {**kwargs, "attention_mask": scores}
+
+    for layer in base.transformer.layer:
+        layer.attention.register_forward_pre_hook(changed, with_kwargs=True)
 
 
 def take_normalised_residuals(base: ModernBertModel) -> None:

@@ -23,7 +23,7 @@ from generated.core.composition import AdapterCompositionBlock
 from tests_adapters.parity.peculiarities import imitate, subtract_nothing
 
 
-UNSUPPORTED_METHODS = {"prompt_tuning"}
+UNSUPPORTED_METHODS: set[str] = set()
 
 
 @dataclass(frozen=True)

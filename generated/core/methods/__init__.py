@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from generated.core.configuration import AdapterConfig
-from generated.core.methods import bottleneck, invertible, lora, prefix_tuning, reft
+from generated.core.methods import bottleneck, invertible, lora, prefix_tuning, prompt_tuning, reft
 from generated.core.methods.base import AdapterMethod, Target
 
 
-METHODS = (invertible.METHOD, bottleneck.METHOD, lora.METHOD, prefix_tuning.METHOD, reft.METHOD)
+METHODS = (invertible.METHOD, bottleneck.METHOD, lora.METHOD, prefix_tuning.METHOD, prompt_tuning.METHOD, reft.METHOD)
 
 
 def methods_of(config: AdapterConfig) -> tuple[AdapterMethod, ...]:

@@ -50,7 +50,7 @@ def undo_in_front_of(model: nn.Module, output_embeddings: nn.Module | None) -> N
 def _attach(model: nn.Module, adapters: InvertibleAdapters) -> None:
     stack = next(present_stacks(model))
     if stack.entry:
-        adapters.handle = _entry(model).register_forward_hook(adapters.adapt_output)
+        adapters.handle = _entry(model).register_forward_hook(adapters.adapt_output, prepend=True)
     else:
         adapters.handle = _entry(model).register_forward_pre_hook(adapters.adapt_input, with_kwargs=True)
     _undo_here(adapters, model.inverse_site())

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from generated.core import interop, loading
 from generated.core.forward_inputs import repeat_batch
 from generated.core.layers.prefix_tuning import PrefixTuningPool
+from generated.core.layers.prompt_tuning import PromptTuningLayer
 from generated.core.layers.slot import AdapterModules
 from generated.core.methods.invertible import undo_in_front_of
 from generated.core.mixins.embeddings import EmbeddingAdaptersMixin
@@ -111,5 +112,5 @@ class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixi
             return child is base
         first_steps = {stack.layers.partition(".")[0] for stack in self.adapter_stacks}
         parts = [getattr(self, step, None) for step in first_steps]
-        is_added = isinstance(child, AdapterModules | PrefixTuningPool)
+        is_added = isinstance(child, AdapterModules | PrefixTuningPool | PromptTuningLayer)
         return is_added or child in parts or child is self.get_input_embeddings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from inspect import signature
 from os import PathLike
 from typing import Any, ClassVar
@@ -20,9 +21,10 @@ from generated.core.forward_inputs import (
     CarryingCheckpoint,
     ForwardInputs,
     carry_through_checkpoints,
+    named_arguments,
 )
 from generated.core.layers.slot import Borrowed, iter_slots
-from generated.core.methods import METHODS, prefix_tuning
+from generated.core.methods import METHODS, prefix_tuning, prompt_tuning
 from generated.core.mixins.checkpoints import AdapterCheckpointsMixin
 from generated.core.mixins.combining import AdapterCombiningMixin
 from generated.core.mixins.files import AdapterFilesMixin
@@ -99,7 +101,15 @@ class ModelAdaptersMixin(
         inputs = getattr(self.base_model, "forward_inputs", None)
         if inputs is None or not inputs.concerns(kwargs):
             return super().__call__(*args, **kwargs)
-        return inputs.run(super().__call__, args, kwargs, repeats=self.repeats_batch, names=self.argument_names)
+        forward = super().__call__
+        if self.base_model is self and prompt_tuning.has_prompt(self):
+            forward = partial(self._call_with_prompt, forward, inputs.call.is_open)
+        return inputs.run(forward, args, kwargs, repeats=self.repeats_batch, names=self.argument_names)
+
+    def _call_with_prompt(self, forward: Callable[..., Any], is_below_head: bool, *args: Any, **kwargs: Any) -> Any:
+        arguments = named_arguments(self.argument_names, args, kwargs)
+        embed = self.get_input_embeddings()
+        return self.prompt_tuning.call_model(forward, embed, arguments, is_below_head=is_below_head)
 
     def _set_gradient_checkpointing(
         self, enable: bool = True, gradient_checkpointing_func: Callable = checkpoint, **options: Any
@@ -157,6 +167,8 @@ class ModelAdaptersMixin(
         config: ConfigLike | None = None,
         overwrite_ok: bool = False,
         set_active: bool = False,
+        *,
+        tokenizer: prompt_tuning.Tokenizer | None = None,
     ) -> None:
         """
         Add an adapter with new weights.
@@ -167,12 +179,16 @@ class ModelAdaptersMixin(
                 default "seq_bn".
             overwrite_ok: replace an adapter of the same name.
             set_active: activate it.
+            tokenizer: for a prompt that starts from a text; by default the one that belongs to the model.
 
         Raises:
             AdapterExistsError, AdapterConfigError, UnsupportedMethodError: the model is as before.
         """
         parsed = _parsed(config)
+        start = prompt_tuning.embedded_text(self.adapted_base, parsed, tokenizer)
         lifecycle.add_adapter(self.adapted_base, adapter_name, parsed, overwrite_ok)
+        if start is not None:
+            prompt_tuning.start_from(self.adapted_base, adapter_name, start)
         if set_active:
             self.set_active_adapters(adapter_name)
 

@@ -1,0 +1,174 @@
+"""Prompt tuning: trained embeddings in front of those of the input (Lester et al., 2021).
+
+https://arxiv.org/abs/2104.08691
+
+A model with an active prompt sees a longer input: embeddings get the prompt, and the mask room for it. A cache holds
+the prompt, too, so that only the first call behind an empty cache adds it. Heads see the positions of the input alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+from transformers.utils import ModelOutput
+
+from generated.core.composition import AdapterCompositionBlock, BatchSplit, Parallel, Stack
+from generated.core.configuration import PromptTuningConfig
+from generated.core.errors import UnsupportedCompositionError
+from generated.core.layers import states
+from generated.core.layers.prompt_room import PromptRoom
+from generated.core.layers.slot import AdapterModules, AdapterSlot
+
+
+if TYPE_CHECKING:
+    from generated.core.forward_inputs import ForwardInputs
+
+
+class PromptTuning(nn.Module):
+    """The prompt of one adapter."""
+
+    def __init__(self, size: int, config: PromptTuningConfig) -> None:
+        super().__init__()
+        self.follows_bos = config.combine == "prefix_after_bos"
+        self.prompt_embedding = nn.Embedding(config.prompt_length, size)
+        nn.init.uniform_(self.prompt_embedding.weight, -config.random_uniform_scale, config.random_uniform_scale)
+
+    @property
+    def length(self) -> int:
+        return self.prompt_embedding.num_embeddings
+
+    def forward(self, device: torch.device) -> Tensor:
+        """(prompt length, size)"""
+        return self.prompt_embedding(torch.arange(self.length, device=device))
+
+
+class PromptState(NamedTuple):
+    """What a composition of prompts works on: the prompt of each row so far, (batch, length, size)."""
+
+    prompt: Tensor
+
+    def size(self, dim: int) -> int:
+        return self.prompt.shape[dim]
+
+    def narrow(self, dim: int, start: int, length: int) -> PromptState:
+        return PromptState(states.narrow(self.prompt, dim, start, length))
+
+    def join(self, parts: Sequence[PromptState], dim: int) -> PromptState:
+        return PromptState(torch.cat([part.prompt for part in parts], dim))
+
+
+class PromptTuningLayer(AdapterSlot, nn.Module):
+    """
+    The prompts of a model.
+
+    Args:
+        is_hooked: prompts join what leaves the embedding module, by a hook there. Else they join the embeddings of
+            the words, which the model is then given instead of the words.
+        handle: that of the hook. Read from a pickle, it keeps hooks to come from taking the number of this one.
+    """
+
+    handle: RemovableHandle | None = None
+    supported_blocks = (Stack, BatchSplit, Parallel)
+    reads_inputs = True
+    kind = "prompt tuning"
+
+    def __init__(self, is_hooked: bool) -> None:
+        super().__init__()
+        self.is_hooked = is_hooked
+        self.room: PromptRoom | None = None
+        self.prompt_tunings = AdapterModules()
+
+    @property
+    def container(self) -> AdapterModules:
+        return self.prompt_tunings
+
+    def activate(self, setup: AdapterCompositionBlock | None, inputs: ForwardInputs | None = None) -> None:
+        """
+        Raises:
+            UnsupportedCompositionError: rows would get prompts of different lengths, or at different places.
+        """
+        super().activate(setup, inputs)
+        self.room = None if self.active is None else self._room(self.active)
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        """(batch, length, size) → (batch, length + prompt, size)"""
+        prompt = self.active.run(self, PromptState(embedded[:, :0])).prompt
+        return self.room.insert(embedded, prompt)
+
+    def run_adapter(self, name: str, state: PromptState) -> PromptState:
+        """Prompts of a stack follow one another."""
+        prompt = self.prompt_tunings[name](state.prompt.device).to(state.prompt)
+        return PromptState(torch.cat([state.prompt, prompt.expand(state.size(0), -1, -1)], dim=1))
+
+    def adapt_output(self, module: nn.Module, args: tuple, output: Any) -> Any:
+        """A forward hook: the embeddings are the output, or its first item."""
+        if self.active is None:
+            return output
+        if isinstance(output, tuple):
+            return (self(output[0]), *output[1:])
+        return self(output)
+
+    def call_model(
+        self, forward: Callable[..., Any], embed: nn.Module, arguments: Mapping[str, Any], *, is_below_head: bool
+    ) -> Any:
+        """
+        Call the model with room for the active prompt.
+
+        Args:
+            forward: the call of the base model.
+            embed: its word embeddings.
+            arguments: those of the call.
+            is_below_head: the output is for a head, and is that of the input alone.
+
+        Raises:
+            UnsupportedMethodError: the mask, or the cache, has a fixed shape.
+        """
+        inputs, call = self.inputs, self.inputs.call
+        is_first = self.is_hooked or call.past_length == 0
+        changed = self.room.masked(arguments)
+        if not self.is_hooked:
+            changed = self.room.moved(changed, is_first=is_first)
+            changed = self._embedded(changed, embed) if is_first else changed
+        inputs.call = call.with_prompt(self.room.length, changed.get("attention_mask"))
+        output = forward(**changed)
+        return _for_head(output, self.room) if is_below_head and is_first else output
+
+    def _embedded(self, arguments: Mapping[str, Any], embed: nn.Module) -> dict[str, Any]:
+        embedded = arguments.get("inputs_embeds")
+        if embedded is None:
+            embedded = embed(arguments["input_ids"])
+        return {**arguments, "input_ids": None, "inputs_embeds": self(embedded)}
+
+    def _room(self, setup: AdapterCompositionBlock) -> PromptRoom:
+        places = {self.prompt_tunings[name].follows_bos for name in setup.names}
+        if len(places) > 1:
+            raise UnsupportedCompositionError(f"{setup!r} has prompts in front of the first position and behind it")
+        return PromptRoom(self._length(setup), places.pop())
+
+    def _length(self, setup: AdapterCompositionBlock | str | None) -> int:
+        if setup is None:
+            return 0
+        if isinstance(setup, str):
+            return self.prompt_tunings[setup].length
+        lengths = [self._length(child) for child in setup]
+        if isinstance(setup, Stack):
+            return sum(lengths)
+        if len(set(lengths)) > 1:
+            raise UnsupportedCompositionError(f"all rows of {setup!r} need prompts of one length, not {lengths}")
+        return lengths[0]
+
+
+def _for_head(output: Any, room: PromptRoom) -> Any:
+    """The output of a base model without the positions of the prompt."""
+    if isinstance(output, tuple) and not isinstance(output, ModelOutput):
+        return (room.remove(output[0]), *output[1:])
+    output["last_hidden_state"] = room.remove(output["last_hidden_state"])
+    if output.get("hidden_states") is not None:
+        output["hidden_states"] = tuple(
+            state if state is None else room.remove(state) for state in output["hidden_states"]
+        )
+    return output

@@ -1,0 +1,135 @@
+"""Prompt tuning: prompts on the model, which join the embeddings of its input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoTokenizer
+
+from generated.core.config_names import config_value
+from generated.core.configuration import AdapterConfig, PromptTuningConfig
+from generated.core.errors import AdapterConfigError, UnsupportedMethodError
+from generated.core.layers.prompt_tuning import PromptTuning, PromptTuningLayer
+from generated.core.layers.slot import Place
+from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
+from generated.core.methods.hooks import remove_hooks
+from generated.core.sites import present_stacks, resolve
+
+
+Tokenizer = Callable[[str], Any]
+
+
+def add(target: Target) -> int:
+    model = target.model
+    layer = _layer(model)
+    with drawn_from(target.config.init_weights_seed):
+        prompt = PromptTuning(_size(model, layer.is_hooked), target.config)
+    install(target, layer.prompt_tunings, Place(-1, "prompt"), prompt, model.get_input_embeddings())
+    return 1
+
+
+def tidy(model: nn.Module) -> None:
+    layer = getattr(model, "prompt_tuning", None)
+    if isinstance(layer, PromptTuningLayer) and not layer.prompt_tunings:
+        remove_hooks(layer, _embedding_module(model))
+        del model.prompt_tuning
+
+
+def has_prompt(model: nn.Module) -> bool:
+    """Is a prompt active?"""
+    layer = getattr(model, "prompt_tuning", None)
+    return isinstance(layer, PromptTuningLayer) and layer.active is not None
+
+
+def embedded_text(model: nn.Module, config: AdapterConfig, tokenizer: Tokenizer | None) -> Tensor | None:
+    """
+    What a prompt of `config` starts from, (prompt length, size), if that is a text.
+
+    Raises:
+        AdapterConfigError: there is no tokenizer, or the model has no words.
+    """
+    part = next((part for part in config.parts if _is_wanted(part) and part.prompt_init == "from_string"), None)
+    if part is None:
+        return None
+    embeddings = model.get_input_embeddings()
+    if not isinstance(embeddings, nn.Embedding):
+        raise AdapterConfigError(
+            f"{type(model).__name__} has no embeddings of words, so no prompt can be made of text"
+        )
+    words = (tokenizer or _tokenizer_of(model))(part.prompt_init_text)["input_ids"]
+    if not words:
+        raise AdapterConfigError(f"the tokenizer makes nothing of {part.prompt_init_text!r}")
+    repeated = torch.tensor([words[position % len(words)] for position in range(part.prompt_length)])
+    return embeddings(repeated.to(embeddings.weight.device)).detach()
+
+
+def start_from(model: nn.Module, name: str, embedded: Tensor) -> None:
+    """Let the prompt of an adapter be this one."""
+    with torch.no_grad():
+        model.prompt_tuning.prompt_tunings[name].prompt_embedding.weight.copy_(embedded)
+
+
+def _layer(model: nn.Module) -> PromptTuningLayer:
+    if not hasattr(model, "prompt_tuning"):
+        _refuse_unfit(model)
+        embedding_module = _embedding_module(model)
+        model.prompt_tuning = PromptTuningLayer(is_hooked=embedding_module is not None)
+        if embedding_module is not None:
+            hook = model.prompt_tuning.adapt_output
+            model.prompt_tuning.handle = embedding_module.register_forward_hook(hook)
+    return model.prompt_tuning
+
+
+def _refuse_unfit(model: nn.Module) -> None:
+    """
+    Raises:
+        UnsupportedMethodError: this instance cannot take prompts.
+    """
+    name = type(model).__name__
+    if len(list(present_stacks(model))) > 1:
+        raise UnsupportedMethodError(
+            f"{name} has two stacks: in a generation its encoder is called by itself, and the decoder would not know "
+            "of the prompt; use prefix tuning"
+        )
+    if _embedding_module(model) is not None:
+        if getattr(model.config, "is_decoder", False):
+            raise UnsupportedMethodError(
+                f"{name} numbers positions before the prompt comes, and a cache would shift them; use prefix tuning"
+            )
+    elif "inputs_embeds" not in model.argument_names:
+        raise UnsupportedMethodError(f"{name} takes no embeddings as input, so there is no place for a prompt")
+
+
+def _embedding_module(model: nn.Module) -> nn.Module | None:
+    """The module that makes of words, positions and what else there is all that enters the first layer."""
+    stack = next(present_stacks(model))
+    entry = resolve(resolve(model, stack.owner), stack.entry) if stack.entry else None
+    words = model.get_input_embeddings()
+    return entry if entry is not None and entry is not words and words in set(entry.modules()) else None
+
+
+def _size(model: nn.Module, is_hooked: bool) -> int:
+    if is_hooked:
+        return getattr(model.config, "embedding_size", None) or config_value(model.config, "hidden_size")
+    return model.get_input_embeddings().weight.shape[-1]
+
+
+def _tokenizer_of(model: nn.Module) -> Tokenizer:
+    name = getattr(model.config, "tokenizer_name_or_path", None) or model.config.name_or_path
+    try:
+        return AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AdapterConfigError(
+            f"a prompt that starts from a text needs a tokenizer, and {name!r} leads to none; pass tokenizer=… to "
+            "add_adapter"
+        ) from error
+
+
+def _is_wanted(config: AdapterConfig) -> bool:
+    return isinstance(config, PromptTuningConfig)
+
+
+METHOD = AdapterMethod("prompt_tuning", _is_wanted, add, tidy)
