@@ -263,11 +263,13 @@ def _has_bias(linear: Instance) -> bool:
 
 
 def _activation_name(value: Value) -> str:
-    """`tanh` for torch.tanh or nn.Tanh, `config.hidden_act` for a function that the configuration names."""
+    """`tanh` for torch.tanh or nn.Tanh, `config.hidden_act` for a function that the configuration names, `gelu` for
+    one that is looked up by that name."""
     if isinstance(value, Operation):
         return value.name
     assert isinstance(value, Call)
     if isinstance(value.callee, Instance):
         return value.callee.class_name.rpartition(".")[2].lower()
     setting = next((path for part in walk(value.callee) if (path := config_path(part))), "")
-    return f"config.{setting}" if setting else ""
+    named = [part.value for part in walk(value.callee) if isinstance(part, Constant) and isinstance(part.value, str)]
+    return f"config.{setting}" if setting else "".join(named[:1])

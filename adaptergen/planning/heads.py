@@ -13,6 +13,7 @@ HEAD_TYPES = {
     "sequence_classification": "classification",
     "token_classification": "tagging",
     "question_answering": "question_answering",
+    "document_question_answering": "question_answering",
     "multiple_choice": "multiple_choice",
     "masked_lm": "masked_lm",
     "causal_lm": "causal_lm",
@@ -21,6 +22,9 @@ HEAD_TYPES = {
     "image_classification": "image_classification",
 }
 LANGUAGE_MODELS = frozenset({"masked_lm", "causal_lm", "seq2seq_lm"})
+# The kinds of modules on the way to the logits, dropout aside.
+_WAYS = frozenset({("linear",), ("linear", "linear"), ("linear", "activation", "linear")})
+_WAYS_WITH_NORM = frozenset({("linear", "norm", "linear"), ("linear", "activation", "norm", "linear")})
 _READS = {
     "classification": ("pooler", "first_token", "last_token", "last_eos"),
     "multiple_choice": ("pooler", "first_token", "last_token", "last_eos"),
@@ -33,12 +37,15 @@ def head_plans(facts: ModelFacts) -> tuple[HeadPlan, ...]:
 
 
 def head_types(facts: ModelFacts, plans: tuple[HeadPlan, ...]) -> tuple[str, ...]:
-    """Types of the convertible static heads, and what can be done in the same places.
+    """Types of the static heads, and what can be done in the same places.
 
+    Words are scored as a convertible static head scores them, or not at all. All other heads can be made anew.
     Whatever classifies sequences can give several labels; an encoder that labels words can parse sentences; what
     finds words behind masks can find the next one.
     """
     types = {plan.head_type for plan in plans if plan.head_type}
+    tasks = {HEAD_TYPES[head.task] for head in facts.heads if head.task in HEAD_TYPES and _is_on_base(facts, head)}
+    types |= tasks - LANGUAGE_MODELS
     if "classification" in types:
         types.add("multilabel_classification")
     if "tagging" in types and facts.stacks[0].kind == "encoder":
@@ -63,7 +70,7 @@ def _head_plan(facts: ModelFacts, head: Head) -> HeadPlan:
     if refusal:
         return HeadPlan(cls=head.cls, because=refusal, at=place(head.at))
     head_type = HEAD_TYPES[head.task]
-    steps = [step for step in head.modules if step.kind in ("linear", "activation", "norm")]
+    steps = _steps(head)
     through = ", ".join(step.path or step.activation for step in steps)
     reads = head.reads.replace("_", " ")
     modules = _language_model_modules(steps) if head_type in LANGUAGE_MODELS else _positions(steps)
@@ -87,14 +94,37 @@ def _obstacles(facts: ModelFacts, head: Head) -> Iterator[str]:
         return
     if head.why_not:
         yield head.why_not
-    if head.base_class != facts.base_class and not _holds_all(facts, head):
+    if not _is_on_base(facts, head):
         yield f"its base model is {head.base_class}, that of {facts.base_class} holds more"
     head_type = HEAD_TYPES[head.task]
     if head_type in _READS and head.reads not in _READS[head_type]:
-        yield f"it reads {head.reads.replace('_', ' ')}, which no flexible head does"
-    linears = sum(step.kind == "linear" for step in head.modules)
+        yield "how it makes one vector of a sequence is not what a flexible head does"
+    yield from _unlike_modules(head, head_type)
+
+
+def _unlike_modules(head: Head, head_type: str) -> Iterator[str]:
+    """Where the way to the logits is not that of a flexible head."""
+    steps = _steps(head)
+    way = tuple(step.kind for step in steps)
+    linears = way.count("linear")
     if not 1 <= linears <= 2:
         yield f"it has {linears} linear modules, flexible heads have one or two"
+    if way not in (_WAYS | _WAYS_WITH_NORM if head_type in LANGUAGE_MODELS else _WAYS):
+        yield f"no {head_type} head goes through {', '.join(way)}"
+    if any(step.kind == "activation" and not step.activation for step in steps):
+        yield "its activation function is not understood"
+    if head.scale and head_type not in LANGUAGE_MODELS:
+        yield f"its hidden states are multiplied by {head.scale}"
+    if head.scale and (linears > 1 or steps[-1].has_bias or head.output_bias):
+        yield f"something is added before it is multiplied by {head.scale}"
+
+
+def _steps(head: Head) -> list[HeadModule]:
+    return [step for step in head.modules if step.kind != "dropout"]
+
+
+def _is_on_base(facts: ModelFacts, head: Head) -> bool:
+    return head.base_class == facts.base_class or _holds_all(facts, head)
 
 
 def _holds_all(facts: ModelFacts, head: Head) -> bool:

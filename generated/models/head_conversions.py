@@ -293,24 +293,6 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         },
         modules=("head.dense", None, "head.norm", "decoder"),
     ),
-    "ModernBertForQuestionAnswering": StaticHead(
-        config={
-            "head_type": "question_answering",
-            "layers": 2,
-            "activation_function": FromConfig(("classifier_activation",)),
-            "dropout_prob": FromConfig(("classifier_dropout",)),
-        },
-        modules=(None, "head.dense", None, None, "classifier"),
-    ),
-    "ModernBertForTokenClassification": StaticHead(
-        config={
-            "head_type": "tagging",
-            "layers": 2,
-            "activation_function": FromConfig(("classifier_activation",)),
-            "dropout_prob": FromConfig(("classifier_dropout",)),
-        },
-        modules=(None, "head.dense", None, None, "classifier"),
-    ),
     "RobertaForCausalLM": StaticHead(
         config={
             "head_type": "causal_lm",
@@ -427,8 +409,10 @@ STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
     "BertForPreTraining": "no flexible head is for pretraining",
     "GPT2DoubleHeadsModel": "the auto mappings of transformers do not say what it predicts",
     "Gemma2ForCausalLM": "its hidden states are multiplied by something",
-    "ModernBertForMultipleChoice": "it reads all tokens, which no flexible head does",
+    "ModernBertForMultipleChoice": "how it makes one vector of a sequence is not what a flexible head does",
+    "ModernBertForQuestionAnswering": "no question_answering head goes through linear, activation, norm, linear",
     "ModernBertForSequenceClassification": "its hidden states are multiplied by something",
+    "ModernBertForTokenClassification": "no tagging head goes through linear, activation, norm, linear",
     "T5ForTokenClassification": "its base model is T5EncoderModel, that of T5Model holds more",
     "ViTForMaskedImageModeling": "no flexible head is for masked image modeling",
     "WhisperForAudioClassification": "no flexible head is for audio classification",

@@ -17,6 +17,9 @@ CONFIG_MAPPING_NAMES = {"case": "CaseConfig"}
 MODEL_MAPPING_NAMES = {"case": "CaseModel"}
 MODEL_FOR_CAUSAL_LM_MAPPING_NAMES = {"case": "CaseForCausalLM"}
 MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES = {"case": "CaseForConditionalGeneration"}
+MODEL_FOR_MASKED_LM_MAPPING_NAMES = {"case": "CaseForMaskedLM"}
+MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES = {"case": "CaseForTokenClassification"}
+MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES = {"case": "CaseForSequenceClassification"}
 """
 MARKERS = {"py": "# {}\n", "rst": ".. {}\n", "md": "<!-- {} -->\n"}
 PYPROJECT = '[tool.adaptergen]\npackage = "generated"\ntests = "tests_adapters"\ndocs = "adapter_docs"\n'

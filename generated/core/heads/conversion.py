@@ -85,6 +85,7 @@ def convert_head(
         key: value.read(config) if isinstance(value, FromConfig) else value for key, value in static.config.items()
     }
     _place_output_bias(static, tensors, head_config, weights)
+    _place_zero_biases(static, head_config, weights)
     if head_config["head_type"].endswith("_lm"):
         head_config["vocab_size"] = _output_size(static, weights) or config_value(config, "vocab_size")
     else:
@@ -119,6 +120,15 @@ def _place_output_bias(
     if head_config.get("bias") or bias.any():
         head_config["bias"] = True
         weights[last] = bias
+
+
+def _place_zero_biases(static: StaticHead, head_config: Mapping[str, Any], weights: dict[str, torch.Tensor]) -> None:
+    """Where a static module has no bias and the flexible one has, it is zero."""
+    for position, module in enumerate(static.modules):
+        is_last = position == len(static.modules) - 1
+        weight = weights.get(f"{position}.weight")
+        if module and weight is not None and (not is_last or head_config.get("bias", True)):
+            weights.setdefault(f"{position}.bias", weight.new_zeros(weight.shape[0]))
 
 
 def _output_size(static: StaticHead, weights: Mapping[str, torch.Tensor]) -> int | None:

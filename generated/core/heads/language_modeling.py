@@ -39,7 +39,7 @@ class LanguageModelingHead(PredictionHead):
             modules += [nn.Linear(width if index else hidden_size, width)]
             modules += activations(self.config["activation_function"])
             if self.config["layer_norm"]:
-                modules.append(nn.LayerNorm(width, eps=getattr(config, "layer_norm_eps", 1e-12)))
+                modules.append(nn.LayerNorm(width, eps=norm_epsilon(config)))
         return [*modules, nn.Linear(width, self.config["vocab_size"], bias=self.config["bias"])]
 
     def forward(
@@ -92,6 +92,12 @@ class LanguageModelingHead(PredictionHead):
         """Replace the projection, for example by one for another vocabulary."""
         self[-1] = new_embeddings
         self.config["vocab_size"] = new_embeddings.out_features
+
+
+def norm_epsilon(config: PreTrainedConfig) -> float:
+    """What the model's own norms add to the variance, as far as its config says it."""
+    named = (getattr(config, name, None) for name in ("layer_norm_eps", "norm_eps"))
+    return next((epsilon for epsilon in named if epsilon is not None), 1e-12)
 
 
 def embedding_width(config: PreTrainedConfig) -> int:

@@ -17,8 +17,11 @@ class ModernBertAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, ModernBertPreT
 
     head_types = (
         "causal_lm",
+        "classification",
         "dependency_parsing",
         "masked_lm",
+        "multilabel_classification",
+        "multiple_choice",
         "question_answering",
         "tagging",
     )
