@@ -4,7 +4,7 @@ Most need nothing. A `Parallel` wants the batch to be repeated, a `Route` wants 
 who asks for gating scores wants them collected. One object on the base model holds this for the time of a call: the
 outermost model that is called opens it, slots read it. Nothing is kept per thread: a model runs one call at a time.
 
-Recomputation under gradient checkpointing comes when the call is over; `CarryingCheckpoint` gives it the values back.
+Recomputation under gradient checkpointing comes when the call is over, see `checkpointing`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import Cache
 from transformers.utils import ModelOutput
 
@@ -261,37 +260,3 @@ def repeat_batch(args: tuple, kwargs: dict[str, Any], times: int) -> tuple[tuple
         return tuple(map(repeated, value)) if type(value) is tuple else value
 
     return repeated(args), {name: repeated(value) for name, value in kwargs.items()}
-
-
-@dataclass(frozen=True)
-class CarryingCheckpoint:
-    """
-    A checkpointing function whose recomputation finds what slots read in the call that is recomputed.
-
-    Args:
-        checkpoint: the function that transformers would use.
-    """
-
-    inputs: ForwardInputs
-    checkpoint: Callable[..., Any]
-
-    def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if not self.inputs.call.is_open:
-            return self.checkpoint(function, *args, **kwargs)
-        return self.checkpoint(partial(self.inputs.within, self.inputs.call, function), *args, **kwargs)
-
-
-def carry_through_checkpoints(model: nn.Module, inputs: ForwardInputs) -> None:
-    """Where checkpointing was switched on before adapters came."""
-    for module in model.modules():
-        function = module.__dict__.get("_gradient_checkpointing_func")
-        if function is not None and not isinstance(function, CarryingCheckpoint):
-            module._gradient_checkpointing_func = CarryingCheckpoint(inputs, function)
-
-
-def no_longer_carry(model: nn.Module) -> None:
-    """Undo `carry_through_checkpoints`."""
-    for module in model.modules():
-        function = module.__dict__.get("_gradient_checkpointing_func")
-        if isinstance(function, CarryingCheckpoint):
-            module._gradient_checkpointing_func = function.checkpoint

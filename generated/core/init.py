@@ -11,8 +11,8 @@ from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
+from generated.core.checkpointing import no_longer_carry
 from generated.core.errors import SwapError, UnsupportedModelError
-from generated.core.forward_inputs import no_longer_carry
 from generated.core.integrations import Integration, load_integration, package_of
 from generated.core.loading import ADAPTERS_FOLDER
 from generated.core.methods.invertible import undo_in_front_of

@@ -14,15 +14,11 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from generated.core import lifecycle, training
+from generated.core.checkpointing import CarryingCheckpoint, carry_through_checkpoints
 from generated.core.composition import AdapterCompositionBlock, Setup, parallel_channels, parse_composition
 from generated.core.configuration import DEFAULT_ADAPTER_CONFIG, AdapterConfig, ModelAdaptersConfig
 from generated.core.errors import AdapterConfigError, NotInitializedError, UnsupportedMethodError
-from generated.core.forward_inputs import (
-    CarryingCheckpoint,
-    ForwardInputs,
-    carry_through_checkpoints,
-    named_arguments,
-)
+from generated.core.forward_inputs import ForwardInputs, named_arguments
 from generated.core.layers.slot import Borrowed, iter_slots
 from generated.core.methods import METHODS, prefix_tuning, prompt_tuning
 from generated.core.mixins.checkpoints import AdapterCheckpointsMixin
