@@ -390,12 +390,16 @@ def test_sequence_to_sequence(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("model.safetensors"))
 
 
-@pytest.mark.parametrize("options", [{"gradient_checkpointing": True}, {"torch_compile": True}])
-def test_checkpointing_and_compilation_change_nothing(options: dict[str, bool], tmp_path: Path) -> None:
+RECOMPUTED = [
+    {"activation_checkpointing": True, "activation_checkpointing_kwargs": {"use_reentrant": form}}
+    for form in (False, True)
+]
+
+
+@pytest.mark.parametrize("options", [{"torch_compile": True, "torch_compile_backend": "eager"}, *RECOMPUTED])
+def test_checkpointing_and_compilation_change_nothing(options: dict[str, object], tmp_path: Path) -> None:
     expected = trainer_for(with_adapter(), tmp_path / "plain", max_steps=2)
     expected.train()
-    if "torch_compile" in options:
-        options = {**options, "torch_compile_backend": "eager"}
     trainer = trainer_for(with_adapter(), tmp_path / "other", max_steps=2, **options)
     trainer.train()
     weights = trained_weights(expected.model)
