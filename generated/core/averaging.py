@@ -148,8 +148,9 @@ def _delta_w_svd(sources: Sequence[Source], svd_rank: int | None) -> tuple[Adapt
     tensors: Tensors = {}
     for path in sources[0].modules:
         modules = [(source.weight, source.modules[path]) for source in sources]
-        delta = sum(weight * module.scaling / scaling * module.delta().detach() for weight, module in modules)
-        a, b = _factorized(delta, svd_rank, path)
+        device = sources[0].modules[path].lora_A.device
+        delta = sum(weight * module.scaling / scaling * module.delta().to(device) for weight, module in modules)
+        a, b = _factorized(delta.detach(), svd_rank, path)
         tensors[path, "lora_A"], tensors[path, "lora_B"] = a.flatten(0, 1), b.flatten(0, 1)
     return first.replace(r=svd_rank, alpha=first.alpha * svd_rank / first.r), tensors
 
@@ -179,7 +180,7 @@ def _combined(sources: Sequence[Source], weight_of: Callable[[Source, str], floa
     for key, value in first.tensors.items():
         if key in trained:
             shares = zip(sources, tensors, strict=True)
-            mean[key] = sum(weight_of(source, key[1]) * own[key] for source, own in shares)
+            mean[key] = sum(weight_of(source, key[1]) * own[key].to(value) for source, own in shares)
         elif all(torch.equal(own[key].to(value.device), value) for own in tensors):
             mean[key] = value
         else:

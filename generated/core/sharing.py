@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 from generated.core import lifecycle
 from generated.core.errors import AdapterConfigError, AdapterExistsError, UnknownAdapterError
@@ -56,6 +56,18 @@ def unshare(model: nn.Module, group: str) -> None:
         for module in _modules(model, name).values() if name in config else ():
             for key in SHARED:
                 setattr(module, key, _copy(getattr(module, key)))
+
+
+def with_copies(state: Mapping[str, Tensor], keys: Collection[str]) -> dict[str, Tensor]:
+    """A state dict in which adapters that share tensors have one each under these keys, as files need it."""
+    seen: set[int] = set()
+    separate = dict(state)
+    for key in (key for key in state if key in keys):
+        address = state[key].data_ptr()
+        if address in seen:
+            separate[key] = state[key].clone()
+        seen.add(address)
+    return separate
 
 
 def _copy(parameter: nn.Parameter) -> nn.Parameter:

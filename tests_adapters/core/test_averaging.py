@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from generated.core.composition import MultiTask, Stack
@@ -73,6 +74,15 @@ def test_weights(arguments: dict, expected: tuple[float, float]) -> None:
     for key, value in mean.items():
         torch.testing.assert_close(value, expected[0] * a[key] + expected[1] * b[key])
     assert model.active_adapters == Stack("mean")
+
+
+def test_adapters_of_several_types() -> None:
+    model = model_with(SeqBnConfig(), SeqBnConfig())
+    model.adapter_to("b", dtype=torch.float64)
+    model.average_adapter("mean", ["a", "b"])
+    a, b, mean = (tensors(model, name) for name in ("a", "b", "mean"))
+    for key, value in mean.items():
+        torch.testing.assert_close(value, 0.5 * a[key] + 0.5 * b[key].float())
 
 
 def test_negative_weights_negate_b_alone() -> None:
@@ -225,6 +235,23 @@ def test_shared_parameters_outlive_one_of_the_adapters(tmp_path) -> None:
     again = fresh("bert")
     again.load_adapter(tmp_path, set_active=True)
     assert_identical(call(again, inputs), expected)
+
+
+def test_checkpoints_of_a_trainer_hold_shared_parameters(tmp_path) -> None:
+    """A Trainer passes a state dict, and reads it back into a model that shares, too."""
+    model = model_with(TASK, TASK)
+    model.share_parameters(["a", "b"])
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    model.save_pretrained(tmp_path, state_dict=model.state_dict())
+    stored = load_file(tmp_path / "model.safetensors")
+    assert stored.keys() == state.keys()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    model.load_state_dict(stored)
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+    query = model.encoder.layer[0].attention.self.query.loras
+    assert query["a"].lora_A is query["b"].lora_A
 
 
 def test_what_cannot_be_shared_is_refused() -> None:

@@ -205,6 +205,12 @@ def test_vera_shares_one_pair_of_matrices_over_all_widths() -> None:
     assert not hasattr(model, "shared_parameters")
 
 
+def test_the_fixed_b_of_vera_is_never_zero() -> None:
+    model = fresh("bert")
+    model.add_adapter("task", config="lora[vera_d=0.1,vera_b=0.0]")
+    assert model.shared_parameters["task"].lora_B.all()
+
+
 def test_vera_trains_vectors() -> None:
     model = fresh("bert")
     model.add_adapter("task", config="vera[r=4]")

@@ -116,6 +116,17 @@ def test_deleting_takes_it_out_of_the_weights(how) -> None:
     assert_identical(call(model, inputs_for("bert")), without)
 
 
+def test_replacing_takes_it_out_of_the_weights() -> None:
+    model, without = merged()
+    expected = call(model, inputs_for("bert"))
+    with pytest.raises(UnsupportedMethodError, match="has no place"):
+        model.add_adapter("task", config=LoRAConfig(leave_out=[0, 1]), overwrite_ok=True)
+    assert_identical(call(model, inputs_for("bert")), expected)
+    model.add_adapter("task", config=LoRAConfig(r=3), overwrite_ok=True)
+    assert_identical(call(model, inputs_for("bert")), without)
+    assert model.adapters_config["task"].r == 3
+
+
 def test_merging_twice() -> None:
     model, without = merged()
     model.add_adapter("other", config=LoRAConfig(r=2))

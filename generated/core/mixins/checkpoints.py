@@ -10,6 +10,7 @@ from typing import Any
 from huggingface_hub import CommitInfo, HfApi
 
 from generated.core import loading
+from generated.core.sharing import with_copies
 
 
 class AdapterCheckpointsMixin:
@@ -26,6 +27,8 @@ class AdapterCheckpointsMixin:
         transformers' `Trainer` does, and reads its checkpoints back from that one file.
         """
         hidden = () if "state_dict" in kwargs else self._keys_in_folders()
+        if kwargs.get("state_dict"):
+            kwargs["state_dict"] = with_copies(kwargs["state_dict"], loading.adapter_keys(self))
         with loading.hidden_from_checkpoint(self, hidden), self._only_peft_active():
             result = super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
         if is_main_process and not kwargs.get("push_to_hub"):

@@ -25,7 +25,8 @@ class SharedVera(nn.Module):
         super().__init__()
         self.register_buffer("lora_A", torch.empty(config.r, in_features))
         self.register_buffer("lora_B", torch.empty(width, config.r))
-        initialize_factors(self.lora_A, self.lora_B, config.init_weights)
+        scheme = "vera" if config.init_weights == "lora" else config.init_weights  # a B of zeros could never learn
+        initialize_factors(self.lora_A, self.lora_B, scheme)
 
     def forward(self, in_features: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """What a projection of these widths uses of A and B; called, so that hooks which bring weights find them."""
