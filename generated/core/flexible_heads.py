@@ -15,6 +15,7 @@ from generated.core.errors import AdapterFileError, HeadMismatchError
 from generated.core.heads.adding import AddHeadsMixin
 from generated.core.heads.division import parse_heads_from_composition
 from generated.core.heads.filling import fill_head
+from generated.core.heads.inside_checkpoint import InsideCheckpointMixin
 from generated.core.heads.running import HeadForwardMixin
 from generated.core.heads.static_checkpoint import StaticHeadCheckpointMixin
 from generated.core.heads.storage import head_folders, read_head, write_head
@@ -27,7 +28,7 @@ logger = logging.get_logger(__name__)
 
 
 class ModelWithFlexibleHeadsAdaptersMixin(
-    StaticHeadCheckpointMixin, HeadForwardMixin, AddHeadsMixin, ModelWithHeadsAdaptersMixin
+    InsideCheckpointMixin, StaticHeadCheckpointMixin, HeadForwardMixin, AddHeadsMixin, ModelWithHeadsAdaptersMixin
 ):
     """Adapters and flexible heads for a class over a `PreTrainedModel` of transformers.
 
@@ -47,7 +48,8 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         """Load a base model, a model with a head of transformers (converted to the head "default"), or one saved here.
 
         All arguments are those of transformers' `from_pretrained`. Adapters and heads are restored from the folders
-        `adapters` and `heads` of a local checkpoint; a single head becomes the active one.
+        `adapters` and `heads` of a local checkpoint, or from among the weights, where adapter-transformers and
+        adapters wrote them; a single head becomes the active one.
         """
         subfolder = kwargs.get("subfolder", "")
         loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)

@@ -106,15 +106,18 @@ def test_replacing_an_adapter_keeps_it_active(tmp_path: Path) -> None:
 
 
 @each_method
-def test_leave_out_on_loading(method: str, tmp_path: Path) -> None:
-    if "prefix" in METHODS[method]().to_dict().get("architecture", "") or method == "unipelt":
-        pytest.skip("the prefixes of all layers are rows of one tensor")
-    saved, loaded = build_adapted("bert", method), fresh("bert")
+@pytest.mark.parametrize("architecture", ["bert", "bart"])
+def test_leave_out_on_loading(architecture: str, method: str, tmp_path: Path) -> None:
+    """Layers left out now and layers left out before; prefixes of all layers are rows of one tensor."""
+    saved, loaded, inputs = build_adapted(architecture, method), fresh(architecture), inputs_for(architecture)
+    every, left = set(saved.get_adapter(method)) - {-1}, [0] if architecture == "bert" else [0, 3]
     saved.save_adapter(tmp_path, method)
-    loaded.load_adapter(tmp_path, set_active=True, leave_out=[0])
-    assert set(loaded.get_adapter(method)) - {-1} == {1}
-    saved.set_active_adapters(method, skip_layers=[0])
-    assert_identical(call(loaded, inputs_for("bert")), call(saved, inputs_for("bert")))
+    loaded.load_adapter(tmp_path, set_active=True, leave_out=left[:1])
+    loaded.save_adapter(tmp_path / "again", method)
+    loaded.load_adapter(tmp_path / "again", leave_out=left[1:])
+    assert set(loaded.get_adapter(method)) - {-1} == every - set(left)
+    saved.set_active_adapters(method, skip_layers=left)
+    assert_identical(call(loaded, inputs), call(saved, inputs))
 
 
 def test_leave_out_reaches_the_parts_of_a_union(tmp_path: Path) -> None:

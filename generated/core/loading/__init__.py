@@ -22,6 +22,7 @@ from generated.core.loading.folder import (
 )
 from generated.core.loading.fusions import load_fusion, save_fusion
 from generated.core.loading.heads import HeadFolder, load_static_head, read_head_folder, save_static_head
+from generated.core.loading.inside import add_inside, forget_list, inside_of_folder
 from generated.core.loading.setups import HeadNames, read_setup, save_setup
 
 
@@ -35,11 +36,14 @@ __all__ = [
     "StoredAdapter",
     "adapter_folders",
     "adapter_keys",
+    "add_inside",
     "add_stored",
     "describe",
+    "forget_list",
     "fusion_folders",
     "has_head",
     "hidden_from_checkpoint",
+    "inside_of_folder",
     "key_prefix",
     "load_fusion",
     "load_static_head",

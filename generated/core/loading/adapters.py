@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from generated.core import fusions, lifecycle
 from generated.core.config_names import config_value
-from generated.core.configuration import AdapterConfig, ConfigUnion, PrefixTuningConfig, config_from_dict
+from generated.core.configuration import AdapterConfig, PrefixTuningConfig, config_from_dict
 from generated.core.errors import AdapterFileError
 from generated.core.loading.folder import ADAPTER_FILES, FUSION_FILES, folders_below, read_config, read_tensors, write
 from generated.core.loading.keys import (
@@ -26,6 +26,7 @@ from generated.core.loading.keys import (
     readings,
     usual_name,
 )
+from generated.core.loading.leaving_out import config_without, tensors_without
 from generated.core.loading.legacy import modernize
 from generated.core.loading.placement import (
     layer_paths,
@@ -86,7 +87,9 @@ def read_adapter(
     made_for, own = description.get("model_type", model.config.model_type), model.config.model_type
     if made_for != own:
         raise AdapterFileError(f"{directory} holds an adapter for {made_for}, this model is a {own}")
-    parsed = _leaving_out(config_from_dict(config), leave_out or ())
+    parsed, left_out = config_from_dict(config), leave_out or ()
+    tensors = tensors_without(model.adapted_base, parsed, tensors, name, left_out)
+    parsed = config_without(parsed, left_out)
     return StoredAdapter(path, str(description.get("version", "")), name, parsed, tensors)
 
 
@@ -167,13 +170,6 @@ def _warn_of_shifted_positions(base: nn.Module, stored: StoredAdapter) -> None:
             "positions, so outputs differ from those of the library that trained it; continue its training",
             stored.path.parent,
         )
-
-
-def _leaving_out(config: AdapterConfig, layers: Collection[int]) -> AdapterConfig:
-    if isinstance(config, ConfigUnion):
-        return ConfigUnion(*(_leaving_out(part, layers) for part in config.parts))
-    is_of_layers = "leave_out" in config
-    return config.replace(leave_out=sorted({*layers, *config.leave_out})) if layers and is_of_layers else config
 
 
 def _add_with_weights(base: nn.Module, name: str, stored: StoredAdapter, complete: Callable[[], None] | None) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -88,6 +88,23 @@ def read_tensors(directory: str | Path, names: FileNames, *, allow_pickle: bool)
             "allow_pickle=True (no code in it is run), and save the adapter again to get a safetensors file"
         )
     return pickled, _checked(pickled, _read_pickle)
+
+
+def read_some(path: Path, is_wanted: Callable[[str], bool]) -> dict[str, Tensor]:
+    """
+    The wanted tensors of a file, safetensors or pickle.
+
+    Raises:
+        AdapterFileError: it is damaged, or holds something else than tensors.
+    """
+    if path.suffix != ".safetensors":
+        return {name: tensor for name, tensor in _checked(path, _read_pickle).items() if is_wanted(name)}
+
+    def read(path: Path) -> dict[str, Tensor]:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys() if is_wanted(name)}  # noqa: SIM118
+
+    return _checked(path, read)
 
 
 def write(

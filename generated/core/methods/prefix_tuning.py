@@ -114,15 +114,30 @@ def prefix_location(model: nn.Module, layer: PlacedLayer, site: AttentionSite) -
     return "encoder_prefix" if layer.stack.kind == "encoder" and len(kinds) > 1 else "self_prefix"
 
 
+def layers_with_prefix(model: nn.Module, config: PrefixTuningConfig) -> dict[str, list[int]]:
+    """For each location the numbers of the layers that have a prefix there, in the order of their prefixes."""
+    layers = defaultdict(list)
+    for layer, _, location, _ in _wanted_sites(model, config):
+        layers[location].append(layer.index)
+    return layers
+
+
 def _find_sites(target: Target) -> Iterator[PrefixSite]:
-    for layer in placed_layers(target.model):
-        for site in () if target.leaves_out(layer.index) else layer.sites.attention:
-            location = prefix_location(target.model, layer, site)
+    for layer, site, location, attention in _wanted_sites(target.model, target.config):
+        refuse_instance_forward(resolve(layer.module, site.keys))  # it may make the keys of some heads only
+        adapt_site(target.model, attention)
+        yield PrefixSite(layer.index, location, attention, _key_heads(layer, site, attention))
+
+
+def _wanted_sites(
+    model: nn.Module, config: PrefixTuningConfig
+) -> Iterator[tuple[PlacedLayer, AttentionSite, str, nn.Module]]:
+    for layer in placed_layers(model):
+        for site in () if layer.index in config.leave_out else layer.sites.attention:
+            location = prefix_location(model, layer, site)
             attention = resolve(layer.module, site.path)
-            if attention is not None and target.config.get(location, True):
-                refuse_instance_forward(resolve(layer.module, site.keys))  # it may make the keys of some heads only
-                adapt_site(target.model, attention)
-                yield PrefixSite(layer.index, location, attention, _key_heads(layer, site, attention))
+            if attention is not None and config.get(location, True):
+                yield layer, site, location, attention
 
 
 def _key_heads(layer: PlacedLayer, site: AttentionSite, attention: nn.Module) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
@@ -150,9 +151,19 @@ class AdapterFilesMixin:
             folder = f"{save_directory}/{name}"
             self.save_adapter(folder, name, with_head, meta_dict, custom_weights_loaders, use_safetensors)
 
-    def load_all_adapters(self, directory: str | PathLike, with_head: bool = True) -> list[str]:
-        """Read every adapter folder below `directory`; the names of the adapters."""
-        return [self.load_adapter(folder, with_head=with_head) for folder in loading.adapter_folders(directory)]
+    def load_all_adapters(
+        self, directory: str | PathLike, with_head: bool = True, *, allow_pickle: bool = False
+    ) -> list[str]:
+        """
+        Read every adapter folder below `directory`, or the adapters and mixtures among the weights of a whole model
+        that adapter-transformers or adapters saved there; the names of the adapters.
+        """
+        options = {"with_head": with_head, "allow_pickle": allow_pickle}
+        found = loading.inside_of_folder(directory, allow_pickle=allow_pickle)
+        if found is None:
+            return [self.load_adapter(folder, **options) for folder in loading.adapter_folders(directory)]
+        loading.forget_list(self.config)
+        return loading.add_inside(self, *found, Path(directory))
 
     def save_head(
         self, save_directory: str | PathLike, head_name: str | None = None, *, use_safetensors: bool = True
