@@ -93,7 +93,7 @@ def _verify(case: ModelCase, at: Location, echo: Echo) -> Iterator[Problem]:
 def trials(subject: Subject) -> Iterator[Trial]:
     """Everything that is to be tried on a model, in order."""
     for check in MODEL_CHECKS:
-        yield Trial("without adapters", partial(check, subject))
+        yield Trial(f"without adapters, {check.__name__.replace('_', ' ')}", partial(check, subject))
     for adapter_check in ADAPTER_CHECKS:
         if not adapter_check.applies(subject):
             continue

@@ -13,11 +13,11 @@ import pytest
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from adaptergen.verify.adapters import FORMS, NAME, add_random, parameters, supported_forms
+from adaptergen.verify.adapters import FORMS, NAME, OTHER, add_random, parameters, supported_forms
 from adaptergen.verify.checks import ADAPTER_CHECKS, AdapterCheck
 from adaptergen.verify.checks.sites import unreached_places
 from adaptergen.verify.checks.unchanged import equals_upstream
-from adaptergen.verify.outputs import expect_close, expect_identical, run
+from adaptergen.verify.outputs import expect_close, expect_identical, floats, run
 from adaptergen.verify.subjects import ModelCase, Subject
 from generated.core.auto import AutoAdapterModel
 from tests_adapters.core.heads.conversion_suite import ClassConversionSuite
@@ -133,6 +133,23 @@ class AdapterModelTests:
             loaded.set_active_adapters(NAME)
             expect_identical(run(loaded, inputs), expected, f"{form.label}, from a checkpoint")
 
+    def test_each_parallel_adapter_has_its_own_head(self, kind: str) -> None:
+        form, inputs = next(supported_forms(self.case)), example_inputs(kind, self.config)
+        model, blocks = self.model(kind), self.case.runtime
+        for name, seed in ((NAME, 3), (OTHER, 4)):
+            add_random(model, self.case, form, name, seed=seed)
+        model.add_prediction_head_from_config(OTHER, model.heads[NAME].config)
+        expected = []
+        for name in (NAME, OTHER):
+            model.set_active_adapters(name)
+            expected.append(run(model, inputs))
+
+        model.set_active_adapters(blocks.Parallel(NAME, OTHER))
+
+        assert model.active_head == [NAME, OTHER]
+        for output, alone in zip(_heads_of(model, inputs), expected, strict=True):
+            expect_close(output, alone, "one of two heads")
+
     def test_writing(self, writer: str) -> None:
         """With a cache the model writes what it writes without one."""
         for form in supported_forms(self.case):
@@ -156,6 +173,11 @@ class ClassConversionTests(ClassConversionSuite):
     @property
     def config(self) -> PreTrainedConfig:
         return self.case.config_class(**self.case.config)
+
+
+def _heads_of(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+    with torch.no_grad():
+        return [dict(floats(output)) for output in model(**inputs)]
 
 
 def _in_role(config: PreTrainedConfig, kind: str) -> PreTrainedConfig:

@@ -11,6 +11,7 @@ from adaptergen.verify.checks import (
     composition,
     copies,
     files,
+    heads,
     merging,
     sites,
     training,
@@ -44,7 +45,7 @@ class AdapterCheck:
         return kept and (not self.methods or form.method in self.methods)
 
 
-MODEL_CHECKS = (unchanged.equals_upstream,)
+MODEL_CHECKS = (unchanged.equals_upstream, heads.flexible_head_equals_fixed_head)
 
 ADAPTER_CHECKS = (
     AdapterCheck(unchanged.idle_adapter_changes_nothing),

@@ -1,0 +1,30 @@
+"""Is the flexible head that a fixed head becomes the same function?"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from adaptergen.verify.outputs import expect_close, run
+from adaptergen.verify.subjects import Subject
+
+
+def flexible_head_equals_fixed_head(subject: Subject) -> None:
+    """A checkpoint of a class with a fixed head, loaded as the adapter model, gives what the class gives."""
+    if subject.cls.__name__ not in _convertible(subject):
+        return
+    fixed = subject.upstream()
+    with TemporaryDirectory() as folder:
+        fixed.save_pretrained(folder)
+        flexible = subject.case.adapter_model_class.from_pretrained(folder, attn_implementation="eager")
+    inputs = subject.inputs(fixed, padded=True)
+    expected, actual = run(fixed, inputs), run(flexible.eval(), inputs)
+    expect_close({key: actual[key] for key in expected if key in actual}, expected, "the flexible head")
+
+
+def _convertible(subject: Subject) -> Mapping[str, Any]:
+    table = importlib.import_module(f"{subject.case.runtime.__name__}.models.head_conversions")
+    found: Mapping[str, Any] = table.STATIC_TO_FLEX_HEAD_MAP
+    return found
