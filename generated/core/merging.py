@@ -37,8 +37,12 @@ def merge(model: nn.Module, name: str) -> None:
         raise AdapterError(f"{name!r} acts in {active!r}; activate it alone, or nothing, before it is merged")
     linears = [linear for linear in _linears(model) if name in linear.loras]
     _refuse_unmergeable(model, name, linears)
-    for linear in linears:
-        linear.merge(name)
+    try:
+        for linear in linears:
+            linear.merge(name)
+    except BaseException:
+        reset(model)
+        raise
 
 
 def reset(model: nn.Module) -> None:

@@ -11,6 +11,7 @@ from generated.core.configuration import IA3Config, LoRAConfig
 from generated.core.errors import AdapterConfigError, UnsupportedCompositionError, UnsupportedMethodError
 from generated.core.layers.lora import FusedParts, LoRALinearMixin, LowRank, Rescaling, build_lora
 from generated.core.swap import adapt
+from tests_adapters.core.linear_maps import QuantizedLinear
 from tests_adapters.core.zoo import add_random, assert_identical, build, call, inputs_for
 
 
@@ -171,20 +172,6 @@ def test_configuration_that_adapts_nothing_is_refused() -> None:
         with pytest.raises(UnsupportedMethodError, match="has no place in LlamaModel"):
             model.add_adapter("task", config=config)
     assert not model.has_adapters()
-
-
-class QuantizedLinear(nn.Module):
-    """Knows its widths, has integer weights, and is no nn.Linear."""
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.in_features, self.out_features = linear.in_features, linear.out_features
-        self.scale = nn.Buffer(linear.weight.detach().abs().max() / 127)
-        codes = (linear.weight.detach() / self.scale).round().to(torch.int8)
-        self.weight = nn.Parameter(codes, requires_grad=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x @ (self.weight.to(x.dtype) * self.scale).T
 
 
 def test_quantised_projections() -> None:

@@ -13,8 +13,7 @@ from generated.core.composition import BatchSplit, Stack
 from generated.core.configuration import DoRAConfig, LoRAConfig, SeqBnConfig
 from generated.core.errors import AdapterConfigError, AdapterError, UnknownAdapterError, UnsupportedMethodError
 from generated.core.layers.lora import FusedParts
-from tests_adapters.core.test_lora import QuantizedLinear
-from tests_adapters.core.test_lora_family import FAMILY, SINGLE, X, adapted, each_of_family
+from tests_adapters.core.linear_maps import FAMILY, SINGLE, QuantizedLinear, X, adapted, each_of_family
 from tests_adapters.core.zoo import (
     add_random,
     assert_identical,

@@ -118,9 +118,8 @@ class LowRankChange(nn.Module):
 
     def measure(self, weight: Tensor) -> None:
         """Start DoRA with the lengths that the rows of the weight have."""
-        if self.m is not None:
-            with torch.no_grad():
-                self.m.weight.copy_(self.parts.select(weight).float().norm(dim=-1).view(-1, 1))
+        with torch.no_grad():
+            self.m.weight.copy_(self.parts.select(weight).float().norm(dim=-1).view(-1, 1))
 
     def published_lengths(self, weight: Tensor) -> Tensor:
         """Which lengths of the rows, (out,), DoRA as it was published has in the place of this one."""

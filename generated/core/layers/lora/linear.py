@@ -143,8 +143,9 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
         """W of y = W x + b, (out, in). Where it is stored otherwise, the map is asked, on the device of `like`."""
         if stores_matrix(self):
             return stored_as_matrix(self, self.weight)
-        basis = torch.eye(features(self)[0], dtype=like.dtype, device=like.device)
-        return (super().forward(basis) - super().forward(torch.zeros_like(basis[:1]))).T
+        with torch.no_grad():
+            basis = torch.eye(features(self)[0], dtype=like.dtype, device=like.device)
+            return (super().forward(basis) - super().forward(torch.zeros_like(basis[:1]))).T
 
     def merge(self, name: str) -> None:
         """Let the weights take up an adapter. `unmerge` gives them back, bit by bit."""
