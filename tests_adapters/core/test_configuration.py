@@ -27,6 +27,7 @@ from generated.core.configuration import (
     LoRAConfig,
     LoReftConfig,
     MAMConfig,
+    ModelAdaptersConfig,
     NoReftConfig,
     ParBnConfig,
     PrefixTuningConfig,
@@ -105,6 +106,24 @@ def test_an_option_that_was_not_given() -> None:
     assert AdapterConfig.load(None, r=3) is None
 
 
+def test_options_for_downloads_change_nothing() -> None:
+    assert AdapterConfig.load("lora", {"force_download": True}, r=2) == LoRAConfig(r=2)
+    assert AdapterConfig.load("lora", download_kwargs={}) == LoRAConfig()
+
+
+def test_a_union_shows_its_parts() -> None:
+    union = ConfigUnion(PrefixTuningConfig(), LoRAConfig(r=3))
+    assert repr(union) == f"ConfigUnion({PrefixTuningConfig()!r}, {LoRAConfig(r=3)!r})"
+    assert repr(MAMConfig()).startswith("MAMConfig(PrefixTuningConfig(")
+
+
+def test_asking_for_an_adapter_that_may_be_there() -> None:
+    adapters = ModelAdaptersConfig({"task": LoRAConfig()})
+    assert adapters.get("task") == LoRAConfig()
+    assert adapters.get("other") is None
+    assert adapters.get("other", 3) == 3
+
+
 def test_map_of_identifiers() -> None:
     assert {name: config for name, config in ADAPTER_CONFIG_MAP.items() if name in IDENTIFIERS} == IDENTIFIERS
     AdapterConfig.load("lora").attn_matrices.append("k")
@@ -114,13 +133,27 @@ def test_map_of_identifiers() -> None:
 
 # Computed with adapters 1.3.0.
 HASHES = {
-    "pfeiffer": "9076f36a74755ac4",
-    "houlsby+inv": "bcdbfdc759d7abf1",
-    "scaled_parallel": "4197b24ec21c92f8",
+    "seq_bn": "9076f36a74755ac4",
+    "seq_bn_inv": "9ed5b5a29de19b71",
+    "double_seq_bn": "b1017368d7a97b11",
+    "double_seq_bn_inv": "bcdbfdc759d7abf1",
+    "par_bn": "211b85d66ae909db",
+    "scaled_par_bn": "4197b24ec21c92f8",
     "compacter": "934efc0c1022a56f",
+    "compacter++": "cfa13994accfb5f4",
     "prefix_tuning": "648bf22f5afeaaa6",
+    "prefix_tuning_flat": "d61d9a6e9c3974ea",
+    "prompt_tuning": "8e35d5049bb12364",
     "lora": "625403edad0bf919",
     "ia3": "1ebb5af107e576c0",
+    "vera": "2be4e8738bf1b672",
+    "dora": "045575c920686296",
+    "dvora": "54bac59257d09af0",
+    "mtl_lora": "b37172df6259ff89",
+    "loreft": "141e29e6c21f7261",
+    "noreft": "df69f184fdb72464",
+    "direft": "df69f184fdb72464",
+    "mam": "3a07cc7e2d6b7cbd",
     "unipelt": "99835abd0a66a4be",
 }
 

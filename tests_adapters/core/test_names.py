@@ -98,16 +98,7 @@ MODULES_WITHOUT_COUNTERPART = {
     "utils": "`generated` has these names itself",
 }
 
-# Written at this moment.
-NOT_YET = """
-    MultiTaskConfig AdapterInfo get_adapter_info list_adapters push_adapter_setup_to_hub push_adapter_to_hub
-"""
-
-EVERY_NAME = [
-    pytest.param(module, name, marks=[pytest.mark.xfail] if name in NOT_YET.split() else [])
-    for module, names in NAMES.items()
-    for name in names.split()
-]
+EVERY_NAME = [(module, name) for module, names in NAMES.items() for name in names.split()]
 
 
 @pytest.mark.parametrize(("module", "name"), EVERY_NAME)
@@ -120,7 +111,7 @@ def test_names_of_both_generations(module: str, name: str) -> None:
 
 
 EVERY_METHOD = [
-    pytest.param(cls, name, marks=[pytest.mark.xfail] if name in NOT_YET.split() else [])
+    (cls, name)
     for cls, names in (
         (BertModel, MODEL_METHODS),
         (BertForSequenceClassification, f"{MODEL_METHODS} {HEAD_METHODS}"),

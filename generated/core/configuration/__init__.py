@@ -42,6 +42,7 @@ from generated.core.configuration.union import ConfigUnion, MAMConfig, UniPELTCo
 
 AdapterConfigBase = AdapterConfig
 DEFAULT_ADAPTER_CONFIG = "seq_bn"
+MultiTaskConfig = MTLLoRAConfig  # the one kind there is
 
 __all__ = [
     "ADAPTERFUSION_CONFIG_MAP",
@@ -72,6 +73,7 @@ __all__ = [
     "MAMConfig",
     "MTLLoRAConfig",
     "ModelAdaptersConfig",
+    "MultiTaskConfig",
     "NoReftConfig",
     "ParBnConfig",
     "ParallelConfig",

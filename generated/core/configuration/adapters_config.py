@@ -45,6 +45,9 @@ class ModelAdaptersConfig(Mapping):
         self.require(name)
         return self.adapters[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.adapters.get(name, default)
+
     def __contains__(self, name: object) -> bool:
         return name in self.adapters
 

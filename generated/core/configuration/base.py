@@ -107,7 +107,12 @@ class AdapterConfig(Mapping):
         return instance
 
     @classmethod
-    def load(cls, config: Mapping[str, Any] | str | Path | None, **changes: Any) -> AdapterConfig | None:
+    def load(
+        cls,
+        config: Mapping[str, Any] | str | Path | None,
+        download_kwargs: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> AdapterConfig | None:
         """
         Turn what a user may pass as a configuration into an object.
 
@@ -115,6 +120,7 @@ class AdapterConfig(Mapping):
             config: an object, a dictionary, an identifier ("seq_bn"), an identifier with values
                 ("lora[r=16,attn_matrices=['q']]"), several of these joined by "|", or the path of a JSON file;
                 `None`, as an option that was not given, stays `None`.
+            download_kwargs: of no meaning here: configurations are not downloaded.
             changes: values that replace those of `config`; `None` changes nothing.
 
         Raises:

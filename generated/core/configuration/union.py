@@ -57,6 +57,9 @@ class ConfigUnion(AdapterConfig):
     def __len__(self) -> int:
         return sum(map(len, self.configs))
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.configs))})"
+
     def to_dict(self) -> dict[str, Any]:
         return {"architecture": self.architecture, "configs": [config.to_dict() for config in self.configs]}
 
