@@ -22,7 +22,7 @@ from transformers import (
 from transformers import trainer as trainer_module
 
 import generated
-from generated import AdapterTrainer, AdapterTrainerCallback, Fuse, Seq2SeqAdapterTrainer, Stack
+from generated import AdapterTrainer, AdapterTrainerCallback, Fuse, Parallel, Route, Seq2SeqAdapterTrainer, Stack
 from generated.core.errors import AdapterFileError, TrainingSetupError
 from tests_adapters.core.made_data import (
     Copies,
@@ -225,6 +225,20 @@ def test_a_checkpoint_of_another_adapter_is_refused(tmp_path: Path) -> None:
     assert_equal(trained_weights(trainer.model), before)
 
 
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
+    """The same shapes, but what the weights are for differs."""
+
+    def scaled(alpha: int) -> PreTrainedModel:
+        model = fixed()
+        model.add_adapter("task", config=f"lora[alpha={alpha}]")
+        model.train_adapter("task")
+        return model
+
+    trainer_for(scaled(8), tmp_path).train()
+    with pytest.raises(AdapterFileError, match="another configuration: task"):
+        trainer_for(scaled(16), tmp_path).train(resume_from_checkpoint=True)
+
+
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     trainer_for(with_adapter(), tmp_path).train()
     file = tmp_path / "checkpoint-8" / "task" / "adapter.safetensors"
@@ -352,6 +366,34 @@ def test_columns_for_adapters_and_heads_are_kept(tmp_path: Path) -> None:
     assert {"task_ids", "adapter_ids", "labels", "input_ids"} <= set(trainer._signature_columns)
     collated = trainer._get_collator_with_removed_columns(lambda rows: rows)([{"task_ids": 1, "title": "x"}])
     assert collated == [{"task_ids": 1}]
+
+
+def with_two_heads() -> PreTrainedModel:
+    model = build("bert", generated.BertAdapterModel)
+    for name in ("a", "b"):
+        model.add_adapter(name, config=METHODS["seq_bn"]())
+        model.add_classification_head(name, num_labels=2)
+    return model
+
+
+def test_adapters_side_by_side_with_a_head_each(tmp_path: Path) -> None:
+    model = with_two_heads()
+    model.train_adapter(Parallel("a", "b"))
+    before = trained_weights(model)
+    trainer = trainer_for(model, tmp_path)
+    trainer.train()
+    assert not any(torch.equal(value, before[name]) for name, value in trained_weights(model).items())
+    assert [head.logits.shape for head in trainer.predict(Sentences()).predictions] == [(16, 2), (16, 2)]
+
+
+def test_examples_go_where_a_column_says(tmp_path: Path) -> None:
+    model = with_two_heads()
+    model.train_adapter(Route("a", "b"))
+    model.active_head = "a"
+    before = trained_weights(model)
+    AdapterTrainer(model, arguments(tmp_path), train_dataset=Sentences(adapter_ids=torch.tensor(1))).train()
+    moved = {name for name, value in trained_weights(model).items() if not torch.equal(value, before[name])}
+    assert {name.split(".adapters.")[1][0] for name in moved if ".adapters." in name} == {"b"}
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])

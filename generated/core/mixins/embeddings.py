@@ -24,7 +24,7 @@ class EmbeddingAdaptersMixin:
 
     A model starts with the embeddings "default". Others come with a tokenizer of their own, and one of them is in use.
     Output embeddings of language modeling heads follow: tied ones are the same weights, others have weights of their
-    own for each of the embeddings.
+    own for each of the embeddings. `save_pretrained` writes the embeddings in use, as those of the model.
     """
 
     @property

@@ -18,8 +18,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from generated.core.configuration import config_from_dict
 from generated.core.errors import AdapterFileError
 from generated.core.loading.embeddings import EMBEDDING_FILE
+from generated.core.loading.folder import ADAPTER_FILES, read_config
 
 
 OTHER_WEIGHTS = "trained.safetensors"
@@ -47,12 +49,14 @@ def load_checkpoint(model: nn.Module, directory: Path) -> None:
     Fill the weights of a checkpoint into `model`. What it has and the checkpoint lacks must not be trained.
 
     Raises:
-        AdapterFileError: a weight that is trained is missing, or one has another shape; the model is as before.
+        AdapterFileError: a weight that is trained is missing, one has another shape, or an adapter another
+            configuration; the model is as before.
     """
     rest = directory / OTHER_WEIGHTS
     stored = _stored(model, directory) | (_read(rest) if rest.is_file() else {})
     state = model.state_dict(keep_vars=True)
-    problems = [f"missing: {name}" for name in _trained_but_not_in(model, stored)]
+    problems = [f"another configuration: {name}" for name in _configured_otherwise(model, directory)]
+    problems += [f"missing: {name}" for name in _trained_but_not_in(model, stored)]
     problems += [f"unknown: {name}" for name in stored.keys() - state.keys()]
     problems += [
         f"wrong shape: {name} is {tuple(tensor.shape)}, the model needs {tuple(state[name].shape)}"
@@ -78,6 +82,17 @@ def _stored(model: nn.Module, directory: Path) -> dict[str, Tensor]:
             tensors |= _read(file)
     embeddings = _embeddings_folder(model, directory) / EMBEDDING_FILE
     return tensors | (_input_embeddings(model, _read(embeddings)) if embeddings.is_file() else {})
+
+
+def _configured_otherwise(model: nn.Module, directory: Path) -> list[str]:
+    """Adapters whose weights mean something else in `model`, such as those of LoRA with another alpha."""
+    folders = {name: directory / name for name in model.adapters_config}
+    return [
+        name
+        for name, folder in folders.items()
+        if (folder / ADAPTER_FILES.config).is_file()
+        and config_from_dict(read_config(folder, ADAPTER_FILES)["config"]) != model.adapters_config[name]
+    ]
 
 
 def _embeddings_folder(model: nn.Module, directory: Path) -> Path:
