@@ -12,7 +12,13 @@ from torch import nn
 
 import generated
 from generated.core.configuration import DoRAConfig, IA3Config, LoRAConfig, SeqBnConfig
-from generated.core.errors import AdapterError, AdapterFileError, UnsupportedMethodError
+from generated.core.errors import (
+    AdapterConfigError,
+    AdapterError,
+    AdapterFileError,
+    UnsupportedCompositionError,
+    UnsupportedMethodError,
+)
 from tests_adapters.core.zoo import add_random, build, call, differ, fresh, inputs_for, tree
 
 
@@ -145,6 +151,49 @@ def test_ia3_in_peft(architecture: str, tmp_path: Path) -> None:
     again = fresh(architecture)
     again.load_adapter(tmp_path, set_active=True)
     assert_same(again, ours, inputs)
+
+
+IA3_PLACES = {
+    "bert": {},  # the places that PEFT has for this architecture
+    "gpt2": {},
+    "gpt_neo": {},
+    "llama": {},
+    "t5": {},
+    "vit": {"target_modules": ["k_proj", "fc2"], "feedforward_modules": ["fc2"]},
+}
+
+
+@each_target
+def test_ia3(architecture: str, tmp_path: Path) -> None:
+    assert_equal_both_ways(architecture, peft.IA3Config(**IA3_PLACES[architecture]), tmp_path)
+
+
+def test_ia3_on_the_input_of_some_projections(tmp_path: Path) -> None:
+    """PEFT takes "output.dense" for the end of "attention.output.dense", too."""
+    ours, inputs = fresh("bert"), inputs_for("bert")
+    config = IA3Config(attn_matrices=["o"], mlp_matrices=["up", "down"], scaled_inputs=["down"])
+    add_random(ours, "task", config)
+    ours.save_adapter(tmp_path, "task", format="peft")
+    assert_same(read_by_peft("bert", tmp_path), ours, inputs)
+    merged = call(ours, inputs)
+    ours.merge_adapter("task")
+    torch.testing.assert_close(call(ours, inputs), merged, atol=1e-4, rtol=1e-4)
+    with pytest.raises(AdapterConfigError, match=r"scaled_inputs is for"):
+        LoRAConfig(scaled_inputs=["down"])
+    places = {"target_modules": ["SelfAttention.v", "EncDecAttention.v"], "feedforward_modules": ["EncDecAttention.v"]}
+    written_by_peft("t5", tmp_path / "uneven", peft.IA3Config(**places))
+    with pytest.raises(AdapterFileError, match="feedforward_modules holds some of the projections v"):
+        fresh("t5").load_adapter(tmp_path / "uneven")
+
+
+def test_factors_of_an_input_are_not_stacked(tmp_path: Path) -> None:
+    model = fresh("bert")
+    for name in ("a", "b"):
+        model.add_adapter(name, config=IA3Config(attn_matrices=[], mlp_matrices=["down"], scaled_inputs=["down"]))
+    with pytest.raises(UnsupportedCompositionError, match="cannot be stacked"):
+        model.set_active_adapters(["a", "b"])
+    model.set_active_adapters(generated.Parallel("a", "b"))
+    assert call(model, inputs_for("bert"))[0].shape[0] == 4
 
 
 HEADS = {

@@ -13,7 +13,7 @@ from generated.core.configuration.base import AdapterConfig, refuse_if, register
 
 ATTENTION_ROLES = ("q", "k", "v", "o")
 FEED_FORWARD_ROLES = ("gate", "up", "down")
-OWN_OPTIONS = ("mlp_matrices", "rank_pattern", "alpha_pattern", "dora_as_published", "vera_full")
+OWN_OPTIONS = ("mlp_matrices", "scaled_inputs", "rank_pattern", "alpha_pattern", "dora_as_published", "vera_full")
 
 
 @dataclass(eq=False)
@@ -41,6 +41,8 @@ class LoRAConfig(AdapterConfig):
             `intermediate_lora` and `output_lora`.
         rank_pattern, alpha_pattern: other values of `r` and `alpha` for some projections, by module path in the base
             model or the end of it, e.g. {"attention.self.query": 16}. The longest that fits counts.
+        scaled_inputs: with composition_mode "scale", the roles of projections whose input is multiplied instead of the
+            output; for "down" that is behind the activation, as in PEFT.
         dora_as_published: DoRA as in the paper: s is a part of the norm, and the bias is added at the end.
         vera_full: VeRA learns whole matrices, as AdapterHub does, and not only their diagonals, as in the paper.
     """
@@ -67,6 +69,7 @@ class LoRAConfig(AdapterConfig):
     mlp_matrices: list[str] | None = None
     rank_pattern: dict[str, int] | None = None
     alpha_pattern: dict[str, float] | None = None
+    scaled_inputs: list[str] | None = None
     dora_as_published: bool | None = None
     vera_full: bool | None = None
 
@@ -83,6 +86,9 @@ class LoRAConfig(AdapterConfig):
         )
         refuse_if(self.is_vera and bool(self.rank_pattern), "VeRA has one rank, that of its shared matrices")
         refuse_if((self.vera_d is None) != (self.vera_b is None), "VeRA needs both vera_d and vera_b; give both")
+        unknown = set(self.scaled_inputs or ()) - {*ATTENTION_ROLES, *FEED_FORWARD_ROLES}
+        refuse_if(bool(unknown), f"scaled_inputs has {', '.join(sorted(unknown))}")
+        refuse_if(bool(self.scaled_inputs) and self.composition_mode != "scale", "scaled_inputs is for (IA)³")
         if self.composition_mode == "scale":
             refuse_if(self.use_dora or self.is_vera, "composition_mode 'scale' knows neither DoRA nor VeRA; use 'add'")
 

@@ -1,7 +1,7 @@
 """How does an adapter of PEFT become one of ours?
 
 LoRA on a fused projection has one A for all its parts; here each part has one, so it is repeated. A vector of (IA)³
-that PEFT multiplies into the output of a module is our `lora_B`.
+that PEFT multiplies into the output of a module is our `lora_B`, into its input our `lora_A`.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _configuration(base: nn.Module, options: Mapping[str, Any], found: list[Foun
         "leave_out": sorted(everywhere - layers),
     }
     if options["peft_type"] == "IA3":
-        return IA3Config(intermediate_lora=False, **places)
+        return IA3Config(intermediate_lora=False, scaled_inputs=_scaled_inputs(found), **places)
     ranks = {module.placed.path: module.tensors["lora_A"].shape[0] for module in found}
     alphas = {
         module.placed.path: scaling_numerator(options, module.path, ranks[module.placed.path]) for module in found
@@ -147,10 +147,26 @@ def _configuration(base: nn.Module, options: Mapping[str, Any], found: list[Foun
     )
 
 
+def _scaled_inputs(found: Iterable[FoundModule]) -> list[str] | None:
+    """The roles of the modules that PEFT calls those of the feed-forward block: it multiplies their input."""
+    kinds: dict[str, set[bool]] = {}
+    for module in found:
+        for role in module.placed.projection.parts:
+            kinds.setdefault(role, set()).add(_scales_input(module.tensors))
+    both = [role for role, kind in kinds.items() if len(kind) > 1]
+    if both:
+        raise AdapterFileError(f"feedforward_modules holds some of the projections {', '.join(both)}, and not others")
+    return sorted(role for role, kind in kinds.items() if kind == {True}) or None
+
+
+def _scales_input(tensors: Mapping[str, Tensor]) -> bool:
+    return tensors["ia3_l"].shape[0] == 1
+
+
 def _translated(module: FoundModule) -> Iterator[tuple[str, Tensor]]:
     tensors, host = module.tensors, f"{module.placed.path}.loras.{NAME}"
     if "ia3_l" in tensors:
-        yield f"{host}.lora_B", tensors["ia3_l"]
+        yield f"{host}.{'lora_A' if _scales_input(tensors) else 'lora_B'}", tensors["ia3_l"]
         return
     yield f"{host}.lora_A", tensors["lora_A"].repeat(len(module.placed.projection.parts), 1)
     yield f"{host}.lora_B", tensors["lora_B"]

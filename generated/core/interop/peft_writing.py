@@ -21,7 +21,7 @@ from generated.core.configuration import LoRAConfig
 from generated.core.errors import UnsupportedMethodError
 from generated.core.interop.peft_files import KEY_PREFIX, PEFT_FILES
 from generated.core.interop.peft_options import usual_and_others
-from generated.core.layers.lora import LoRALinearMixin, LowRank, Rescaling, bias_of
+from generated.core.layers.lora import InputRescaling, LoRALinearMixin, LowRank, Rescaling, bias_of
 from generated.core.loading import key_prefix
 from generated.core.loading.folder import write
 from generated.core.sites import PlacedProjection, placed_projections
@@ -35,6 +35,10 @@ class WrittenModule:
     tensors: Mapping[str, Tensor]
     rank: int
     alpha: float
+
+    @property
+    def scales_input(self) -> bool:
+        return "ia3_l" in self.tensors and self.tensors["ia3_l"].shape[0] == 1
 
 
 def write_peft_adapter(model: nn.Module, directory: str | PathLike, name: str, *, with_head: bool) -> None:
@@ -52,7 +56,9 @@ def write_peft_adapter(model: nn.Module, directory: str | PathLike, name: str, *
     prefix = KEY_PREFIX + key_prefix(model)
     tensors = {f"{prefix}{part.placed.path}.{key}": value for part in written for key, value in part.tensors.items()}
     tensors |= {KEY_PREFIX + key: value for key, value in head.items()}
-    options = _options_of_scale(written) if config.composition_mode == "scale" else _options_of_lora(config, written)
+    options = (
+        _options_of_scale(model, written) if config.composition_mode == "scale" else _options_of_lora(config, written)
+    )
     whole = sorted({key.partition(".")[0] for key in head})
     write(directory, PEFT_FILES, {**_options(model, written), **options, "modules_to_save": whole or None}, tensors)
 
@@ -76,12 +82,16 @@ def _written(base: nn.Module, name: str) -> Iterator[WrittenModule]:
     for placed in placed_projections(base):
         if isinstance(placed.module, LoRALinearMixin) and name in placed.module.loras:
             lora = placed.module.loras[name]
-            yield _scale(placed, lora) if isinstance(lora, Rescaling) else _low_rank(placed, lora)
+            yield WRITERS[type(lora)](placed, lora)
 
 
 def _scale(placed: PlacedProjection, lora: Rescaling) -> WrittenModule:
     factors = lora.parts.spread(lora.lora_B.unflatten(0, (lora.parts.count, -1)).squeeze(-1), fill=1.0)
     return WrittenModule(placed, {"ia3_l": factors.unsqueeze(-1) * lora.scaling}, 1, 1)
+
+
+def _input_scale(placed: PlacedProjection, lora: InputRescaling) -> WrittenModule:
+    return WrittenModule(placed, {"ia3_l": lora.lora_A}, 1, 1)
 
 
 def _low_rank(placed: PlacedProjection, lora: LowRank) -> WrittenModule:
@@ -112,6 +122,9 @@ def _blocks(lora: LowRank) -> Tensor:
     return torch.cat([next(given) if is_adapted else blank for is_adapted in lora.parts.adapted])
 
 
+WRITERS = {Rescaling: _scale, InputRescaling: _input_scale, LowRank: _low_rank}
+
+
 def _options(model: nn.Module, written: Collection[WrittenModule]) -> dict[str, Any]:
     cls = type(model)
     return {
@@ -119,13 +132,15 @@ def _options(model: nn.Module, written: Collection[WrittenModule]) -> dict[str, 
         "base_model_name_or_path": model.config.name_or_path or None,
         "fan_in_fan_out": all(hasattr(part.placed.module, "nx") for part in written),
         "inference_mode": True,
-        "target_modules": _selection(model, written),
+        "target_modules": sorted(set(_selection(model, written).values())),
         "task_type": None,
     }
 
 
-def _options_of_scale(written: Collection[WrittenModule]) -> dict[str, Any]:
-    return {"peft_type": "IA3", "feedforward_modules": []}
+def _options_of_scale(model: nn.Module, written: Collection[WrittenModule]) -> dict[str, Any]:
+    names = _selection(model, written)
+    inner = {names[part.placed.path] for part in written if part.scales_input}
+    return {"peft_type": "IA3", "feedforward_modules": sorted(inner)}
 
 
 def _options_of_lora(config: LoRAConfig, written: Collection[WrittenModule]) -> dict[str, Any]:
@@ -147,14 +162,23 @@ def _whole(number: float) -> int | float:
     return int(number) if float(number).is_integer() else number
 
 
-def _selection(model: nn.Module, written: Collection[WrittenModule]) -> list[str]:
-    """Ends of paths that choose these modules and no other; where layers differ, the paths from the base model."""
+def _selection(model: nn.Module, written: Collection[WrittenModule]) -> dict[str, str]:
+    """
+    For each of these modules an end of its path, so that the ends choose them and no others; where that cannot be, the
+    path from the base model. Of the ends, those of modules whose input is scaled must fit no other module, either.
+    """
     prefix = key_prefix(model)
-    wanted = {prefix + part.placed.path for part in written}
-    modules = {module: path for path, module in model.named_modules()}
-    ends = {(prefix + part.placed.path).removeprefix(f"{modules[part.placed.layer.module]}.") for part in written}
-    chosen = {path for path in modules.values() if any(f".{path}".endswith(f".{end}") for end in ends)}
-    return sorted(ends if chosen == wanted else (part.placed.path for part in written))
+    layers = {module: path for path, module in model.named_modules()}
+    ends = {
+        part.placed.path: (prefix + part.placed.path).removeprefix(f"{layers[part.placed.layer.module]}.")
+        for part in written
+    }
+    inner = {part.placed.path for part in written if part.scales_input}
+    fits = [f".{path}" for path in layers.values()]
+    chosen = {path for path in fits if path.endswith(tuple(f".{end}" for end in ends.values()))}
+    chosen_inner = {path for path in chosen if path.endswith(tuple(ends[path] for path in inner))}
+    exact = chosen == {f".{prefix}{path}" for path in ends} and chosen_inner == {f".{prefix}{path}" for path in inner}
+    return ends if exact else {path: path for path in ends}
 
 
 def _trained_head(model: nn.Module) -> dict[str, Tensor]:

@@ -49,6 +49,10 @@ class Adapted:
         """Of one part of the output."""
         return features(self.placed.module)[1] // len(self.parts.adapted)
 
+    @property
+    def scales_input(self) -> bool:
+        return not set(self.placed.projection.parts).isdisjoint(self.config.scaled_inputs or ())
+
 
 def add(target: Target) -> int:
     adapted = list(_adapted_projections(target))
@@ -106,7 +110,7 @@ def _add_to_projection(target: Target, adapted: Adapted, shared: SharedVera | No
     if not isinstance(linear, LoRALinearMixin):
         adapt(linear, LoRALinearMixin)
     with drawn_from(target.config.init_weights_seed):
-        lora = build_lora(linear, adapted.parts, adapted.config, shared)
+        lora = build_lora(linear, adapted.parts, adapted.config, shared, adapted.scales_input)
     if target.config.use_dora:
         _measure(target, linear, lora)
     location = LOCATIONS.get(adapted.placed.projection.parts[0], "selfattn_lora")

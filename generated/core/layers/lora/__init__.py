@@ -10,23 +10,30 @@ from generated.core.layers.lora.change import LowRankChange
 from generated.core.layers.lora.linear import LoRALinearMixin
 from generated.core.layers.lora.low_rank import LowRank, MultiTaskLowRank
 from generated.core.layers.lora.projection import FusedParts, bias_of, features, stores_matrix, weights_at_hand
-from generated.core.layers.lora.rescaling import Rescaling
+from generated.core.layers.lora.rescaling import InputRescaling, Rescaling
 from generated.core.layers.lora.vera import SharedVera, Vera
 
 
 def build_lora(
-    linear: nn.Module, parts: FusedParts, config: LoRAConfig, shared: SharedVera | None = None
-) -> LowRankChange | Rescaling:
+    linear: nn.Module,
+    parts: FusedParts,
+    config: LoRAConfig,
+    shared: SharedVera | None = None,
+    scales_input: bool = False,
+) -> LowRankChange | Rescaling | InputRescaling:
     """
     The adapter module for one projection.
 
     Args:
         shared: the matrices that all projections use, for VeRA.
+        scales_input: (IA)³ on the input of the projection.
 
     Raises:
         AdapterConfigError: the configuration asks for a variant that is not known.
     """
     in_features, out_features = features(linear)
+    if scales_input:
+        return InputRescaling(in_features, config)
     if config.composition_mode == "scale":
         return Rescaling(in_features, out_features, parts, config)
     if config.composition_mode != "add":
@@ -40,6 +47,7 @@ def build_lora(
 
 __all__ = [
     "FusedParts",
+    "InputRescaling",
     "LoRALinearMixin",
     "LowRank",
     "LowRankChange",

@@ -25,7 +25,7 @@ from generated.core.errors import UnsupportedCompositionError
 from generated.core.layers import states
 from generated.core.layers.lora.change import LowRankChange
 from generated.core.layers.lora.projection import bias_of, features, stored_as_matrix, stores_matrix
-from generated.core.layers.lora.rescaling import Rescaling
+from generated.core.layers.lora.rescaling import InputRescaling, Rescaling
 from generated.core.layers.routing import where_routed
 from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot
 
@@ -123,6 +123,8 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
         gate = None if lora.gate is None else lora.gate(state.layer_input)
         if gate is not None:
             self.record_gate(name, gate)
+        if isinstance(lora, InputRescaling):
+            return state._replace(change=self._without_bias(lora(state.layer_input)), neutral=lora.neutral)
         return state._replace(change=lora(state.layer_input, state.change, gate), neutral=lora.neutral)
 
     def route(self, block: Route, state: LoRAState, *, is_last: bool) -> LoRAState:
@@ -138,6 +140,10 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
         if name is None or state.change is None:
             return state
         return state._replace(output=self.loras[name].apply_to(state.output, state.change, self), change=None)
+
+    def _without_bias(self, x: Tensor) -> Tensor:
+        output, bias = super().forward(x), bias_of(self)
+        return output if bias is None else output - bias
 
     def matrix(self, like: Tensor) -> Tensor:
         """W of y = W x + b, (out, in). Where it is stored otherwise, the map is asked, on the device of `like`."""
@@ -166,10 +172,12 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
                 self.bias.copy_(self.merged.bias)
         self.merged = None
 
-    def _check_chain(self, loras: Sequence[LowRankChange | Rescaling], *, is_stack: bool) -> None:
+    def _check_chain(self, loras: Sequence[LowRankChange | Rescaling | InputRescaling], *, is_stack: bool) -> None:
         """In a Stack each LoRA reads the change that the one before it made, so the widths must agree."""
         if len({lora.neutral for lora in loras}) > 1:
             raise UnsupportedCompositionError(f"{self.active!r} mixes LoRA and (IA)³ on one projection")
+        if is_stack and len(loras) > 1 and any(isinstance(lora, InputRescaling) for lora in loras):
+            raise UnsupportedCompositionError(f"{self.active!r}: factors of a projection's input cannot be stacked")
         in_features, out_features = features(self)
         if is_stack and len(loras) > 1 and isinstance(loras[0], LowRankChange) and in_features != out_features:
             raise UnsupportedCompositionError(

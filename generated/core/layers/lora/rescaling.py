@@ -1,4 +1,4 @@
-"""(IA)³: y = (s b) ∘ (W x). Liu et al., 2022 (https://arxiv.org/abs/2205.05638)."""
+"""(IA)³: y = (s b) ∘ (W x), or y = W (a ∘ x). Liu et al., 2022 (https://arxiv.org/abs/2205.05638)."""
 
 from __future__ import annotations
 
@@ -59,3 +59,30 @@ class Rescaling(nn.Module):
 
     def _factors(self, scaling: Tensor | float) -> Tensor:
         return self.parts.spread(self.lora_B.unflatten(0, (self.parts.count, -1)).squeeze(-1) * scaling, fill=1.0)
+
+
+class InputRescaling(nn.Module):
+    """a of (IA)³: one factor for each input channel. Other factors come before an activation, these after it."""
+
+    neutral = 0.0
+    gate = None
+
+    def __init__(self, in_features: int, config: LoRAConfig) -> None:
+        super().__init__()
+        if config.use_gating or config.alpha != 1:
+            raise AdapterConfigError("scaled_inputs needs alpha=1 and no gates")
+        self.lora_A = nn.Parameter(torch.ones(1, in_features))
+
+    def forward(self, layer_input: Tensor) -> Tensor:
+        """By how much the input changes; the change of the output is what the map makes of it."""
+        return layer_input * (self.lora_A[0] - 1).to(layer_input.dtype)
+
+    def can_be_stacked_with(self, other: nn.Module) -> bool:
+        return False
+
+    def apply_to(self, output: Tensor, change: Tensor, linear: LinearMap) -> Tensor:
+        return output + change.to(output.dtype)
+
+    def folded(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The weight, (out, in), and the bias of a map that gives the adapted output by itself."""
+        return weight * self.lora_A, bias
