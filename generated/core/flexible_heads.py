@@ -136,10 +136,10 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         head = self.get_head(head_name or self._only_active_head())
         write_head(self, head, save_directory, use_safetensors=use_safetensors)
 
-    def save_all_heads(self, save_directory: str | PathLike) -> None:
+    def save_all_heads(self, save_directory: str | PathLike, use_safetensors: bool = True) -> None:
         """Write each head to a folder of its own name below `save_directory`."""
         for name in self.heads:
-            self.save_head(f"{save_directory}/{name}", name)
+            self.save_head(f"{save_directory}/{name}", name, use_safetensors=use_safetensors)
 
     def load_head(
         self,
@@ -148,6 +148,7 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         id2label: Mapping[int | str, str] | None = None,
         set_active: bool = True,
         allow_pickle: bool = False,
+        use_safetensors: bool = False,
     ) -> str:
         """Read a head from a folder, and convert it if it is the fixed head of a transformers class.
 
@@ -156,6 +157,8 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         Args:
             load_as: name in this model; by default the name under which it was saved, "default" for a fixed head.
             id2label: names of the labels, instead of those in the folder.
+            allow_pickle: read `pytorch_model_head.bin` where there is no safetensors file.
+            use_safetensors: read no pickle, even if `allow_pickle` says so.
 
         Returns:
             The name of the head in this model.
@@ -164,7 +167,7 @@ class ModelWithFlexibleHeadsAdaptersMixin(
             HeadMismatchError: it is the head of another architecture, or one that cannot be converted.
             AdapterFileError: the folder cannot be read or does not fit; the heads are as before.
         """
-        stored = read_head(self, save_directory, allow_pickle=allow_pickle)
+        stored = read_head(self, save_directory, allow_pickle=allow_pickle and not use_safetensors)
         name = load_as or stored.name or "default"
         config = {**stored.config, "id2label": id2label} if id2label else stored.config
         try:

@@ -14,9 +14,11 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from generated.core.errors import HeadMismatchError
+import generated
+from generated.core.errors import AdapterFileError, HeadMismatchError
 from tests_adapters.core.zoo import (
     assert_identical,
+    build,
     build_adapted,
     call,
     fresh,
@@ -75,3 +77,17 @@ def test_head_of_another_class_is_left_out(tmp_path: Path) -> None:
     assert torch.equal(model.classifier.weight, before)
     with pytest.raises(HeadMismatchError, match="head of BertForSequenceClassification"):
         model.load_head(tmp_path)
+
+
+@pytest.mark.parametrize("is_flexible", [False, True], ids=["fixed", "flexible"])
+def test_pickles_of_heads_are_read_when_asked_for(is_flexible: bool, tmp_path: Path) -> None:
+    model = generated.init(build("bert", BertForSequenceClassification))
+    if is_flexible:
+        model = generated.BertAdapterModel(build("bert").config)
+        model.add_classification_head("task")
+    model.save_head(tmp_path, use_safetensors=False)
+    assert not list(tmp_path.glob("*.safetensors"))
+    for refused in ({}, {"allow_pickle": True, "use_safetensors": True}):
+        with pytest.raises(AdapterFileError, match="pickle"):
+            model.load_head(tmp_path, **refused)
+    model.load_head(tmp_path, allow_pickle=True)

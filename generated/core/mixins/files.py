@@ -177,6 +177,7 @@ class AdapterFilesMixin:
         id2label: Mapping[int | str, str] | None = None,
         *,
         allow_pickle: bool = False,
+        use_safetensors: bool = False,
     ) -> str | None:
         """Read a prediction head from a folder; its name, if it has one. A base model has none, and reads nothing."""
 

@@ -82,6 +82,7 @@ class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixi
         id2label: Mapping[int | str, str] | None = None,
         *,
         allow_pickle: bool = False,
+        use_safetensors: bool = False,
     ) -> str | None:
         """
         Read the head from a folder.
@@ -90,11 +91,13 @@ class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixi
             load_as: of no meaning here: a fixed head has no name.
             id2label: of no meaning here: its labels are in the model's configuration.
             allow_pickle: read `pytorch_model_head.bin` where there is no safetensors file.
+            use_safetensors: read no pickle, even if `allow_pickle` says so.
 
         Raises:
             HeadMismatchError: it is the head of another model class.
             AdapterFileError: the folder cannot be read; the head is as before.
         """
+        allow_pickle = allow_pickle and not use_safetensors
         loading.load_static_head(self, interop.read_head(self, save_directory, allow_pickle=allow_pickle))
 
     def get_labels_dict(self) -> dict[int, str]:
