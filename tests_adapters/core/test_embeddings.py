@@ -5,25 +5,21 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 from transformers import (
     BertForMaskedLM,
     GPT2LMHeadModel,
-    LlamaForCausalLM,
     PreTrainedModel,
     T5ForConditionalGeneration,
 )
 
 import generated
 from generated.core.errors import EmbeddingsError
-from tests_adapters.core.made_tokenizer import SPECIAL, made_tokenizer
+from tests_adapters.core.embedding_setups import MODELS, OTHER, SAME, assert_same_state, each_model, inputs, state
 from tests_adapters.core.zoo import (
-    BASE_MODELS,
     LANGUAGE_MODELS,
     METHODS,
     VOCABULARY,
@@ -32,35 +28,8 @@ from tests_adapters.core.zoo import (
     build,
     call,
     fresh,
-    inputs_for,
     tree,
 )
-
-
-SAME = made_tokenizer(f"word{index}" for index in range(VOCABULARY - len(SPECIAL)))
-OTHER = made_tokenizer(["new", *(f"word{index}" for index in range(20)), "newer"])
-
-MODELS: dict[str, Callable[[], PreTrainedModel]] = {
-    **{f"{name} base": lambda name=name: fresh(name) for name in BASE_MODELS if name != "vit"},
-    **{name: lambda name=name, cls=cls: fresh(name, cls) for name, cls in LANGUAGE_MODELS.items()},
-}
-each_model = pytest.mark.parametrize("kind", MODELS)
-
-
-def inputs(kind: str) -> dict[str, Tensor]:
-    """Tokens that the smallest vocabulary has."""
-    made = inputs_for(kind.removesuffix(" base"))
-    return {name: value.clamp(max=20) if "input_ids" in name else value for name, value in made.items()}
-
-
-def state(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-
-def assert_same_state(model: nn.Module, before: dict[str, Tensor]) -> None:
-    after = model.state_dict()
-    assert after.keys() == before.keys()
-    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
 @each_model
@@ -119,74 +88,6 @@ def test_rows_that_are_copied() -> None:
     assert len(shared) == len(OTHER) - 2
     assert all(torch.equal(weight[index], rows[known[token]]) for token, index in shared.items())
     assert model.get_input_embeddings().padding_idx == OTHER.pad_token_id
-
-
-@pytest.mark.parametrize("kind", ["bert", "bart", "llama", "t5", "gpt2 base"])
-def test_saved_and_loaded(kind: str, tmp_path: Path) -> None:
-    """In a second model that is the same: its logits are the same."""
-    model, second = MODELS[kind](), MODELS[kind]()
-    model.add_embeddings("other", OTHER)
-    expected = call(model, inputs(kind))
-    model.save_embeddings(tmp_path, "other", OTHER)
-    model.set_active_embeddings("default")
-    model.save_embeddings(tmp_path / "inactive", "other")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["embedding.safetensors", "inactive", "tokenizer"]
-    first, again = (load_file(folder / "embedding.safetensors") for folder in (tmp_path, tmp_path / "inactive"))
-    assert first.keys() == again.keys()
-    assert all(torch.equal(first[name], tensor) for name, tensor in again.items())
-
-    tokenizer = second.load_embeddings(tmp_path, "loaded")
-    assert tokenizer.get_vocab() == OTHER.get_vocab()
-    assert second.active_embeddings == "loaded"
-    assert_identical(call(second, inputs(kind)), expected)
-    assert second.load_embeddings(tmp_path / "inactive", "again") is None
-
-
-def test_files_of_adapterhub(tmp_path: Path) -> None:
-    model = fresh("bert")
-    model.add_embeddings("other", OTHER)
-    expected = call(model, inputs("bert"))
-    model.save_embeddings(tmp_path, "other", use_safetensors=False)
-    assert [path.name for path in tmp_path.iterdir()] == ["embedding.pt"]
-    assert torch.load(tmp_path / "embedding.pt", weights_only=True).shape == (len(OTHER), 32)
-
-    second = fresh("bert")
-    with pytest.raises(EmbeddingsError, match="allow_pickle=True"):
-        second.load_embeddings(tmp_path, "loaded")
-    second.load_embeddings(tmp_path, "loaded", allow_pickle=True)
-    assert_identical(call(second, inputs("bert")), expected)
-
-
-def test_a_parameter_that_was_pickled(tmp_path: Path) -> None:
-    torch.save(nn.Parameter(torch.ones(30, 32)), tmp_path / "embedding.pt")
-    model = fresh("bert")
-    model.load_embeddings(tmp_path, "loaded", allow_pickle=True)
-    assert torch.equal(model.get_input_embeddings().weight, torch.ones(30, 32))
-
-
-def test_bad_files(tmp_path: Path) -> None:
-    model = fresh("bert")
-    model.add_embeddings("other", OTHER)
-    model.save_embeddings(tmp_path / "good", "other")
-    damaged, pickled, narrow = tmp_path / "damaged", tmp_path / "pickled", tmp_path / "narrow"
-    for folder in (damaged, pickled, narrow):
-        folder.mkdir()
-    whole = (tmp_path / "good" / "embedding.safetensors").read_bytes()
-    (damaged / "embedding.safetensors").write_bytes(whole[: len(whole) // 2])
-    torch.save({"weight": torch.ones(3, 32)}, pickled / "embedding.pt")
-    torch.save(torch.ones(30, 16), narrow / "embedding.pt")
-
-    before = state(model)
-    for folder, message in {
-        damaged: "cannot be read as weights",
-        pickled: "no matrix of embeddings",
-        narrow: "have width 16, the model needs 32",
-        tmp_path / "nowhere": "holds neither",
-    }.items():
-        with pytest.raises(EmbeddingsError, match=message):
-            model.load_embeddings(folder, "bad", allow_pickle=True)
-    assert_same_state(model, before)
-    assert list(model.loaded_embeddings) == ["other", "default"]
 
 
 def test_deletion() -> None:
@@ -285,14 +186,6 @@ def test_resizing_concerns_the_embeddings_in_use(kind: str) -> None:
     assert_identical(call(model, inputs(kind)), first)
     model.set_active_embeddings("other")
     assert_identical(call(model, inputs(kind)), resized)
-
-
-def test_a_saved_model_has_the_embeddings_in_use(tmp_path: Path) -> None:
-    model = fresh("llama", LlamaForCausalLM)
-    model.add_embeddings("other", OTHER)
-    model.save_pretrained(tmp_path)
-    loaded = LlamaForCausalLM.from_pretrained(tmp_path, attn_implementation="eager")
-    assert_identical(call(loaded, inputs("llama")), call(model, inputs("llama")))
 
 
 @pytest.mark.parametrize("kind", ["bert", "t5"])
