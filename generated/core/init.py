@@ -14,7 +14,6 @@ from transformers import PreTrainedModel
 from generated.core.checkpointing import no_longer_carry
 from generated.core.errors import SwapError, UnsupportedModelError
 from generated.core.integrations import Integration, load_integration, package_of
-from generated.core.loading import ADAPTERS_FOLDER
 from generated.core.methods.invertible import undo_in_front_of
 from generated.core.mixins import ModelAdaptersMixin, ModelWithHeadsAdaptersMixin
 from generated.core.mixins.model import ADAPTED_MODELS
@@ -61,12 +60,13 @@ def load_model(
     model_name_or_path: str | PathLike[str], model_class: type[Model], *model_args: Any, **kwargs: Any
 ) -> Model:
     """
-    Load a checkpoint with `model_class.from_pretrained`, prepare it as `init` does, and add the adapters that
-    `save_pretrained` wrote beside it. The other arguments are those of `from_pretrained`.
+    Load a checkpoint with `model_class.from_pretrained`, prepare it as `init` does, and add the adapters and mixtures
+    that `save_pretrained` wrote beside it, or earlier libraries among its weights. The other arguments are those of
+    `from_pretrained`.
     """
     model = init(model_class.from_pretrained(model_name_or_path, *model_args, **kwargs))
     if not model.has_adapters():
-        model.load_all_adapters(Path(model_name_or_path, ADAPTERS_FOLDER))
+        model._load_folders(Path(model_name_or_path))
     return model
 
 

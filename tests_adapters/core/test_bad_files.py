@@ -71,11 +71,11 @@ def test_a_version_that_is_none_says_nothing(version: object, tmp_path: Path) ->
     assert fresh("bert").load_adapter(tmp_path) == "lora"
 
 
-def test_offloaded_weights_are_not_written(tmp_path: Path) -> None:
-    model = build_adapted("bert", "lora")
+def test_offloaded_heads_are_not_written(tmp_path: Path) -> None:
+    model = fresh("bert", BertForSequenceClassification)
     cpu_offload(model, torch.device("cpu"))
     with pytest.raises(AdapterFileError, match="is offloaded and cannot be written"):
-        model.save_adapter(tmp_path / "folder", "lora")
+        model.save_head(tmp_path / "folder")
     assert not (tmp_path / "folder").exists()
 
 

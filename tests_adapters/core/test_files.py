@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.big_modeling import cpu_offload
 from safetensors.torch import load_file
 from transformers import (
     BartForCausalLM,
@@ -182,6 +183,17 @@ def test_initialisation_by_transformers_spares_adapters(architecture: str) -> No
     before = {name: model.state_dict()[name].clone() for name in names}
     model.init_weights()
     assert all(torch.equal(model.state_dict()[name], before[name]) for name in names)
+
+
+@each_method
+def test_offloaded_weights_are_brought_to_be_written(method: str, tmp_path: Path) -> None:
+    saved, loaded, inputs = build_adapted("bert", method), fresh("bert"), inputs_for("bert")
+    expected = call(saved, inputs)
+    cpu_offload(saved, torch.device("cpu"))
+    saved.save_adapter(tmp_path, method)
+    assert all(parameter.is_meta for parameter in saved.parameters())
+    loaded.load_adapter(tmp_path, set_active=True)
+    assert_identical(call(loaded, inputs), expected)
 
 
 def test_names_with_slashes_make_nested_folders(tmp_path: Path) -> None:

@@ -138,6 +138,33 @@ def test_classes_of_transformers(tmp_path: Path) -> None:
     assert not hasattr(loaded.config, "adapters")
 
 
+@pytest.mark.parametrize("pickled", [False, True])
+def test_classes_of_transformers_by_one_call(pickled: bool, tmp_path: Path) -> None:
+    """Old checkpoints and those of today."""
+    save_as_before(adapter_model(), tmp_path / "old", "adapters 1", pickled)
+    old = generated.load_model(tmp_path / "old", BertForSequenceClassification)
+    old.save_pretrained(tmp_path / "new")
+    new = generated.load_model(tmp_path / "new", BertForSequenceClassification)
+    for model in (old, new):
+        assert set(model.adapters_config) == {"lang", "task", "other", "lora"}
+        assert set(model.adapters_config.fusions) == {"task,other"}
+
+
+def test_head_folders_of_former_classes(tmp_path: Path) -> None:
+    """`BertModelWithHeads` was the adapter model of its time."""
+    saved = adapter_model()
+    saved.save_head(tmp_path, "task")
+    path = tmp_path / "head_config.json"
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps({**stored, "model_class": "BertModelWithHeads", "version": "2.3.0"}))
+    loaded = generated.BertAdapterModel(saved.config).eval()
+    loaded.base_model.load_state_dict(saved.base_model.state_dict(), strict=False)
+    assert loaded.load_head(tmp_path) == "task"
+    saved.set_active_adapters(None)
+    saved.active_head = "task"
+    assert_identical(call(loaded, INPUTS), call(saved, INPUTS))
+
+
 def test_pickles_are_not_read_unasked(tmp_path: Path) -> None:
     save_as_before(adapter_model(), tmp_path, "adapters 1", pickled=True)
     model = generated.init(build("bert"))

@@ -8,11 +8,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from generated.core.loading.folder import ADAPTER_FILES, read_config, read_tensors
+from generated.core.fusions import fusion_tensors
+from generated.core.loading.folder import ADAPTER_FILES, FUSION_FILES, read_config, read_tensors
 from generated.core.loading.keys import is_pool_duplicate, parse_name
 from tests_adapters.parity.collection import each_case
 from tests_adapters.parity.recording import Case
-from tests_adapters.parity.translation import translate
+from tests_adapters.parity.translation import translate, translate_tensors
 
 
 def shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -77,3 +78,29 @@ def test_configuration_survives(case: Case, tmp_path: Path) -> None:
     assert written["note"] == "kept"
     same = ("hidden_size", "model_type", "name")
     assert {key: written[key] for key in same} == {key: recorded[key] for key in same}
+
+
+def has_mixtures(case: Case) -> bool:
+    return bool(case.fusions)
+
+
+@each_case("composition", where=has_mixtures)
+def test_mixtures(case: Case, tmp_path: Path) -> None:
+    """Names and shapes as recorded, and the same numbers again."""
+    model = case.build(case.attentions[0])
+    base, again = model.base_model, case.recording.build(case.data.get("model_class"), case.attentions[0])
+    for adapter in case.adapters:
+        again.load_adapter(case.folder_of(adapter), allow_pickle=True)
+    for fusion in case.fusions:
+        name = fusion["name"]
+        model.save_adapter_fusion(tmp_path / name, name)
+        again.load_adapter_fusion(tmp_path / name)
+        _, recorded = read_tensors(case.folder_of(fusion), FUSION_FILES, allow_pickle=True)
+        matched = translate_tensors(base, recorded, name, fusion_tensors(base, name))
+        _, written = read_tensors(tmp_path / name, FUSION_FILES, allow_pickle=False)
+        assert shapes(written) == {matched[key]: tuple(tensor.shape) for key, tensor in recorded.items()}
+        assert read_config(tmp_path / name, FUSION_FILES)["config"] == fusion["config"]
+    again.set_active_adapters(case.setup)
+    for run in case.runs:
+        with torch.no_grad():
+            case.compare(run, again(**case.recording.inputs(run)))

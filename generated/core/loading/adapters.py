@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -17,6 +17,7 @@ from generated.core import fusions, lifecycle
 from generated.core.config_names import config_value
 from generated.core.configuration import AdapterConfig, PrefixTuningConfig, config_from_dict
 from generated.core.errors import AdapterFileError
+from generated.core.layers.lora import weights_at_hand
 from generated.core.loading.folder import ADAPTER_FILES, FUSION_FILES, folders_below, read_config, read_tensors, write
 from generated.core.loading.keys import (
     WeightName,
@@ -65,9 +66,10 @@ def save_adapter(
 ) -> None:
     """Write an adapter of `model` (a base model, or one with a head) to a folder."""
     description = describe(model, model.adapters_config[name].to_dict(), name)
-    tensors = lifecycle.adapter_tensors(model.adapted_base, name)
-    named = {key_prefix(model) + usual_name(key, name): to_file(key, tensor) for key, tensor in tensors.items()}
-    write(directory, ADAPTER_FILES, {**(meta or {}), **description}, named, use_safetensors=use_safetensors)
+    with _at_hand(model.adapted_base, name):
+        tensors = lifecycle.adapter_tensors(model.adapted_base, name)
+        named = {key_prefix(model) + usual_name(key, name): to_file(key, tensor) for key, tensor in tensors.items()}
+        write(directory, ADAPTER_FILES, {**(meta or {}), **description}, named, use_safetensors=use_safetensors)
 
 
 def read_adapter(
@@ -159,6 +161,16 @@ def hidden_from_checkpoint(model: nn.Module, keys: Collection[str]) -> Iterator[
         yield
     finally:
         model._keys_to_ignore_on_save = usual
+
+
+@contextmanager
+def _at_hand(base: nn.Module, name: str) -> Iterator[None]:
+    """Let accelerate bring the weights of an adapter that are offloaded."""
+    with ExitStack() as stack:
+        for _, container in lifecycle.adapter_modules(base, name):
+            for module in container[name].modules():
+                stack.enter_context(weights_at_hand(module))
+        yield
 
 
 def _warn_of_shifted_positions(base: nn.Module, stored: StoredAdapter) -> None:

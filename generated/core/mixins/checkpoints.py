@@ -46,6 +46,14 @@ class AdapterCheckpointsMixin:
         loading.remove_others(adapters, self.adapters_config)
         loading.remove_others(fusions, self.adapters_config.fusions)
 
+    def _load_folders(self, directory: Path) -> None:
+        """What `_save_folders` wrote beside the weights, or what earlier libraries wrote among them."""
+        if loading.inside_of_folder(directory, allow_pickle=True) is not None:
+            self.load_all_adapters(directory, allow_pickle=True)  # as transformers has just read the model
+            return
+        self.load_all_adapters(directory / loading.ADAPTERS_FOLDER)
+        self.load_all_adapter_fusions(directory / loading.FUSIONS_FOLDER)
+
     def _upload_modified_files(
         self,
         working_dir: str | PathLike,
