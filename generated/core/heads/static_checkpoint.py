@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 from transformers.core_model_loading import WeightRenaming
 from transformers.utils import logging
 
@@ -74,7 +75,8 @@ class GuestHead:
     def loading_plan(self, model: PreTrainedModel, load_config: Any) -> Any:
         """transformers' `load_config`, so that the guest finds its weights, and a place for them.
 
-        A class may call its base model by another name than the adapter model does. And where the device map does not
+        A class may call its base model by another name than the adapter model does, and its checkpoints may call the
+        head by a former name, which transformers knows for this class alone. And where the device map does not
         know the guest, it stays on the CPU until it has become a head.
         """
         theirs, ours = self.donor.base_model_prefix, model.base_model_prefix
@@ -82,7 +84,8 @@ class GuestHead:
         device_map = load_config.device_map
         if device_map is not None and "" not in device_map:
             device_map = {**dict.fromkeys(self.roots, "cpu"), **device_map}
-        weight_mapping = [*renaming, *(load_config.weight_mapping or [])]
+        former = get_checkpoint_conversion_mapping(type(self.donor).__name__) or []
+        weight_mapping = [*former, *renaming, *(load_config.weight_mapping or [])]
         return replace(load_config, device_map=device_map, weight_mapping=weight_mapping)
 
     def _ties(self, model: PreTrainedModel) -> dict[str, str]:

@@ -18,7 +18,10 @@ from transformers import (
     PreTrainedModel,
     T5ForConditionalGeneration,
     ViTForImageClassification,
+    conversion_mapping,
 )
+from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+from transformers.core_model_loading import WeightRenaming
 
 from generated.models.bart.adapter_model import BartAdapterModel
 from generated.models.bert.adapter_model import BertAdapterModel
@@ -278,3 +281,18 @@ def test_new_heads_start_small(config: PreTrainedConfig) -> None:
 
     assert 0.015 < last.weight.std() < 0.025
     assert not last.bias.any()
+
+
+def test_a_head_under_a_former_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers knows former names of the weights of one class, and writes them, too."""
+    get_checkpoint_conversion_mapping("bert")  # the table is made when it is asked for
+    table = vars(conversion_mapping)["_checkpoint_conversion_mapping_cache"]
+    monkeypatch.setitem(table, "LlamaForCausalLM", [WeightRenaming(r"^embed_out\.", "lm_head.")])
+    static = saved(LlamaForCausalLM, tiny.LLAMA, tmp_path)
+    assert "embed_out.weight" in load_file(tmp_path / "model.safetensors")
+
+    model = LlamaAdapterModel.from_pretrained(tmp_path)
+
+    assert_converted(model, static)
+    model.save_pretrained(tmp_path / "again")
+    assert not any("embed_out" in name for name in load_file(tmp_path / "again" / "model.safetensors"))
