@@ -19,8 +19,9 @@ from generated.core.heads.inside_checkpoint import InsideCheckpointMixin
 from generated.core.heads.running import HeadForwardMixin
 from generated.core.heads.static_checkpoint import StaticHeadCheckpointMixin
 from generated.core.heads.storage import head_folders, read_head, write_head
+from generated.core.hub import folders_of_model
 from generated.core.init import init
-from generated.core.loading import ADAPTERS_FOLDER, FUSIONS_FOLDER, HEADS_FOLDER, remove_others
+from generated.core.loading import ADAPTERS_FOLDER, FOLDERS, FUSIONS_FOLDER, HEADS_FOLDER, remove_others
 from generated.core.mixins import ModelWithHeadsAdaptersMixin
 
 
@@ -48,14 +49,15 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         """Load a base model, a model with a head of transformers (converted to the head "default"), or one saved here.
 
         All arguments are those of transformers' `from_pretrained`. Adapters and heads are restored from the folders
-        `adapters` and `heads` of a local checkpoint, or from among the weights, where adapter-transformers and
+        `adapters`, `fusions` and `heads` beside the weights, or from among the weights, where adapter-transformers and
         adapters wrote them; a single head becomes the active one.
         """
-        subfolder = kwargs.get("subfolder", "")
+        subfolder, location = kwargs.get("subfolder", ""), dict(kwargs)
         loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         if pretrained_model_name_or_path is not None:
-            model._restore(Path(str(pretrained_model_name_or_path), subfolder))
+            source = folders_of_model(pretrained_model_name_or_path, FOLDERS, **location)
+            model._restore(source / subfolder)
         return loaded
 
     def _restore(self, directory: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import nn
@@ -13,7 +12,9 @@ from transformers import PreTrainedModel
 
 from generated.core.checkpointing import no_longer_carry
 from generated.core.errors import SwapError, UnsupportedModelError
+from generated.core.hub import folders_of_model
 from generated.core.integrations import Integration, load_integration, package_of
+from generated.core.loading import FOLDERS
 from generated.core.methods.invertible import undo_in_front_of
 from generated.core.mixins import ModelAdaptersMixin, ModelWithHeadsAdaptersMixin
 from generated.core.mixins.model import ADAPTED_MODELS
@@ -66,7 +67,7 @@ def load_model(
     """
     model = init(model_class.from_pretrained(model_name_or_path, *model_args, **kwargs))
     if not model.has_adapters():
-        model._load_folders(Path(model_name_or_path))
+        model._load_folders(folders_of_model(model_name_or_path, FOLDERS, **kwargs))
     return model
 
 

@@ -213,6 +213,22 @@ def test_whole_models_take_their_folders_along(how: str, hub: Hub, tmp_path: Pat
     assert "adapters/nested/bb/adapter.safetensors" in files
 
 
+def test_whole_models_come_back(hub: Hub) -> None:
+    model: Any = generated.BertAdapterModel(build("bert").config).eval()
+    for name in ("a", "bb"):
+        add_random(model, name, SeqBnConfig(reduction_factor=4))
+    model.add_classification_head("bb")
+    model.add_adapter_fusion(["a", "bb"])
+    model.push_to_hub("me/model")
+    loaded = generated.AutoAdapterModel.from_pretrained("me/model", attn_implementation="eager").eval()
+    assert list(loaded.adapters_config.fusions) == ["a,bb"]
+    for each in (model, loaded):
+        each.set_active_adapters("bb")
+    assert_identical(call(loaded, INPUTS), call(model, INPUTS))
+    plain = generated.load_model("me/model", BertModel, attn_implementation="eager")
+    assert list(plain.adapters_config) == ["a", "bb"]
+
+
 def test_plain_models_are_pushed_as_before(hub: Hub) -> None:
     model = generated.init(BertModel(build("bert").config))
     model.push_to_hub("me/model")

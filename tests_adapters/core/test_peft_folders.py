@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 import transformers as hf
+from accelerate.big_modeling import cpu_offload
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 import generated
-from generated.core.configuration import DoRAConfig, IA3Config, LoRAConfig, SeqBnConfig
+from generated.core.configuration import DoRAConfig, IA3Config, LoRAConfig, MTLLoRAConfig, SeqBnConfig, VeraConfig
 from generated.core.errors import (
     AdapterConfigError,
     AdapterError,
@@ -283,7 +284,18 @@ def test_missing_part_is_noticed(tmp_path: Path) -> None:
         fresh("bert").load_adapter(tmp_path)
 
 
-@pytest.mark.parametrize("config", [SeqBnConfig(), LoRAConfig(use_gating=True)])
+def test_offloaded_weights_are_brought_to_be_written(tmp_path: Path) -> None:
+    ours, inputs = fresh("bert"), inputs_for("bert")
+    add_random(ours, "task", LoRAConfig(r=2))
+    expected = call(ours, inputs)
+    cpu_offload(ours, torch.device("cpu"))
+    ours.save_adapter(tmp_path, "task", format="peft")
+    torch.testing.assert_close(call(read_by_peft("bert", tmp_path), inputs), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "config", [SeqBnConfig(), LoRAConfig(use_gating=True), VeraConfig(), MTLLoRAConfig(n_up_projection=2)]
+)
 def test_what_peft_has_not_is_not_written(config: Any, tmp_path: Path) -> None:
     model = fresh("bert")
     model.add_adapter("task", config=config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
@@ -35,6 +35,8 @@ HUB_ARGUMENTS = (
 CONFIGS = ("adapter_config.json", "adapter_setup.json", "adapter_fusion_config.json", "head_config.json")
 FORMER_ORGANIZATION = "AdapterHub"
 TIMEOUT = 30
+
+UNREACHABLE = (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError)
 
 # Weights of a whole model may lie beside an adapter.
 NOT_OF_ADAPTERS = (
@@ -83,6 +85,24 @@ def fetched(source: str | PathLike, version: str | None = None, **hub: Any) -> I
         yield _from_hub(text, version, hub)
 
 
+def folders_of_model(source: str | PathLike, folders: Sequence[str], **location: Any) -> Path:
+    """
+    Where these folders of a model lie, which transformers has just loaded from `source`: a folder, or a repository of
+    which they are fetched. What cannot be had is not there.
+
+    Args:
+        location: arguments of `from_pretrained`; those that say where the model is count.
+    """
+    path = Path(source)
+    if path.exists() or not isinstance(source, str):
+        return path
+    known = {name: location[name] for name in HUB_ARGUMENTS if location.get(name) is not None}
+    try:
+        return Path(snapshot_download(source, allow_patterns=[f"{name}/*" for name in folders], **known))
+    except UNREACHABLE:
+        return path
+
+
 @contextmanager
 def _unpacked(archive: Path, source: str) -> Iterator[Path]:
     if not archives.is_archive(archive):
@@ -126,7 +146,7 @@ def _from_hub(source: str, version: str | None, hub: Mapping[str, Any]) -> Path:
     repository = _repository(source)
     try:
         return Path(snapshot_download(repository, ignore_patterns=list(NOT_OF_ADAPTERS), **arguments))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+    except UNREACHABLE as error:
         raise AdapterFileError(
             f"{source!r} is no folder or file here, and the repository {repository!r} cannot be fetched from the Hub: "
             f"{error}"

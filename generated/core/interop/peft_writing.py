@@ -22,7 +22,7 @@ from generated.core.errors import UnsupportedMethodError
 from generated.core.interop.peft_files import KEY_PREFIX, PEFT_FILES
 from generated.core.interop.peft_options import usual_and_others
 from generated.core.layers.lora import InputRescaling, LoRALinearMixin, LowRank, Rescaling, bias_of
-from generated.core.loading import key_prefix
+from generated.core.loading import at_hand, key_prefix, parts_of
 from generated.core.loading.folder import write
 from generated.core.sites import PlacedProjection, placed_projections
 
@@ -51,8 +51,18 @@ def write_peft_adapter(model: nn.Module, directory: str | PathLike, name: str, *
     """
     config = model.adapters_config[name]
     _refuse_foreign(config, name)
-    written = list(_written(model.adapted_base, name))
-    head = _trained_head(model) if with_head else {}
+    with at_hand(parts_of(model.adapted_base, name)):
+        written = list(_written(model.adapted_base, name))
+        _write(model, directory, config, written, _trained_head(model) if with_head else {})
+
+
+def _write(
+    model: nn.Module,
+    directory: str | PathLike,
+    config: LoRAConfig,
+    written: Collection[WrittenModule],
+    head: Mapping[str, Tensor],
+) -> None:
     prefix = KEY_PREFIX + key_prefix(model)
     tensors = {f"{prefix}{part.placed.path}.{key}": value for part in written for key, value in part.tensors.items()}
     tensors |= {KEY_PREFIX + key: value for key, value in head.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from os import PathLike
@@ -66,7 +66,7 @@ def save_adapter(
 ) -> None:
     """Write an adapter of `model` (a base model, or one with a head) to a folder."""
     description = describe(model, model.adapters_config[name].to_dict(), name)
-    with _at_hand(model.adapted_base, name):
+    with at_hand(parts_of(model.adapted_base, name)):
         tensors = lifecycle.adapter_tensors(model.adapted_base, name)
         named = {key_prefix(model) + usual_name(key, name): to_file(key, tensor) for key, tensor in tensors.items()}
         write(directory, ADAPTER_FILES, {**(meta or {}), **description}, named, use_safetensors=use_safetensors)
@@ -163,13 +163,17 @@ def hidden_from_checkpoint(model: nn.Module, keys: Collection[str]) -> Iterator[
         model._keys_to_ignore_on_save = usual
 
 
+def parts_of(base: nn.Module, name: str) -> Iterator[nn.Module]:
+    """All modules of an adapter."""
+    return (part for _, container in lifecycle.adapter_modules(base, name) for part in container[name].modules())
+
+
 @contextmanager
-def _at_hand(base: nn.Module, name: str) -> Iterator[None]:
-    """Let accelerate bring the weights of an adapter that are offloaded."""
+def at_hand(parts: Iterable[nn.Module]) -> Iterator[None]:
+    """Let accelerate bring the weights of these modules, where they are offloaded."""
     with ExitStack() as stack:
-        for _, container in lifecycle.adapter_modules(base, name):
-            for module in container[name].modules():
-                stack.enter_context(weights_at_hand(module))
+        for part in dict.fromkeys(parts):
+            stack.enter_context(weights_at_hand(part))
         yield
 
 

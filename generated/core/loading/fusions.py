@@ -14,7 +14,7 @@ from generated.core import fusions, lifecycle
 from generated.core.composition import Fuse
 from generated.core.configuration import AdapterFusionConfig
 from generated.core.errors import AdapterFileError
-from generated.core.loading.adapters import describe, fill, key_prefix
+from generated.core.loading.adapters import at_hand, describe, fill, key_prefix
 from generated.core.loading.folder import FUSION_FILES, read_config, read_tensors, write
 
 
@@ -29,9 +29,11 @@ def save_fusion(
     """Write a fusion of `model` (a base model, or one with a head) to a folder."""
     fusion = model.adapters_config.fusions[name]
     description = describe(model, fusion.config.to_dict(), name) | {"adapter_names": list(fusion.adapters)}
-    tensors = fusions.fusion_tensors(model.adapted_base, name)
-    named = {key_prefix(model) + key: tensor for key, tensor in tensors.items()}
-    write(directory, FUSION_FILES, {**(meta or {}), **description}, named, use_safetensors=use_safetensors)
+    parts = (part for mixture in fusions.fusion_modules(model.adapted_base, name) for part in mixture.modules())
+    with at_hand(parts):
+        tensors = fusions.fusion_tensors(model.adapted_base, name)
+        named = {key_prefix(model) + key: tensor for key, tensor in tensors.items()}
+        write(directory, FUSION_FILES, {**(meta or {}), **description}, named, use_safetensors=use_safetensors)
 
 
 def load_fusion(model: nn.Module, directory: str | PathLike, load_as: str | None, *, allow_pickle: bool) -> str:
