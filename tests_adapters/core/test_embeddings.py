@@ -19,6 +19,7 @@ from transformers import (
 import generated
 from generated.core.errors import EmbeddingsError
 from tests_adapters.core.embedding_setups import MODELS, OTHER, SAME, assert_same_state, each_model, inputs, state
+from tests_adapters.core.made_tokenizer import made_tokenizer
 from tests_adapters.core.zoo import (
     LANGUAGE_MODELS,
     METHODS,
@@ -88,6 +89,28 @@ def test_rows_that_are_copied() -> None:
     assert len(shared) == len(OTHER) - 2
     assert all(torch.equal(weight[index], rows[known[token]]) for token, index in shared.items())
     assert model.get_input_embeddings().padding_idx == OTHER.pad_token_id
+
+
+@pytest.mark.parametrize("kind", ["bert", "bart", "llama", "t5"])
+def test_padding_and_sizes_are_told_to_modules(kind: str) -> None:
+    """Modules that share the weights agree; a padding token beyond the new vocabulary would be refused by torch."""
+    model = MODELS[kind]()
+    model.resize_token_embeddings(90)
+    for module in model.modules():
+        if isinstance(module, nn.Embedding) and module.weight is model.get_input_embeddings().weight:
+            module.padding_idx = 80
+    padded = made_tokenizer(map(str, range(20)))
+    padded.pad_token = "7"
+    model.add_embeddings("other", padded)
+    weight = model.get_input_embeddings().weight
+    sharing = [module for module in model.modules() if isinstance(module, nn.Embedding) and module.weight is weight]
+    told = {(module.num_embeddings, module.padding_idx) for module in sharing}
+    assert told == {(len(padded), padded.convert_tokens_to_ids("7"))}
+    assert not weight[padded.pad_token_id].any()
+    assert {vars(part).get("vocab_size", len(padded)) for part in (model, model.base_model)} == {len(padded)}
+    call(model, inputs(kind))
+    model.set_active_embeddings("default")
+    assert {(module.num_embeddings, module.padding_idx) for module in sharing} == {(90, 80)}
 
 
 def test_deletion() -> None:
