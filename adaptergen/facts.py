@@ -147,6 +147,7 @@ class Head:
     holds: tuple[str, ...] = ()  # paths of the layer lists, when the class holds them itself
     output_bias: str = ""  # a parameter or buffer that is added to the logits
     scale: str = ""  # what the hidden states are multiplied by before the last module, as an expression of the config
+    softcap: str = ""  # what bounds the logits, as an expression of the config
     generation: str = ""  # dotted name of the mixin that it writes with, if that is one of the architecture's own
 
 

@@ -185,6 +185,7 @@ class AdapterModelPlan(Decision):
     encoder_decoder: bool
     generation: str = ""  # dotted name of the mixin to write with, where it is not transformers' own
     lm_scale: str = ""  # an expression that the hidden states are multiplied by before a language-model head
+    logit_softcap: str = ""  # an expression that bounds what a language-model head returns
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,6 +47,7 @@ class _Chain:
     reads: str = "all_tokens"
     output_bias: str = ""
     scale: str = ""
+    softcap: str = ""
 
 
 def find_head(
@@ -87,6 +88,7 @@ def find_head(
         why_not,
         output_bias=output_bias,
         scale=chain.scale,
+        softcap=chain.softcap,
         generation=_own_generation(source, cls),
     )
 
@@ -132,6 +134,9 @@ def _follow(value: Value, leaves: frozenset[str], chain: _Chain) -> str:
     for _ in range(64):
         if _is_base_call(value, leaves):
             return ""
+        if not chain.modules:
+            cap, value = _softcap(value)
+            chain.softcap = chain.softcap or cap
         _note_selection(value, leaves, chain)
         _note_module(value, chain)
         why_not = _note_arithmetic(value, leaves, chain)
@@ -235,14 +240,34 @@ def config_expression(value: Value) -> str:
     return f"self.config.{path}" if path else ""
 
 
+def _softcap(value: Value) -> tuple[str, Value]:
+    """What bounds the logits in `c * tanh(logits / c)`, as an expression, and the logits; or "" and the value itself.
+
+    Where the expression is None, nothing bounds them.
+    """
+    match value:
+        case Operation(
+            name="mul", args=(Operation(name="tanh", args=(Operation(name="div", args=(logits, divisor)),)), factor)
+        ):
+            cap = config_expression(factor)
+            if cap and cap == config_expression(divisor) and _guard(value) in ("", f"{cap} is not None"):
+                return cap, logits
+    return "", value
+
+
 def _conditional(factor: Operation, expression: str) -> str:
     """The factor, or 1.0 where the configuration says that it is not applied."""
-    method = method_node(factor.at.module, factor.at.cls, factor.at.method)
-    conditions = [s for s in enclosing_blocks(method, factor.at.statement) if isinstance(s, cst.If)]
-    if not conditions:
+    test = _guard(factor)
+    if not test:
         return expression
-    test = factor.at.module.code(conditions[-1].test)
     return f"{expression} if {test} else 1.0" if re.fullmatch(r"self\.config\.\w+", test) else ""
+
+
+def _guard(operation: Operation) -> str:
+    """The condition under which it is carried out, as written; "" if it always is."""
+    method = method_node(operation.at.module, operation.at.cls, operation.at.method)
+    conditions = [s for s in enclosing_blocks(method, operation.at.statement) if isinstance(s, cst.If)]
+    return operation.at.module.code(conditions[-1].test) if conditions else ""
 
 
 def _rates(dropout: Instance) -> tuple[str | float, ...]:

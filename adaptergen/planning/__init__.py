@@ -75,7 +75,7 @@ def _adapter_model(facts: ModelFacts, heads: tuple[HeadPlan, ...]) -> AdapterMod
     types = head_types(facts, heads)
     writers = [head.cls for head in heads if head.head_type in LANGUAGE_MODELS - {"masked_lm"}]
     convertible = {head.cls for head in heads if head.head_type}
-    scale = next((head.scale for head in facts.heads if head.scale and head.cls in convertible), "")
+    fixed = [head for head in facts.heads if head.cls in convertible]
     return AdapterModelPlan(
         name=naming.adapter_model(facts.base_class),
         base_attribute=facts.base_model_prefix,
@@ -86,7 +86,8 @@ def _adapter_model(facts: ModelFacts, heads: tuple[HeadPlan, ...]) -> AdapterMod
         generates=bool(writers),
         encoder_decoder=len({stack.kind for stack in facts.stacks}) == 2,
         generation=next((head.generation for head in facts.heads if head.cls in writers), ""),
-        lm_scale=scale,
+        lm_scale=next((head.scale for head in fixed if head.scale), ""),
+        logit_softcap=next((head.softcap for head in fixed if head.softcap), ""),
         because="head types of the static heads; the sentence is read as the static classifier reads it",
         at=place(facts.stacks[0].at),
     )

@@ -115,6 +115,8 @@ def _unlike_modules(head: Head, head_type: str) -> Iterator[str]:
         yield "its activation function is not understood"
     if head.scale and head_type not in LANGUAGE_MODELS:
         yield f"its hidden states are multiplied by {head.scale}"
+    if head.softcap and head_type not in LANGUAGE_MODELS:
+        yield f"its logits are bounded by {head.softcap}"
     if head.scale and (linears > 1 or steps[-1].has_bias or head.output_bias):
         yield f"something is added before it is multiplied by {head.scale}"
 

@@ -52,6 +52,7 @@ class Traits:
     reads: str
     has_pooler: bool
     lm_scale: ClassVar[float] = 1.0
+    logit_softcap: ClassVar[float | None] = None
 
     @classmethod
     def of(cls, base_class: type[PreTrainedModel], config: PreTrainedConfig) -> Traits:
@@ -101,6 +102,7 @@ def generic_adapter_model(base_class: type[PreTrainedModel], traits: Traits) -> 
         head_types = relative.head_types
         sentence_source = relative.sentence_source
         lm_scale = relative.lm_scale
+        logit_softcap = relative.logit_softcap
         config_class = base_class.config_class
         base_model_prefix = prefix
         main_input_name = base_class.main_input_name

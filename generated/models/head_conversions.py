@@ -226,6 +226,16 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         },
         modules=(None, "classifier"),
     ),
+    "Gemma2ForCausalLM": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("lm_head",),
+    ),
     "Gemma2ForSequenceClassification": StaticHead(
         config={
             "head_type": "classification",
@@ -408,7 +418,6 @@ STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
     "BertForNextSentencePrediction": "no flexible head is for next sentence prediction",
     "BertForPreTraining": "no flexible head is for pretraining",
     "GPT2DoubleHeadsModel": "the auto mappings of transformers do not say what it predicts",
-    "Gemma2ForCausalLM": "its hidden states are multiplied by something",
     "ModernBertForMultipleChoice": "how it makes one vector of a sequence is not what a flexible head does",
     "ModernBertForQuestionAnswering": "no question_answering head goes through linear, activation, norm, linear",
     "ModernBertForSequenceClassification": "its hidden states are multiplied by something",

@@ -53,6 +53,7 @@ def plan_of(tmp_path: Path, task: str, logits: str) -> HeadPlan:
     [
         ("ForMaskedLM", "self.output(hidden_states)", None, ("output",)),
         ("ForMaskedLM", "self.output(hidden_states * self.scale)", None, ("output",)),
+        ("ForMaskedLM", "torch.tanh(self.output(hidden_states) / self.scale) * self.scale", None, ("output",)),
         (
             "ForMaskedLM",
             "self.output(self.norm(self.activation(self.dense(hidden_states))))",
@@ -106,6 +107,16 @@ def test_the_same_as_a_flexible_head(
             "ForTokenClassification",
             "self.output(hidden_states * self.scale)",
             "its hidden states are multiplied by self.config.scale",
+        ),
+        (
+            "ForTokenClassification",
+            "torch.tanh(self.output(hidden_states) / self.scale) * self.scale",
+            "its logits are bounded by self.config.scale",
+        ),
+        (
+            "ForMaskedLM",
+            "torch.tanh(self.output(hidden_states) / 2.0) * self.scale",
+            "no masked_lm head goes through linear, activation",
         ),
         (
             "ForSequenceClassification",

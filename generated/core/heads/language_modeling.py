@@ -51,6 +51,7 @@ class LanguageModelingHead(PredictionHead):
         labels: torch.Tensor | None = None,
         undo_invertible: Callable[[torch.Tensor], torch.Tensor] | None = None,
         hidden_scale: float = 1.0,
+        softcap: float | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         num_items_in_batch: torch.Tensor | int | None = None,
         **kwargs: Any,
@@ -60,6 +61,7 @@ class LanguageModelingHead(PredictionHead):
         Args:
             undo_invertible: undoes invertible adapters, before the projection.
             hidden_scale: factor for the hidden states, in models that shrink them before they score the vocabulary.
+            softcap: c for c · tanh(logits / c), in models that bound them.
             logits_to_keep: compute logits for this many last positions only; 0 for all.
             num_items_in_batch: divide the summed loss by this number, not by the number of labels at hand.
         """
@@ -72,6 +74,8 @@ class LanguageModelingHead(PredictionHead):
         if undo_invertible is not None:
             hidden_states = undo_invertible(hidden_states)
         logits = projection(hidden_states)
+        if softcap is not None:
+            logits = softcap * torch.tanh(logits / softcap)
         loss = None if labels is None else self.loss(logits, labels, num_items_in_batch)
         return self.finish(outputs, return_dict, loss=loss, logits=logits)
 

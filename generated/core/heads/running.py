@@ -28,9 +28,11 @@ class HeadForwardMixin:
 
     Attributes:
         lm_scale: factor between the base model's hidden states and its language modeling heads.
+        logit_softcap: bound of what its language modeling heads return; `None` for none.
     """
 
     lm_scale: float = 1.0
+    logit_softcap: float | None = None
 
     def forward_base_and_head(self, head: str | None, **arguments: Any) -> ModelOutput | tuple[Any, ...]:
         """Run the base model, then the head called `head`, by default the active ones.
@@ -167,7 +169,11 @@ class HeadForwardMixin:
     def _language_modeling_options(self, head: PredictionHead, share: Share | None, rows: int) -> dict[str, Any]:
         if not isinstance(head, LanguageModelingHead):
             return {}
-        return {"hidden_scale": self.lm_scale, "undo_invertible": partial(self._undo_invertible, share, rows)}
+        return {
+            "hidden_scale": self.lm_scale,
+            "softcap": self.logit_softcap,
+            "undo_invertible": partial(self._undo_invertible, share, rows),
+        }
 
     def _undo_invertible(self, share: Share | None, rows: int, hidden_states: torch.Tensor) -> torch.Tensor:
         """Invertible adapters know which of all `rows` they act on, so a share is put back to where it was."""

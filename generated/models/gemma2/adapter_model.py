@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from transformers.cache_utils import Cache
+from transformers.generation import GenerationMixin
 from transformers.models.gemma2.configuration_gemma2 import Gemma2Config
 from transformers.models.gemma2.modeling_gemma2 import Gemma2Model, Gemma2PreTrainedModel
 from transformers.utils import ModelOutput
@@ -13,10 +14,11 @@ from transformers.utils import ModelOutput
 from generated.core.flexible_heads import ModelWithFlexibleHeadsAdaptersMixin
 
 
-class Gemma2AdapterModel(ModelWithFlexibleHeadsAdaptersMixin, Gemma2PreTrainedModel):
+class Gemma2AdapterModel(ModelWithFlexibleHeadsAdaptersMixin, Gemma2PreTrainedModel, GenerationMixin):
     """`Gemma2Model` with adapters and any number of prediction heads."""
 
     head_types = (
+        "causal_lm",
         "classification",
         "multilabel_classification",
         "tagging",
@@ -27,6 +29,10 @@ class Gemma2AdapterModel(ModelWithFlexibleHeadsAdaptersMixin, Gemma2PreTrainedMo
         super().__init__(config)
         self.model = Gemma2Model(config)
         self.post_init()
+
+    @property
+    def logit_softcap(self) -> float | None:
+        return self.config.final_logit_softcapping
 
     def forward(
         self,
