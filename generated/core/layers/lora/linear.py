@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from generated.core.composition import (
     AdapterCompositionBlock,
@@ -21,7 +22,7 @@ from generated.core.composition import (
     Stack,
 )
 from generated.core.composition.base import BATCH
-from generated.core.errors import UnsupportedCompositionError
+from generated.core.errors import SwapError, UnsupportedCompositionError
 from generated.core.layers import states
 from generated.core.layers.lora.change import LowRankChange
 from generated.core.layers.lora.projection import bias_of, features, stored_as_matrix, stores_matrix
@@ -146,7 +147,16 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
         return output if bias is None else output - bias
 
     def matrix(self, like: Tensor) -> Tensor:
-        """W of y = W x + b, (out, in). Where it is stored otherwise, the map is asked, on the device of `like`."""
+        """
+        W of y = W x + b, (out, in). Where it is stored otherwise, the map is asked, on the device of `like`.
+
+        Raises:
+            SwapError: it is spread over processes.
+        """
+        if isinstance(getattr(self, "weight", None), DTensor):
+            raise SwapError(
+                "the weights of a projection are needed as a whole, but are sharded; do this before sharding"
+            )
         if stores_matrix(self):
             return stored_as_matrix(self, self.weight)
         with torch.no_grad():
