@@ -123,12 +123,15 @@ def fitted(stored: Vocabulary, model: nn.Module, source: str) -> Vocabulary:
     What comes from a file, for the heads that `model` has: of outputs, only what it has a place for.
 
     Raises:
-        EmbeddingsError: the embeddings have another width than those of `model`, or outputs have another shape.
+        EmbeddingsError: the embeddings have another width than those of `model`, outputs have another shape, or the
+            padding token has no row.
     """
     used = vocabulary_of(model)
     width, needed = stored.weight.shape[1], used.weight.shape[1]
     if width != needed:
         raise EmbeddingsError(f"the embeddings in {source} have width {width}, the model needs {needed}")
+    if stored.padding_idx is not None and stored.padding_idx >= stored.size:
+        raise EmbeddingsError(f"the padding token {stored.padding_idx} is not among the {stored.size} in {source}")
     outputs: dict[str, Tensor] = {}
     for name in stored.outputs.keys() & used.outputs.keys():
         shape = list(used.outputs[name].shape)

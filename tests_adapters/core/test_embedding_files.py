@@ -14,6 +14,7 @@ from transformers import (
 
 from generated.core.errors import EmbeddingsError
 from tests_adapters.core.embedding_setups import MODELS, OTHER, assert_same_state, inputs, state
+from tests_adapters.core.made_tokenizer import made_tokenizer
 from tests_adapters.core.zoo import (
     assert_identical,
     call,
@@ -75,11 +76,18 @@ def test_bad_files(tmp_path: Path) -> None:
     (damaged / "embedding.safetensors").write_bytes(whole[: len(whole) // 2])
     torch.save({"weight": torch.ones(3, 32)}, pickled / "embedding.pt")
     torch.save(torch.ones(30, 16), narrow / "embedding.pt")
+    short = tmp_path / "short"
+    short.mkdir()
+    torch.save(torch.ones(3, 32), short / "embedding.pt")
+    padded = made_tokenizer()
+    padded.pad_token = "film"
+    padded.save_pretrained(short / "tokenizer")
 
     before = state(model)
     for folder, message in {
         damaged: "cannot be read as weights",
         pickled: "no matrix of embeddings",
+        short: "padding token 7 is not among the 3",
         narrow: "have width 16, the model needs 32",
         tmp_path / "nowhere": "holds neither",
     }.items():

@@ -73,8 +73,8 @@ def _read_safetensors(path: Path) -> Vocabulary:
     except (SafetensorError, OSError) as error:
         raise EmbeddingsError(f"{path} cannot be read as weights: {error}") from error
     weight = nn.Parameter(_checked(path, tensors.pop("weight", None)))
-    outputs = {name.removeprefix(OUTPUT): tensor for name, tensor in tensors.items()}
-    return Vocabulary(weight, None if padding is None else int(padding), outputs)
+    outputs = {name.removeprefix(OUTPUT): tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
+    return Vocabulary(weight, int(padding) if padding is not None and padding.isdecimal() else None, outputs)
 
 
 def _read_pickle(path: Path) -> Vocabulary:
