@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from adaptergen.verify.adapters import FORMS, NAME, OTHER, add_random, parameters, supported_forms
+from adaptergen.verify.adapters import FORMS, NAME, OTHER, AdapterForm, add_random, parameters, supported_forms
 from adaptergen.verify.checks import ADAPTER_CHECKS, AdapterCheck
 from adaptergen.verify.checks.sites import unreached_places
 from adaptergen.verify.checks.unchanged import equals_upstream
@@ -32,6 +32,21 @@ CHECKS = [
 ]
 
 
+# Classes with heads differ from their base model in what happens behind the layers: an adapter in the layers, one that
+# is undone in front of the head, and one that makes the sequence longer show it. All others run in the slow suite.
+SEEN_BY_HEADS = ("bottleneck", "invertible (nice)", "prompt_tuning")
+
+each_share = pytest.mark.parametrize("share", ["some", pytest.param("rest", marks=pytest.mark.slow)])
+
+
+def forms_of(case: ModelCase, share: str) -> list[AdapterForm]:
+    """Some forms of adapters, or the rest of them."""
+    forms = [form for form in supported_forms(case) if (form.label in SEEN_BY_HEADS) == (share == "some")]
+    if not forms:
+        pytest.skip("the architecture takes none of these")
+    return forms
+
+
 LABELLED = (
     "classification",
     "dependency_parsing",
@@ -47,18 +62,27 @@ class AdapterTests:
     case: ClassVar[ModelCase]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        if "subject" in metafunc.fixturenames:
-            subjects = self.case.subjects
-            metafunc.parametrize("subject", subjects, ids=[subject.label for subject in subjects])
+        base, *others = self.case.subjects
+        for name, subjects in (("subject", [base, *others]), ("further_subject", others)):
+            if name in metafunc.fixturenames:
+                metafunc.parametrize(name, subjects, ids=[subject.label for subject in subjects])
 
     def test_without_adapters(self, subject: Subject) -> None:
         equals_upstream(subject)
 
     @pytest.mark.parametrize("check", CHECKS)
-    def test_with_adapters(self, subject: Subject, check: AdapterCheck) -> None:
+    def test_base_model_with_adapters(self, check: AdapterCheck) -> None:
+        self.run_check(check, self.case.subjects[0], list(supported_forms(self.case)))
+
+    @each_share
+    @pytest.mark.parametrize("check", CHECKS)
+    def test_with_adapters(self, further_subject: Subject, check: AdapterCheck, share: str) -> None:
+        self.run_check(check, further_subject, forms_of(self.case, share))
+
+    def run_check(self, check: AdapterCheck, subject: Subject, forms: list[AdapterForm]) -> None:
         if not check.applies(subject):
             pytest.skip("upstream's own model makes no such promise")
-        for form in supported_forms(self.case):
+        for form in forms:
             if check.is_about(form):
                 check.run(subject, form)
 
@@ -102,9 +126,10 @@ class AdapterModelTests:
     def test_auto_class(self) -> None:
         assert type(AutoAdapterModel.from_config(self.config)) is self.case.adapter_model_class
 
-    def test_training(self, kind: str) -> None:
+    @each_share
+    def test_training(self, kind: str, share: str) -> None:
         """The adapter and its head are trained, and nothing else."""
-        for form in supported_forms(self.case):
+        for form in forms_of(self.case, share):
             model = self.model(kind)
             add_random(model, self.case, form)
             model.train_adapter(NAME)
@@ -114,9 +139,10 @@ class AdapterModelTests:
             model(**example_inputs(kind, model.config)).loss.backward()
             assert {key for key, value in model.named_parameters() if value.grad is not None} == trained
 
-    def test_files(self, kind: str, tmp_path: Path) -> None:
+    @each_share
+    def test_files(self, kind: str, tmp_path: Path, share: str) -> None:
         """An adapter takes its head along, and a checkpoint both."""
-        for form in supported_forms(self.case):
+        for form in forms_of(self.case, share):
             model, inputs = self.model(kind), example_inputs(kind, self.config)
             add_random(model, self.case, form)
             expected = run(model, inputs)
@@ -150,9 +176,10 @@ class AdapterModelTests:
         for output, alone in zip(_heads_of(model, inputs), expected, strict=True):
             expect_close(output, alone, "one of two heads")
 
-    def test_writing(self, writer: str) -> None:
+    @each_share
+    def test_writing(self, writer: str, share: str) -> None:
         """With a cache the model writes what it writes without one."""
-        for form in supported_forms(self.case):
+        for form in forms_of(self.case, share):
             if form.reads_all:
                 continue
             model = self.model(writer)

@@ -22,6 +22,11 @@ from tests_adapters.core.zoo import (
 )
 
 
+each_architecture = pytest.mark.parametrize(
+    "architecture", ["llama", *(pytest.param(name, marks=pytest.mark.slow) for name in ("bert", "gpt_neo", "t5"))]
+)
+
+
 @pytest.fixture(autouse=True)
 def _fresh_compiler():
     torch._dynamo.reset()
@@ -41,9 +46,7 @@ def compiled_equals_eager(
 
 
 @each_method
-@pytest.mark.parametrize(
-    "architecture", ["bert", "llama", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gpt_neo", "t5"))]
-)
+@each_architecture
 def test_one_graph(architecture: str, method: str) -> None:
     """The traced graph, run as it was traced."""
     compiled_equals_eager(build_adapted(architecture, method), architecture, "aot_eager")
@@ -78,9 +81,7 @@ SETS = {
 @pytest.mark.parametrize(
     ("method", "block"), [(method, block) for method, blocks in SETS.items() for block in blocks if block != "fuse"]
 )
-@pytest.mark.parametrize(
-    "architecture", ["bert", "llama", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gpt_neo", "t5"))]
-)
+@each_architecture
 def test_blocks_in_one_graph(architecture: str, method: str, block: str) -> None:
     model = with_two_adapters(architecture, method)
     model.set_active_adapters(BLOCKS[block])
@@ -88,7 +89,7 @@ def test_blocks_in_one_graph(architecture: str, method: str, block: str) -> None
     compiled_equals_eager(model, architecture, "aot_eager", more=routed)
 
 
-@pytest.mark.parametrize("architecture", ["bert", "llama", "gpt_neo", "t5"])
+@each_architecture
 def test_fusion_in_one_graph(architecture: str) -> None:
     model = with_two_adapters(architecture, "double_seq_bn")
     model.add_adapter_fusion("a,bb", set_active=True)
@@ -96,7 +97,7 @@ def test_fusion_in_one_graph(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["double_seq_bn", "ia3", "lora", "prefix_tuning"])
-@pytest.mark.parametrize("architecture", ["bert", "llama", "gpt_neo", "t5"])
+@each_architecture
 def test_one_graph_for_all_routings(architecture: str, method: str) -> None:
     model, inputs = with_two_adapters(architecture, method), inputs_for(architecture)
     model.set_active_adapters(Route("a", "bb"))
