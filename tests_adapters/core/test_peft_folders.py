@@ -1,6 +1,8 @@
 """Folders of PEFT: what it wrote gives its numbers here, and what is written here gives the same numbers there."""
 
+import copy
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from generated.core.errors import (
     UnsupportedCompositionError,
     UnsupportedMethodError,
 )
-from tests_adapters.core.zoo import add_random, build, call, differ, fresh, inputs_for, tree
+from tests_adapters.core.zoo import add_random, assert_identical, build, call, differ, fresh, inputs_for, tree
 
 
 peft = pytest.importorskip("peft")
@@ -185,6 +187,22 @@ def test_ia3_on_the_input_of_some_projections(tmp_path: Path) -> None:
     written_by_peft("t5", tmp_path / "uneven", peft.IA3Config(**places))
     with pytest.raises(AdapterFileError, match="feedforward_modules holds some of the projections v"):
         fresh("t5").load_adapter(tmp_path / "uneven")
+
+
+@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+def test_factors_of_an_input_as_part_of_a_model(architecture: str) -> None:
+    """They learn, and are copied, cast and compiled as other adapters are."""
+    model, inputs = fresh(architecture), inputs_for(architecture)
+    add_random(model, "task", IA3Config(attn_matrices=["v"], mlp_matrices=["down"], scaled_inputs=["down"]))
+    expected = call(model, inputs)
+    assert_identical(call(copy.deepcopy(model), inputs), expected)
+    assert_identical(call(pickle.loads(pickle.dumps(model)), inputs), expected)
+    torch.testing.assert_close(call(torch.compile(model, fullgraph=True, backend="eager"), inputs), expected)
+    model.train_adapter("task")
+    model(**inputs).last_hidden_state.sum().backward()
+    trained = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert trained == {name for name in model.state_dict() if ".task." in name}
+    assert call(model.bfloat16(), inputs)[0].dtype == torch.bfloat16
 
 
 def test_factors_of_an_input_are_not_stacked(tmp_path: Path) -> None:

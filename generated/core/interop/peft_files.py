@@ -82,6 +82,21 @@ def read_peft_folder(directory: str | PathLike, *, allow_pickle: bool) -> PeftFo
     return PeftFolder(path, options, adapted, whole)
 
 
+def read_whole_modules(directory: str | PathLike, *, allow_pickle: bool) -> tuple[Path, dict[str, Tensor]]:
+    """
+    The file with the weights, and what was saved of whole modules, by its names in the file.
+
+    Raises:
+        AdapterFileError: the folder cannot be read.
+    """
+
+    def is_whole(key: str) -> bool:
+        return _split(key)[1] is None
+
+    path, tensors = read_tensors(directory, PEFT_FILES, allow_pickle=allow_pickle, is_wanted=is_whole)
+    return path, {key.removeprefix(KEY_PREFIX): tensor for key, tensor in tensors.items()}
+
+
 def _split(name: str) -> tuple[str, str | None]:
     """Module and part of an adapter's tensor; (name, None) for a tensor of another kind."""
     for ending, part in PARTS.items():

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 from transformers.models.auto import modeling_auto
 
 from generated.core import loading
-from generated.core.interop.peft_files import PeftFolder, is_peft_folder, read_peft_folder
+from generated.core.interop.peft_files import PEFT_FILES, is_peft_folder, read_whole_modules
 from generated.core.interop.peft_reading import read_peft_adapter
 from generated.core.loading import HeadFolder, StoredAdapter
+from generated.core.loading.folder import read_json
 
 
 # PEFT names the task where transformers has one class for it.
@@ -46,7 +48,7 @@ def has_head(directory: str | PathLike, *, allow_pickle: bool = False) -> bool:
     """Does the folder hold a prediction head beside its adapter?"""
     if loading.has_head(directory):
         return True
-    return is_peft_folder(directory) and bool(read_peft_folder(directory, allow_pickle=allow_pickle).whole)
+    return is_peft_folder(directory) and bool(read_whole_modules(directory, allow_pickle=allow_pickle)[1])
 
 
 def read_head(model: nn.Module, directory: str | PathLike, *, allow_pickle: bool = False) -> HeadFolder:
@@ -58,11 +60,12 @@ def read_head(model: nn.Module, directory: str | PathLike, *, allow_pickle: bool
     """
     if loading.has_head(directory) or not is_peft_folder(directory):
         return loading.read_head_folder(directory, allow_pickle=allow_pickle)
-    folder = read_peft_folder(directory, allow_pickle=allow_pickle)
-    return HeadFolder({"model_class": _model_class(model, folder)}, folder.path, folder.whole, is_partial=True)
+    path, tensors = read_whole_modules(directory, allow_pickle=allow_pickle)
+    description = {"model_class": _model_class(model, read_json(Path(directory) / PEFT_FILES.config))}
+    return HeadFolder(description, path, tensors, is_partial=True)
 
 
-def _model_class(model: nn.Module, folder: PeftFolder) -> str | None:
-    mapping: dict[str, Any] = folder.options.get("auto_mapping") or {}
-    of_task = CLASSES_OF_TASKS.get(folder.options.get("task_type"), {}).get(model.config.model_type)
+def _model_class(model: nn.Module, options: Mapping[str, Any]) -> str | None:
+    mapping: dict[str, Any] = options.get("auto_mapping") or {}
+    of_task = CLASSES_OF_TASKS.get(options.get("task_type"), {}).get(model.config.model_type)
     return mapping.get("base_model_class") or of_task

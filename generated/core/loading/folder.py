@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from generated.core.errors import AdapterFileError
@@ -70,16 +70,25 @@ def read_json(path: Path) -> dict[str, Any]:
     return config
 
 
-def read_tensors(directory: str | Path, names: FileNames, *, allow_pickle: bool) -> tuple[Path, dict[str, Tensor]]:
+def read_tensors(
+    directory: str | Path,
+    names: FileNames,
+    *,
+    allow_pickle: bool,
+    is_wanted: Callable[[str], bool] = bool,
+) -> tuple[Path, dict[str, Tensor]]:
     """
     The weights, and the file that they are from: safetensors, or else, where it is allowed, a pickle of tensors.
+
+    Args:
+        is_wanted: by its name, is a tensor to be read? By default all are.
 
     Raises:
         AdapterFileError: there is no such file, or it is damaged, or it holds something else.
     """
     safe, pickled = Path(directory) / names.safetensors, Path(directory) / names.pickle
     if safe.is_file():
-        return safe, _checked(safe, load_file)
+        return safe, read_some(safe, is_wanted)
     if not pickled.is_file():
         raise AdapterFileError(f"{directory} holds neither {names.safetensors} nor {names.pickle}")
     if not allow_pickle:
@@ -87,7 +96,7 @@ def read_tensors(directory: str | Path, names: FileNames, *, allow_pickle: bool)
             f"{pickled} is a pickle, which is not read unasked; if you trust where it comes from, pass "
             "allow_pickle=True (no code in it is run), and save the adapter again to get a safetensors file"
         )
-    return pickled, _checked(pickled, _read_pickle)
+    return pickled, read_some(pickled, is_wanted)
 
 
 def read_some(path: Path, is_wanted: Callable[[str], bool]) -> dict[str, Tensor]:
