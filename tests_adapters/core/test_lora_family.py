@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from accelerate.big_modeling import cpu_offload
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -11,6 +12,7 @@ from generated.core.configuration import (
     LoRAConfig,
     VeraConfig,
 )
+from generated.core.errors import UnsupportedMethodError
 from generated.core.layers.lora import FusedParts, LoRALinearMixin, build_lora
 from generated.core.swap import adapt
 from tests_adapters.core.linear_maps import FAMILY, SINGLE, QuantizedLinear, X, adapted, each_of_family, plain
@@ -188,3 +190,15 @@ def test_dora_of_quantised_projections_asks_the_map_for_its_matrix() -> None:
     q = model.layers[0].self_attn.q_proj
     torch.testing.assert_close(q.loras["task"].m.weight.flatten(), (q.weight * q.scale).norm(dim=1))
     torch.testing.assert_close(call(model, inputs)[0], before[0])
+
+
+@pytest.mark.parametrize("published", [None, True])
+def test_dora_on_offloaded_weights(published: bool | None) -> None:
+    config, inputs = DoRAConfig(r=2, dora_as_published=published), inputs_for("llama")
+    here, offloaded = fresh("llama"), fresh("llama")
+    cpu_offload(offloaded, torch.device("cpu"))
+    for model in (here, offloaded):
+        add_random(model, "task", config)
+    assert_identical(call(offloaded, inputs), call(here, inputs))
+    with pytest.raises(UnsupportedMethodError, match="quantised, sharded or offloaded"):
+        offloaded.merge_adapter("task")

@@ -162,7 +162,11 @@ def test_files_of_a_merged_adapter_are_those_of_the_adapter(tmp_path) -> None:
 def test_saved_models_hold_the_merged_weights(tmp_path) -> None:
     model, _ = merged()
     expected = call(model, inputs_for("bert"))
-    model.save_pretrained(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        warnings: list[str] = []
+        patch.setattr("generated.core.mixins.checkpoints.logger.warning", lambda text, *_: warnings.append(text))
+        model.save_pretrained(tmp_path)
+    assert any("do not activate it on top" in text for text in warnings)
     plain = type(build("bert")).from_pretrained(tmp_path, attn_implementation="eager").eval()
     assert_identical(call(plain, inputs_for("bert")), expected)
 

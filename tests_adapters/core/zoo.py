@@ -110,7 +110,9 @@ METHODS: dict[str, Callable[[], AdapterConfig]] = {
     "lora": lambda: LoRAConfig(r=2, attn_matrices=["q", "k", "v", "o"], mlp_matrices=["gate", "up", "down"]),
     "ia3": lambda: IA3Config(),
     "dora": lambda: DoRAConfig(r=2, alpha=4, attn_matrices=["q", "k", "v", "o"], mlp_matrices=["gate", "up", "down"]),
-    "vera": lambda: VeraConfig(r=2, attn_matrices=["q", "k", "v", "o"], mlp_matrices=["gate", "up", "down"]),
+    "vera": lambda: VeraConfig(
+        r=2, init_weights_seed=0, attn_matrices=["q", "k", "v", "o"], mlp_matrices=["gate", "up", "down"]
+    ),
     "mtl_lora": lambda: MTLLoRAConfig(r=2, attn_matrices=["q", "k", "v"], n_up_projection=2, weights_sharpness=0.5),
     "prefix_tuning": lambda: PrefixTuningConfig(prefix_length=3, bottleneck_size=8),
     "prefix_tuning_flat": lambda: PrefixTuningConfig(prefix_length=3, flat=True, use_gating=True),

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitInfo, HfApi
+from transformers.utils import logging
 
 from generated.core import loading
+from generated.core.merging import merged_adapter
 from generated.core.sharing import with_copies
+
+
+logger = logging.get_logger(__name__)
 
 
 class AdapterCheckpointsMixin:
@@ -33,7 +38,17 @@ class AdapterCheckpointsMixin:
             result = super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
         if is_main_process and not kwargs.get("push_to_hub"):
             self._save_folders(save_directory)
+            self._warn_of_merged(save_directory)
         return result
+
+    def _warn_of_merged(self, save_directory: str | PathLike) -> None:
+        merged = merged_adapter(self.adapted_base)
+        if merged is not None:
+            logger.warning(
+                "The weights in %s hold the adapter %r, which has a folder there, too; do not activate it on top",
+                save_directory,
+                merged,
+            )
 
     def _keys_in_folders(self) -> Collection[str]:
         """Names in the state dict of what `_save_folders` writes."""
