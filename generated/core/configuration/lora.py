@@ -147,7 +147,7 @@ class DoRAConfig(LoRAConfig):
 
     As in AdapterHub, the bias b is scaled with the rest, and the scaling s is not part of the norm. With
     `dora_as_published` it is b + m ∘ (W x + s B A x) / ‖W + s B A‖, the formula of the paper and of PEFT; gradients do
-    not flow through the norm. In a Stack or an Average the lengths of the last adapter count.
+    not flow through the norm.
     """
 
     use_dora: bool = True

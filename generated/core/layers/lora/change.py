@@ -11,22 +11,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from generated.core.configuration import LoRAConfig
 from generated.core.errors import AdapterConfigError
-from generated.core.layers.linear import Gate, Linear
-from generated.core.layers.lora.projection import FusedParts, bias_of
+from generated.core.layers.linear import Gate
+from generated.core.layers.lora.projection import FusedParts
 from generated.core.layers.routing import pick
 
 
-class LinearMap(Protocol):
-    """What an adapter may ask of the map that it adapts."""
+class Unadapted(NamedTuple):
+    """What DoRA has to know of the map it adapts: the output for this input, W, (out, in), and b."""
 
-    def matrix(self, like: Tensor) -> Tensor: ...
+    output: Tensor
+    weight: Tensor
+    bias: Tensor | None
+
+
+class RowLengths(nn.Module):
+    """m of DoRA, (rows, 1)."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(rows, 1))
+
+    def forward(self, norm: Tensor) -> Tensor:
+        """How much longer than `norm` the rows are to be; the same shape."""
+        return self.weight.view_as(norm) / norm
 
 
 class LowRankChange(nn.Module):
@@ -47,14 +61,20 @@ class LowRankChange(nn.Module):
         self.scaling = config.alpha / config.r
         self.lora_dropout = nn.Dropout(config.dropout)
         self.gate = build_gate(in_features, parts, config)
-        self.m = Linear(1, parts.count * self.width, bias=False) if config.use_dora else None
+        self.m = RowLengths(parts.count * self.width) if config.use_dora else None
         self.is_published_dora = bool(config.dora_as_published)
 
     def factors(self) -> tuple[Tensor, Tensor]:
         """A, (parts, r, in), and B, (parts, width, r)."""
         raise NotImplementedError
 
-    def forward(self, layer_input: Tensor, change: Tensor | None, gate: Tensor | None) -> Tensor:
+    @property
+    def reads_weight(self) -> bool:
+        return self.m is not None
+
+    def forward(
+        self, layer_input: Tensor, change: Tensor | None, gate: Tensor | None, unadapted: Unadapted | None = None
+    ) -> Tensor:
         """
         The scaled change of the projection's output, (..., length, out).
 
@@ -62,12 +82,14 @@ class LowRankChange(nn.Module):
             layer_input: the projection's input, which A reads,
             change: unless the adapter before this one made a change: then A reads that.
             gate: takes the place of the scaling, (..., 1, parts).
+            unadapted: the map itself, if this module `reads_weight`.
         """
         a, b = self.factors()
         x = layer_input if change is None else change
         reduced = self.lora_dropout(x.to(a.dtype)) @ a.flatten(0, 1).T
         product = torch.einsum("...pr,por->...po", reduced.unflatten(-1, (self.parts.count, self.r)), b)
-        return self.parts.spread(product * (self.scaling if gate is None else gate.unsqueeze(-1)), fill=0.0)
+        added = self.parts.spread(product * (self.scaling if gate is None else gate.unsqueeze(-1)), fill=0.0)
+        return added if unadapted is None else self._lengthened(unadapted, added)
 
     def can_be_stacked_with(self, other: nn.Module) -> bool:
         """Do the two differ in nothing but what A and B are?"""
@@ -93,14 +115,8 @@ class LowRankChange(nn.Module):
         scaling = pick([product.new_tensor(other.scaling) for other in others], rows)
         return self.parts.spread(product * scaling.view(-1, *(1,) * (product.dim() - 1)), fill=0.0)
 
-    def apply_to(self, output: Tensor, change: Tensor, linear: LinearMap) -> Tensor:
-        """The adapted output of `linear`, given its own."""
-        change = change.to(output.dtype)
-        if self.m is None:
-            return output + change
-        factors = self._lengthening(linear.matrix(output)).to(output.dtype)
-        bias = bias_of(linear) if self.is_published_dora else None
-        return (output + change) * factors if bias is None else bias + (output - bias + change) * factors
+    def apply_to(self, output: Tensor, change: Tensor) -> Tensor:
+        return output + change.to(output.dtype)
 
     def folded(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """The weight, (out, in), and the bias of a map that gives the adapted output by itself."""
@@ -125,6 +141,13 @@ class LowRankChange(nn.Module):
         """Which lengths of the rows, (out,), DoRA as it was published has in the place of this one."""
         return self._lengthening(weight) * (weight + self.scaling * self._spread_delta()).norm(dim=-1)
 
+    def _lengthened(self, unadapted: Unadapted, added: Tensor) -> Tensor:
+        """The change where DoRA gives the rows of W and of what is added their lengths."""
+        output, weight, bias = unadapted
+        factors = self._lengthening(weight).to(output.dtype)
+        moved = output - bias if self.is_published_dora and bias is not None else output
+        return moved * (factors - 1) + added.to(output.dtype) * factors
+
     def _lengthening(self, weight: Tensor) -> Tensor:
         """By how much the rows grow or shrink to the learned lengths, (out,)."""
         delta = self.scaling * self.delta() if self.is_published_dora else self.delta()
@@ -132,7 +155,7 @@ class LowRankChange(nn.Module):
         if self.is_published_dora:
             norm = norm.detach()
         norm = norm.clamp_min(torch.finfo(norm.dtype).tiny)  # rows of zeros, as pruning leaves them, stay zeros
-        return self.parts.spread(self.m.weight.view_as(norm) / norm, fill=1.0)
+        return self.parts.spread(self.m(norm), fill=1.0)
 
     def _spread_delta(self) -> Tensor:
         """B A of all parts, (out, in)."""

@@ -24,7 +24,7 @@ from generated.core.composition import (
 from generated.core.composition.base import BATCH
 from generated.core.errors import SwapError, UnsupportedCompositionError
 from generated.core.layers import states
-from generated.core.layers.lora.change import LowRankChange
+from generated.core.layers.lora.change import LowRankChange, Unadapted
 from generated.core.layers.lora.projection import bias_of, features, stored_as_matrix, stores_matrix
 from generated.core.layers.lora.rescaling import InputRescaling, Rescaling
 from generated.core.layers.routing import where_routed
@@ -126,7 +126,10 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
             self.record_gate(name, gate)
         if isinstance(lora, InputRescaling):
             return state._replace(change=self._without_bias(lora(state.layer_input)), neutral=lora.neutral)
-        return state._replace(change=lora(state.layer_input, state.change, gate), neutral=lora.neutral)
+        given = (state.layer_input, state.change, gate)
+        if lora.reads_weight:
+            given = (*given, Unadapted(state.output, self.matrix(state.output), bias_of(self)))
+        return state._replace(change=lora(*given), neutral=lora.neutral)
 
     def route(self, block: Route, state: LoRAState, *, is_last: bool) -> LoRAState:
         if not self.routes_alike:
@@ -140,7 +143,7 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
     def finish(self, name: str | None, state: LoRAState) -> LoRAState:
         if name is None or state.change is None:
             return state
-        return state._replace(output=self.loras[name].apply_to(state.output, state.change, self), change=None)
+        return state._replace(output=self.loras[name].apply_to(state.output, state.change), change=None)
 
     def _without_bias(self, x: Tensor) -> Tensor:
         output, bias = super().forward(x), bias_of(self)

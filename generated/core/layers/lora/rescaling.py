@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from generated.core.configuration import LoRAConfig
 from generated.core.errors import AdapterConfigError
-from generated.core.layers.lora.change import LinearMap, build_gate, initialize_alike
+from generated.core.layers.lora.change import build_gate, initialize_alike
 from generated.core.layers.lora.projection import FusedParts
 from generated.core.layers.routing import pick
 
@@ -18,6 +18,7 @@ class Rescaling(nn.Module):
     """b of (IA)³: one factor for each output channel of the adapted parts."""
 
     neutral = 1.0
+    reads_weight = False
 
     def __init__(self, in_features: int, out_features: int, parts: FusedParts, config: LoRAConfig) -> None:
         super().__init__()
@@ -49,7 +50,7 @@ class Rescaling(nn.Module):
         factors = factors.view(-1, *(1,) * (layer_input.dim() - 2), factors.shape[-1])
         return factors if change is None else change * factors
 
-    def apply_to(self, output: Tensor, change: Tensor, linear: LinearMap) -> Tensor:
+    def apply_to(self, output: Tensor, change: Tensor) -> Tensor:
         return output * change.to(output.dtype)
 
     def folded(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -80,7 +81,7 @@ class InputRescaling(nn.Module):
     def can_be_stacked_with(self, other: nn.Module) -> bool:
         return False
 
-    def apply_to(self, output: Tensor, change: Tensor, linear: LinearMap) -> Tensor:
+    def apply_to(self, output: Tensor, change: Tensor) -> Tensor:
         return output + change.to(output.dtype)
 
     def folded(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
