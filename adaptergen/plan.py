@@ -13,7 +13,7 @@ from typing import Literal
 
 
 By = Literal["adaptergen", "hand"]
-METHODS = ("bottleneck", "lora", "ia3", "prefix_tuning", "invertible")
+METHODS = ("bottleneck", "lora", "ia3", "prefix_tuning", "invertible", "reft", "prompt_tuning")
 
 
 @dataclass(frozen=True, kw_only=True)

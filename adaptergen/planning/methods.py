@@ -16,6 +16,8 @@ def method_support(facts: ModelFacts) -> dict[str, MethodSupport]:
         "ia3": _projections,
         "prefix_tuning": _prefix_tuning,
         "invertible": _invertible,
+        "reft": _reft,
+        "prompt_tuning": _prompt_tuning,
     }
     return {method: decide[method](facts) for method in METHODS}
 
@@ -49,6 +51,22 @@ def _invertible(facts: ModelFacts) -> MethodSupport:
     first = facts.stacks[0]
     how = f"the output of {first.entry}" if first.entry else "the input of the first layer"
     return MethodSupport(supported=True, because=f"{how} is what the layers see of the embeddings", at=place(first.at))
+
+
+def _reft(facts: ModelFacts) -> MethodSupport:
+    return MethodSupport(supported=True, because="the hidden states leave every layer", at=_layers_at(facts))
+
+
+def _prompt_tuning(facts: ModelFacts) -> MethodSupport:
+    """A prompt joins what leaves the module with the word embeddings, or the word embeddings that the model takes."""
+    return _decided(_prompt_obstacles(facts), "a prompt can stand among the embeddings", place(facts.stacks[0].at))
+
+
+def _prompt_obstacles(facts: ModelFacts) -> Iterator[str]:
+    if len({stack.kind for stack in facts.stacks}) > 1:
+        yield "a generation calls the encoder by itself, so that the decoder cannot know of a prompt"
+    elif not facts.stacks[0].entry and not any(each.startswith("inputs_embeds") for each in facts.forward_parameters):
+        yield "no module makes all embeddings, and none can be given"
 
 
 def _layers_at(facts: ModelFacts) -> str:

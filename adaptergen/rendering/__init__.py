@@ -24,6 +24,8 @@ METHOD_TITLES = {
     "ia3": "(IA)³",
     "prefix_tuning": "Prefix tuning",
     "invertible": "Invertible",
+    "reft": "ReFT",
+    "prompt_tuning": "Prompt tuning",
 }
 
 

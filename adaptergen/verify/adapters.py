@@ -17,7 +17,11 @@ NAME, OTHER = "proof", "other"
 EVERYWHERE = {"mh_adapter": True, "output_adapter": True, "cross_adapter": True}
 NOWHERE = dict.fromkeys(EVERYWHERE, False)
 SMALL = {"reduction_factor": 4, "non_linearity": "gelu"}
+SEED = {"init_weights_seed": 5}
 ROLES = {"attn_matrices": ["q", "k", "v", "o"], "mlp_matrices": ["gate", "up", "down"]}
+
+# Heads read the first position or the last: one change for both ends has a say in all of them.
+ENDS = {"prefix_positions": 2, "suffix_positions": 1, "tied_weights": True, "r": 2, "dropout": 0.0, **SEED}
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class AdapterForm:
         reads_all: every word of the input has a say in it, padding and future words, too: UniPELT's gates are means
             over the input. Such an adapter cannot promise that a cache changes nothing.
         parallel: reads the input of the sub-layer, so that the last of a stack is the one that counts.
+        lengthens: makes the sequence longer than the input, for which a cache of fixed size has no room.
     """
 
     label: str
@@ -39,6 +44,7 @@ class AdapterForm:
     make: Callable[[ModuleType], Any]
     reads_all: bool = False
     parallel: bool = False
+    lengthens: bool = False
 
 
 FORMS = (
@@ -71,6 +77,15 @@ FORMS = (
     AdapterForm("prefix_tuning (flat)", "prefix_tuning", lambda rt: rt.PrefixTuningConfig(prefix_length=3, flat=True)),
     AdapterForm("invertible (nice)", "invertible", lambda rt: rt.BnConfig(**NOWHERE, **SMALL, **_invertible("nice"))),
     AdapterForm("invertible (glow)", "invertible", lambda rt: rt.BnConfig(**NOWHERE, **SMALL, **_invertible("glow"))),
+    AdapterForm("reft (loreft)", "reft", lambda rt: rt.LoReftConfig(**ENDS)),
+    AdapterForm("reft (direft)", "reft", lambda rt: rt.DiReftConfig(**ENDS, non_linearity="gelu")),
+    AdapterForm("prompt_tuning", "prompt_tuning", lambda rt: rt.PromptTuningConfig(prompt_length=3), lengthens=True),
+    AdapterForm(
+        "prompt_tuning (after the first position)",
+        "prompt_tuning",
+        lambda rt: rt.PromptTuningConfig(prompt_length=3, combine="prefix_after_bos"),
+        lengthens=True,
+    ),
 )
 
 

@@ -42,6 +42,15 @@ def prompt_of(model: nn.Module, name: str = "a") -> Tensor:
     return model.base_model.prompt_tuning.prompt_tunings[name].prompt_embedding.weight
 
 
+def decoder(architecture: str) -> hf.PreTrainedModel:
+    """A language model that writes; BERT can be one."""
+    if architecture != "bert":
+        return generated.init(build(architecture, LANGUAGE_MODELS[architecture]))
+    configuration = CONFIGS["bert"]()
+    configuration.is_decoder = True
+    return generated.init(hf.BertLMHeadModel._from_config(configuration).eval())
+
+
 def test_room() -> None:
     tensor, prompt = torch.tensor([[1, 2, 3]]), torch.tensor([[8, 9]])
     front, behind = PromptRoom(2, follows_bos=False), PromptRoom(2, follows_bos=True)
@@ -89,10 +98,10 @@ def test_prompt_stands_among_the_words(architecture: str, config: PromptTuningCo
         assert torch.equal(model(inputs_embeds=words).last_hidden_state, expected)
 
 
-@each_decoder
+@pytest.mark.parametrize("architecture", ["bert", "gpt2", "gpt_neo", "llama"])
 def test_generation_with_and_without_cache(architecture: str) -> None:
     """A padded row gives what it gives alone, and steps by hand give what `generate` gives."""
-    model = generated.init(build(architecture, LANGUAGE_MODELS[architecture]))
+    model = decoder(architecture)
     add_random(model, "a", PREFIX)
     options = {
         "max_new_tokens": 4,
@@ -218,15 +227,8 @@ def test_wrong_values(wrong: dict[str, object]) -> None:
 
 def test_where_prompts_cannot_be() -> None:
     for architecture in ("bart", "t5"):
-        with pytest.raises(UnsupportedMethodError, match="stacks"):
+        with pytest.raises(UnsupportedMethodError, match="encoder by itself"):
             fresh(architecture).add_adapter("a", config=PREFIX)
-    configuration = CONFIGS["bert"]()
-    configuration.is_decoder = True
-    decoder = generated.init(hf.BertLMHeadModel(configuration))
-    before = tree(decoder)
-    with pytest.raises(UnsupportedMethodError, match="cache"):
-        decoder.add_adapter("a", config=PREFIX)
-    assert tree(decoder) == before
     model = fresh("bert")
     add_random(model, "a", PREFIX)
     with pytest.raises(UnsupportedMethodError, match="queries"):

@@ -94,7 +94,7 @@ def test_diff_of_an_unknown_name(one: Path, more: list[str]) -> None:
 
 
 def test_list_names_the_methods(one: Path) -> None:
-    assert done(one, "list") == "case  bottleneck, lora, ia3, prefix_tuning, invertible\n"
+    assert done(one, "list") == "case  bottleneck, lora, ia3, prefix_tuning, invertible, reft, prompt_tuning\n"
     assert json.loads(done(one, "list", "--json")) == {"case": dict.fromkeys(METHODS, True)}
 
 

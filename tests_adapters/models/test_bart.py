@@ -28,6 +28,9 @@ BART = ModelCase(
         "eos_token_id": 2,
         "decoder_start_token_id": 2,
     },
+    unsupported={
+        "prompt_tuning": "a generation calls the encoder by itself, so that the decoder cannot know of a prompt",
+    },
 )
 
 

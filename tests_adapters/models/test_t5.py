@@ -24,6 +24,9 @@ T5 = ModelCase(
         "eos_token_id": 2,
         "decoder_start_token_id": 0,
     },
+    unsupported={
+        "prompt_tuning": "a generation calls the encoder by itself, so that the decoder cannot know of a prompt",
+    },
 )
 
 

@@ -30,6 +30,9 @@ WHISPER = ModelCase(
         "eos_token_id": 2,
         "begin_suppress_tokens": [],
     },
+    unsupported={
+        "prompt_tuning": "a generation calls the encoder by itself, so that the decoder cannot know of a prompt",
+    },
 )
 
 

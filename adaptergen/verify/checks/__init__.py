@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from adaptergen.plan import METHODS
 from adaptergen.verify.adapters import AdapterForm
 from adaptergen.verify.checks import (
     attention,
@@ -45,6 +46,8 @@ class AdapterCheck:
         return kept and (not self.methods or form.method in self.methods)
 
 
+_OF_ROWS = tuple(method for method in METHODS if method != "prompt_tuning")
+
 MODEL_CHECKS = (unchanged.equals_upstream, heads.flexible_head_equals_fixed_head)
 
 ADAPTER_CHECKS = (
@@ -64,7 +67,7 @@ ADAPTER_CHECKS = (
     AdapterCheck(writing.adapter_acts_while_writing, writing.generates),
     AdapterCheck(composition.stack_of_one_is_that_one, methods=("bottleneck", "lora", "ia3", "prefix_tuning")),
     AdapterCheck(composition.stack_runs_all_of_it, methods=("bottleneck", "ia3", "prefix_tuning"), chained=True),
-    AdapterCheck(composition.each_row_has_its_own_adapter),
+    AdapterCheck(composition.each_row_has_its_own_adapter, methods=_OF_ROWS),
     AdapterCheck(composition.equals_mix_to_one, methods=("bottleneck", "lora", "ia3")),
     AdapterCheck(composition.fusion_mixes, methods=("bottleneck",), chained=True),
     AdapterCheck(merging.merged_weights_do_the_same, methods=("lora", "ia3")),

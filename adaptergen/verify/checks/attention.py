@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from adaptergen.verify.adapters import AdapterForm, add_random
 from adaptergen.verify.inputs import LENGTH, PADDING, parameters, words
@@ -105,6 +106,8 @@ def _at_words(results: dict[str, Tensor], mask: Tensor | None) -> dict[str, Tens
 
 
 def _zero_padding(value: Tensor, mask: Tensor) -> Tensor:
+    if value.dim() > 1 and mask.dim() == 2 and value.shape[1] > mask.shape[1]:  # something stands before the words
+        mask = functional.pad(mask, (value.shape[1] - mask.shape[1], 0), value=1)
     if value.shape[: mask.dim()] != mask.shape:
         return value
     return value * mask.reshape(mask.shape + (1,) * (value.dim() - mask.dim())).to(value.dtype)

@@ -110,6 +110,16 @@ def _invertible(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, n
     yield "the entry of the first layer", base.get_invertible_adapter()
 
 
+def _layers(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, nn.Module | None]]:
+    sites = places.core(case.runtime, "sites")
+    for layer in sites.placed_layers(base):
+        yield f"layer {layer.index}", _child(getattr(getattr(layer.module, "reft_layer", None), "refts", None))
+
+
+def _prompt(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, nn.Module | None]]:
+    yield "the embeddings", _child(getattr(getattr(base, "prompt_tuning", None), "prompt_tunings", None))
+
+
 def _child(adapters: Any, then: nn.Module | None = None) -> nn.Module | None:
     """The adapter itself, or the module in whose forward it acts."""
     if adapters is None or NAME not in adapters:
@@ -123,6 +133,8 @@ _PLANNED_SITES = {
     "ia3": _projections,
     "prefix_tuning": _attentions,
     "invertible": _invertible,
+    "reft": _layers,
+    "prompt_tuning": _prompt,
 }
 
 

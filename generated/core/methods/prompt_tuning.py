@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import torch
@@ -16,8 +17,10 @@ from generated.core.layers.prompt_tuning import PromptTuning, PromptTuningLayer
 from generated.core.layers.slot import Place
 from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
 from generated.core.methods.hooks import remove_hooks
-from generated.core.sites import present_stacks, resolve
+from generated.core.sites import placed_layers, present_stacks, resolve
 
+
+ROTARY = frozenset({"position_embeddings", "position_ids"})
 
 Tokenizer = Callable[[str], Any]
 
@@ -94,17 +97,20 @@ def _refuse_unfit(model: nn.Module) -> None:
             f"{name} has two stacks: in a generation its encoder is called by itself, and the decoder would not know "
             "of the prompt; use prefix tuning"
         )
-    if _embedding_module(model) is not None:
-        if getattr(model.config, "is_decoder", False):
-            raise UnsupportedMethodError(
-                f"{name} numbers positions before the prompt comes, and a cache would shift them; use prefix tuning"
-            )
-    elif "inputs_embeds" not in model.argument_names:
+    if _embedding_module(model) is None and "inputs_embeds" not in model.argument_names:
         raise UnsupportedMethodError(f"{name} takes no embeddings as input, so there is no place for a prompt")
 
 
 def _embedding_module(model: nn.Module) -> nn.Module | None:
-    """The module that makes of words, positions and what else there is all that enters the first layer."""
+    """
+    The module that makes of words, positions and what else there is all that enters the first layer.
+
+    `None` where positions would be wrong if a prompt came behind it: a decoder counts later positions by its cache,
+    and layers with rotary embeddings are told positions that are made elsewhere.
+    """
+    layer = next(placed_layers(model)).module
+    if getattr(model.config, "is_decoder", False) or ROTARY.intersection(signature(type(layer).forward).parameters):
+        return None
     stack = next(present_stacks(model))
     entry = resolve(resolve(model, stack.owner), stack.entry) if stack.entry else None
     words = model.get_input_embeddings()
