@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import orthogonal
-from transformers import DynamicCache, PreTrainedModel, StaticCache
+from transformers import BertLMHeadModel, DynamicCache, PreTrainedModel, StaticCache
 
 import generated
 from generated import DiReftConfig, LoReftConfig, NoReftConfig, ReftConfig
@@ -18,6 +18,7 @@ from generated.core.forward_inputs import CallValues
 from generated.core.layers.positions import Positions, SequenceOfStack
 from generated.core.layers.reft import OrthogonalRows, ReftLayer, ReftModule
 from tests_adapters.core.zoo import (
+    CONFIGS,
     LANGUAGE_MODELS,
     VOCABULARY,
     add_random,
@@ -194,10 +195,10 @@ def test_prefix_positions_behind_a_cache(cache: str, mask: Tensor | None) -> Non
     torch.testing.assert_close(torch.cat(scores, dim=1)[real], expected[real], atol=2e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "llama", "bart", "t5"])
+@pytest.mark.parametrize("architecture", ["bert", "gpt2", "llama", "bart", "t5"])
 def test_generation_changes_the_end_of_what_it_goes_on_from(architecture: str) -> None:
-    """With and without cache, and with the same outputs as the first step by hand."""
-    model = generated.init(build(architecture, LANGUAGE_MODELS[architecture]))
+    """With and without cache, and with the same outputs as the first step by hand. BERT can be a decoder, too."""
+    model = generated.init(language_model(architecture))
     add_random(model, "a", BOTH_ENDS)
     options = {"max_new_tokens": 4, "do_sample": False, "return_dict_in_generate": True, "output_scores": True}
     outputs = [
@@ -211,9 +212,18 @@ def test_generation_changes_the_end_of_what_it_goes_on_from(architecture: str) -
     torch.testing.assert_close(cached[0], by_hand, atol=1e-4, rtol=1e-4)
 
 
+def language_model(architecture: str) -> PreTrainedModel:
+    if architecture != "bert":
+        return build(architecture, LANGUAGE_MODELS[architecture])
+    configuration = CONFIGS["bert"]()
+    configuration.is_decoder = True
+    torch.manual_seed(0)
+    return BertLMHeadModel._from_config(configuration).eval()
+
+
 def _token_positions(architecture: str) -> dict[str, Tensor]:
     places = (LEFT.cumsum(-1) - 1).clamp(min=0)
-    return {"position_ids": places} if architecture in ("gpt2", "llama") else {}
+    return {"position_ids": places} if architecture in ("bert", "gpt2", "llama") else {}
 
 
 @pytest.mark.parametrize("architecture", ["bart", "t5"])

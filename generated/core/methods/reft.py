@@ -43,9 +43,11 @@ def _slot(model: nn.Module, layer: PlacedLayer) -> ReftLayer:
 
 
 def _sequence(model: nn.Module, layer: PlacedLayer) -> SequenceOfStack:
+    """A single stack may decode whatever its kind: BERT with `is_decoder` does."""
+    if len(list(present_stacks(model))) == 1:
+        return SequenceOfStack("attention_mask", decodes=True)
     decodes = layer.stack.kind == "decoder"
-    has_encoder = any(stack.kind == "encoder" for stack in present_stacks(model))
-    return SequenceOfStack("decoder_attention_mask" if decodes and has_encoder else "attention_mask", decodes)
+    return SequenceOfStack("decoder_attention_mask" if decodes else "attention_mask", decodes)
 
 
 def _is_wanted(config: AdapterConfig) -> bool:
