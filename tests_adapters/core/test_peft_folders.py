@@ -322,6 +322,18 @@ def test_what_peft_has_not_is_not_written(config: Any, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_dora_is_not_measured_on_merged_weights(tmp_path: Path) -> None:
+    ours, inputs = fresh("llama"), inputs_for("llama")
+    add_random(ours, "task", DoRAConfig(r=2, alpha=4, attn_matrices=["q"]))
+    expected = call(ours, inputs)
+    ours.merge_adapter("task")
+    with pytest.raises(UnsupportedMethodError, match=r"reset_adapter\(\)"):
+        ours.save_adapter(tmp_path, "task", format="peft")
+    ours.reset_adapter()
+    ours.save_adapter(tmp_path, "task", format="peft")
+    torch.testing.assert_close(call(read_by_peft("llama", tmp_path), inputs), expected, atol=1e-4, rtol=1e-4)
+
+
 def test_pickles_only_when_asked_for(tmp_path: Path) -> None:
     theirs = peft.get_peft_model(build("bert"), peft.LoraConfig(r=2, target_modules=["query"]))
     theirs.save_pretrained(tmp_path, safe_serialization=False)
