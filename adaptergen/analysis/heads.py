@@ -134,7 +134,7 @@ def _follow(value: Value, leaves: frozenset[str], chain: _Chain) -> str:
     for _ in range(64):
         if _is_base_call(value, leaves):
             return ""
-        if not chain.modules:
+        if not chain.modules and not chain.scale:
             cap, value = _softcap(value)
             chain.softcap = chain.softcap or cap
         _note_selection(value, leaves, chain)
@@ -210,10 +210,15 @@ def _note_arithmetic(value: Value, leaves: frozenset[str], chain: _Chain) -> str
             added = right if _comes_from_base(left, leaves) else left
             chain.output_bias = _own_attribute(added)
             return "" if chain.output_bias else "something is added to its logits"
+        case Operation(name="mul" | "div") if chain.scale:
+            return "its hidden states are scaled more than once"
         case Operation(name="mul", args=(left, right)):
             factor = config_expression(right if _comes_from_base(left, leaves) else left)
             chain.scale = factor and _conditional(value, factor)
             return "" if chain.scale else "its hidden states are multiplied by something"
+        case Operation(name="div", args=(_, divisor)) if by := config_expression(divisor):
+            chain.scale = _conditional(value, f"1.0 / {by}")
+            return "" if chain.scale else "its hidden states are divided by something"
         case Operation(name="div" | "tanh" | "clamp") if not chain.modules:
             return f"its logits go through {value.name}"
     return ""

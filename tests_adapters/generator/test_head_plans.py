@@ -53,6 +53,7 @@ def plan_of(tmp_path: Path, task: str, logits: str) -> HeadPlan:
     [
         ("ForMaskedLM", "self.output(hidden_states)", None, ("output",)),
         ("ForMaskedLM", "self.output(hidden_states * self.scale)", None, ("output",)),
+        ("ForMaskedLM", "self.output(hidden_states) / self.scale", None, ("output",)),
         ("ForMaskedLM", "torch.tanh(self.output(hidden_states) / self.scale) * self.scale", None, ("output",)),
         (
             "ForMaskedLM",
@@ -115,8 +116,13 @@ def test_the_same_as_a_flexible_head(
         ),
         (
             "ForMaskedLM",
+            "self.output(hidden_states * self.scale) / self.scale",
+            "its hidden states are scaled more than once",
+        ),
+        (
+            "ForMaskedLM",
             "torch.tanh(self.output(hidden_states) / 2.0) * self.scale",
-            "no masked_lm head goes through linear, activation",
+            "its hidden states are scaled more than once",
         ),
         (
             "ForSequenceClassification",
