@@ -119,8 +119,8 @@ def _lengths(placed: PlacedProjection, lora: LowRank) -> Tensor:
     """The magnitudes of DoRA, (out,), which are measured on the weights of the model."""
     if placed.module.merged is not None:
         raise UnsupportedMethodError(
-            f"the adapter {placed.module.merged.name!r} is merged into {placed.path}, so that DoRA cannot be measured; "
-            "call `reset_adapter()` first"
+            f"the adapter {placed.module.merged.name!r} is merged into {placed.path}, so that DoRA cannot be measured "
+            "there; call `reset_adapter()` first"
         )
     if bias_of(placed.module) is not None and not lora.is_published_dora:
         raise UnsupportedMethodError(
