@@ -27,6 +27,7 @@ from tests_adapters.core.zoo import (
     call,
     differ,
     each_architecture,
+    each_method,
     inputs_for,
     tree,
 )
@@ -164,6 +165,19 @@ def test_replacing_and_failing_in_the_end(method: str) -> None:
     model.add_adapter(method, config=METHODS[method](), overwrite_ok=True)
     assert tree(model) == before
     assert model.active_adapters == generated.Stack(method)
+
+
+@each_method
+@pytest.mark.parametrize("architecture", ["bert", "t5"])
+def test_what_does_not_fit_replaces_nothing(architecture: str, method: str) -> None:
+    model, inputs = build_adapted(architecture, method), inputs_for(architecture)
+    before, numbers = tree(model), call(model, inputs)
+    with pytest.raises(AdapterConfigError, match="wild"):
+        model.add_adapter(method, config="lora[init_weights='wild']", overwrite_ok=True)
+    assert tree(model) == before
+    assert_identical(call(model, inputs), numbers)
+    model.add_adapter(method, config=METHODS[method](), overwrite_ok=True)
+    assert tree(model) == before
 
 
 def test_replacing_an_adapter_keeps_its_mixtures() -> None:
