@@ -169,6 +169,20 @@ def test_parallel_adapters_write_together(config: PreTrainedConfig, kind: str, u
     torch.testing.assert_close(logits, torch.cat([scores for _, scores in expected]), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("beams", [1, 3])
+def test_parts_of_the_batch_write_together(beams: int) -> None:
+    model, prompts = two_tasks(tiny.GPT2, "causal_lm"), example_prompts(tiny.GPT2)
+    options = {"max_new_tokens": 4, "min_new_tokens": 4, "do_sample": False, "num_beams": beams}
+    expected = []
+    for name, (start, end) in (("a", (0, 1)), ("b", (1, 3))):
+        model.set_active_adapters(name)
+        expected += model.generate(**rows(prompts, start, end), **options).tolist()
+
+    model.set_active_adapters(BatchSplit("a", "b", batch_sizes=SIZES))
+
+    assert model.generate(**prompts, **options).tolist() == expected
+
+
 def test_each_head_is_trained_by_its_own_part() -> None:
     model, inputs = two_tasks(tiny.BERT, "classification"), example_inputs("classification", tiny.BERT, 2)
     model.train_adapter(BatchSplit("a", "b", batch_sizes=SIZES))
