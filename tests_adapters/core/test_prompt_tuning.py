@@ -292,6 +292,18 @@ def test_reft_counts_the_prompt(architecture: str) -> None:
         assert torch.equal(*texts)
 
 
+@pytest.mark.parametrize("architecture", ["bert", pytest.param("llama", marks=pytest.mark.slow)])
+def test_one_graph(architecture: str) -> None:
+    torch._dynamo.reset()
+    model = generated.init(build(architecture, LANGUAGE_MODELS[architecture]))
+    add_random(model, "a", PREFIX)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    inputs = inputs_for(architecture)
+    for got, expected in zip(call(compiled, inputs), call(model, inputs), strict=True):
+        torch.testing.assert_close(got, expected)
+    torch._dynamo.reset()
+
+
 def test_no_trace_is_left() -> None:
     for architecture in ("bert", "llama"):
         model = fresh(architecture)
