@@ -72,6 +72,11 @@ def test_positions_by_the_mask_of_a_cache_of_fixed_size(kind: torch.dtype) -> No
     assert positions_of({"full_attention": mask, "sliding_attention": None}, 2, past_length=2) == expected
 
 
+def test_mask_of_a_window_does_not_tell_padding() -> None:
+    """Two tokens behind seven, of which a cache with a window of four has kept some."""
+    assert positions_of(torch.ones(1, 1, 2, 4).bool(), 2, past_length=7) == [[[8, 9]], [[0, 0]]]
+
+
 def change(unit: nn.Module, h: Tensor, subtracts: bool) -> Tensor:
     weights = {name.rpartition(".")[2]: tensor for name, tensor in unit.learned_source.named_parameters()}
     projection = unit.projection()

@@ -67,6 +67,7 @@ def _real_tokens(mask: Any, past: int | Tensor, length: int) -> Tensor | None:
         return None
     if mask.dim() == 4:
         last = mask[:, 0, -1]
-        return last if last.dtype == torch.bool else last == 0
+        is_of_window = not isinstance(past, Tensor) and last.shape[1] < past + length  # keys have left the cache
+        return None if is_of_window else last if last.dtype == torch.bool else last == 0
     is_of_keys = mask.dim() == 2 and (isinstance(past, Tensor) or mask.shape[1] == past + length)
     return mask.bool() if is_of_keys else None
