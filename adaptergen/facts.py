@@ -57,6 +57,14 @@ class LengthOfKeys:
 
 
 @dataclass(frozen=True)
+class ScoreTerm:
+    """Hand-written attention adds something with one entry per key, such as relative positions, to the scores."""
+
+    site: StatementSite  # of the addition
+    term: str  # what is added, as written
+
+
+@dataclass(frozen=True)
 class Scores:
     """Where keys and values are complete and the scores are about to be computed."""
 
@@ -69,6 +77,10 @@ class Scores:
     through_interface: bool  # one of transformers' attention functions, which may mask the future by itself
     bias: tuple[str, ...] = ()  # argument expressions as long as the keys, e.g. `position_bias`
     lengths: tuple[LengthOfKeys, ...] = ()
+    terms: tuple[ScoreTerm, ...] = ()
+    is_flat: bool = False  # keys and values are (batch · heads, length, head width)
+    mask_is_test: bool = False  # it has numbers, of which only truth is used: what is not 0 may be attended to
+    keys_are_read_elsewhere: bool = False  # to make one of the terms, which is for keys of tokens only
 
 
 @dataclass(frozen=True)
@@ -79,12 +91,13 @@ class Attention:
     cls: str  # the class whose method computes the scores
     kind: AttentionKind
     keys: str  # path of the projection that makes the keys
-    head_dim: str  # attribute of the module that holds the width of one head
+    head_dim: str  # attribute of the module that holds the width of one head, or how it follows from attributes
     is_causal: str | None  # attribute that tells whether the future is masked, if the class has one
     scores: Scores | None
     why_not: str = ""  # when `scores` is None
     at: Location | None = None
     is_optional: bool = False  # only some configurations have it
+    keeps_config: bool = True  # the module has the model's configuration
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,16 @@ class LengthHook:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TermHook:
+    """Something with one entry per key that hand-written attention adds to the scores: nothing for the prefix."""
+
+    method: str
+    statement: str
+    nth: int = 0
+    term: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrefixHook(Decision):
     """The line before which keys, values and mask are complete, and what they are called there."""
 
@@ -112,6 +122,11 @@ class PrefixHook(Decision):
     is_causal: str  # an expression: would the attention function mask the future if it is given no mask?
     bias: tuple[str, ...] = ()  # arguments of the attention function, in `statement`, with one entry per key
     lengths: tuple[LengthHook, ...] = ()
+    terms: tuple[TermHook, ...] = ()
+    flat: bool = False  # keys and values are (batch · heads, length, width)
+    mask_is_test: bool = False  # the code makes the mask boolean, later than here
+    has_config: bool = True  # the class keeps the model's configuration
+    extended_key: str = ""  # what the extended keys are called in `statement`, where `key` goes on without prefix
 
 
 @dataclass(frozen=True, kw_only=True)

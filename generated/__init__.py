@@ -105,6 +105,7 @@ _ADAPTER_MODELS = {
     # adaptergen: begin exports (computed from every plan.toml)
     "BartAdapterModel": "generated.models.bart",
     "BertAdapterModel": "generated.models.bert",
+    "DebertaV2AdapterModel": "generated.models.deberta_v2",
     "DistilBertAdapterModel": "generated.models.distilbert",
     "Gemma2AdapterModel": "generated.models.gemma2",
     "GPT2AdapterModel": "generated.models.gpt2",

@@ -13,6 +13,7 @@ CHECKED_MODELS = (
     # adaptergen: begin checked-models (computed from every plan.toml)
     "bart",
     "bert",
+    "deberta_v2",
     "distilbert",
     "gemma2",
     "gpt2",

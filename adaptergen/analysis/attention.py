@@ -43,6 +43,7 @@ class AttentionCall:
     kind: AttentionKind
     product: Operation | None = None  # queries times keys, when done by hand
     softmax: Operation | None = None
+    fills: bool = False  # the mask tells which scores stay; the others are filled
 
 
 def attention_calls(layer: TracedLayer) -> list[AttentionCall]:
@@ -100,9 +101,11 @@ def _by_hand(layer: TracedLayer, stream: str) -> Iterator[AttentionCall]:
         if softmax is None or product is None or operation.at.instance is None:
             continue
         query, key = _factors(product)
-        value, mask, kind = _factors(operation)[1], _added_mask(softmax, product), kind_of(key, stream)
-        module = operation.at.instance
-        yield AttentionCall("by_hand", operation, module, query, key, value, mask, kind, product, softmax)
+        value, kind, module = _factors(operation)[1], kind_of(key, stream), operation.at.instance
+        filling = _filling_mask(softmax)
+        mask = filling or next((term for _, term in score_sums(softmax, product)), None)
+        fills = filling is not None
+        yield AttentionCall("by_hand", operation, module, query, key, value, mask, kind, product, softmax, fills)
 
 
 def _softmax_below(operation: Operation) -> Operation | None:
@@ -141,17 +144,36 @@ def through_elementwise(value: Value) -> Iterator[Value]:
             queue.extend(current.parts())
 
 
-def _added_mask(softmax: Operation, product: Operation) -> Value | None:
-    """The value that is added to the scores before the softmax."""
-    return next((term for term in added_terms(softmax, product)), None)
+def _filling_mask(softmax: Operation) -> Value | None:
+    """`mask` in `scores.masked_fill(~mask, minimum)`, if it is given to the layer."""
+    for condition in filling_conditions(softmax):
+        match condition:
+            case Operation(name="bitinvert", args=(mask,)):
+                return mask
+    return None
 
 
-def added_terms(softmax: Operation, product: Operation) -> Iterator[Value]:
+def filling_conditions(softmax: Operation) -> Iterator[Value]:
+    """Conditions that are given to the layer, and where they hold or not, scores are replaced by a number."""
+    for value in through_elementwise(softmax.args[0]):
+        match value:
+            case Operation(name="masked_fill" | "masked_fill_", args=(_, condition, _)):
+                pass
+            case Operation(name="where", args=(condition, _, _)):
+                pass
+            case _:
+                continue
+        if reached(condition, _is_any_input):
+            yield condition
+
+
+def score_sums(softmax: Operation, product: Operation) -> Iterator[tuple[Sum, Value]]:
+    """The sums that the scores go through before the softmax, the last first, each with what it adds to them."""
     for value in through_elementwise(softmax.args[0]):
         if isinstance(value, Sum):
             for side, other in ((value.left, value.right), (value.right, value.left)):
                 if depends_on(other, product) and not depends_on(side, product):
-                    yield side
+                    yield value, side
 
 
 def kind_of(key: Value, stream: str) -> AttentionKind:

@@ -17,7 +17,7 @@ from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.statements import statement_site
 from adaptergen.facts import Residual, StatementSite, Sublayer
 from adaptergen.tracing.graph import Consumers, depends_on, is_linear_call, is_norm_call, reached, walk
-from adaptergen.tracing.values import Call, Operation, Site, Sum, Value
+from adaptergen.tracing.values import Call, Operation, Site, Sum, Value, alternatives
 
 
 # Steps that leave a tensor what it is; a stream that went through them is still the stream.
@@ -41,9 +41,14 @@ def additions(layer: TracedLayer) -> Iterator[Addition]:
             continue
         for branch, stream in ((total.left, total.right), (total.right, total.left)):
             bare = _bare(stream)
-            if branch is not stream and depends_on(branch, bare) and _passes_linear(branch, bare):
+            if branch is not stream and _comes_from(branch, bare) and _passes_linear(branch, bare):
                 yield Addition(total, branch, stream)
                 break
+
+
+def _comes_from(branch: Value, stream: Value) -> bool:
+    """A stream that is one of several values is that also where the choice is made anew, as for given queries."""
+    return depends_on(branch, stream) or all(depends_on(branch, option) for option in alternatives(stream))
 
 
 def _bare(stream: Value) -> Value:
@@ -62,8 +67,8 @@ def find_residuals(layer: TracedLayer) -> Iterator[Residual]:
         yield Residual(
             site=statement_site(at),
             addition=at.module.code(_expression(at)),
-            branch=_text(total, addition.branch),
-            stream=_text(total, addition.stream),
+            branch=operand_text(total, addition.branch),
+            stream=operand_text(total, addition.stream),
             sublayer=_sublayer(addition, attentions),
             host=at.instance.path if at.instance else "",
             host_class=at.instance.class_name if at.instance else "",
@@ -90,7 +95,8 @@ def _expression(site: Site) -> cst.CSTNode:
     return site.expression
 
 
-def _text(total: Sum, operand: Value) -> str:
+def operand_text(total: Sum, operand: Value) -> str:
+    """One side of an addition, as written."""
     node = _expression(total.at)
     match node:
         case cst.BinaryOperation():
@@ -121,7 +127,7 @@ def _inner_norm(addition: Addition, consumers: Consumers) -> Call | None:
 def _is_bound_right_before(norm: Call, addition: Addition) -> bool:
     """`branch = self.norm(output)` in the statement above `stream + branch`."""
     module, total = norm.at.module, addition.total
-    call, name = module.code(norm.at.expression), _text(total, addition.branch)
+    call, name = module.code(norm.at.expression), operand_text(total, addition.branch)
     binds = module.header(norm.at.statement) == f"{name} = {call}"
     return binds and module.preceding(total.at.statement) is norm.at.statement
 

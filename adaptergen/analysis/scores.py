@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 
 import libcst as cst
 
-from adaptergen.analysis.attention import AttentionCall, is_nothing
+from adaptergen.analysis.attention import AttentionCall, filling_conditions, is_nothing
+from adaptergen.analysis.inline_scores import find_terms, measured_names, readers
 from adaptergen.analysis.lengths import find_lengths
 from adaptergen.analysis.statements import address, enclosing_blocks, method_node
-from adaptergen.facts import Scores
+from adaptergen.facts import Scores, ScoreTerm
 from adaptergen.source import SourceModule, Statement
-from adaptergen.tracing.graph import depends_on, is_linear_call, reached
-from adaptergen.tracing.values import Call, Site, Value
+from adaptergen.tracing.graph import depends_on, is_linear_call, reached, walk
+from adaptergen.tracing.values import Call, Operation, Site, Value
 
 
 class Unclear(Exception):
@@ -36,8 +37,15 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
     if len(names) != 1:
         raise Unclear("two computations of attention in one method use different names")
     query, key, value, mask = names.pop()
+    _forbid_other_filling(calls)
     before = _statement_before_all(site, [s.statement for s in sites])
-    _forbid_later_use(site, before, [s.statement for s in sites], {key, value, mask or key})
+    terms = [term for call in calls for term in _terms(call, site)]
+    later = list(_later_reads(site, before, sites, calls, (key, value, mask)))
+    _forbid_measured_lengths(site, before, {key, value})
+    for statement, read in later:
+        if read != {key} or before is not site.statement or not _binds_term(statement, terms):
+            names_read = ", ".join(sorted(read))
+            raise Unclear(f"{names_read} is read again after the scores, in `{_line(site.module, statement)}`")
     return Scores(
         site=address(site.module, site.cls, site.method, before),
         query=query,
@@ -48,7 +56,47 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
         through_interface=call.form == "interface",
         bias=tuple(_bias(site, before)) if call.form == "interface" else (),
         lengths=tuple(length for call in calls if call.form == "by_hand" for length in find_lengths(call)),
+        terms=tuple(dict.fromkeys(terms)),
+        is_flat=_is_flat(call, site.names[key]),
+        mask_is_test=mask is not None and _is_test(call, site.names[mask]),
+        keys_are_read_elsewhere=bool(later),
     )
+
+
+FLAT_PRODUCTS = ("bmm", "baddbmm")
+RESHAPES = ("view", "reshape", "unflatten", "flatten")
+
+
+def _forbid_other_filling(calls: Sequence[AttentionCall]) -> None:
+    for call in calls:
+        conditions = len(list(filling_conditions(call.softmax))) if call.softmax else 0
+        if conditions > call.fills:
+            raise Unclear("scores are filled where a condition holds that is not understood")
+
+
+def _is_flat(call: AttentionCall, key: Value) -> bool:
+    """Does a product of 3-D tensors take the keys as they are here?"""
+    if call.product is None or call.product.name not in FLAT_PRODUCTS:
+        return False
+    steps = (value for value in walk(call.key, stop=key) if value is not key)
+    return not any(isinstance(value, Operation) and value.name in RESHAPES for value in steps)
+
+
+def _terms(call: AttentionCall, site: Site) -> Iterator[ScoreTerm]:
+    for term in find_terms(call):
+        if term is None or term.site.cls != site.cls:
+            raise Unclear("something is added to the scores outside of the module")
+        yield term
+
+
+def _is_test(call: AttentionCall, given: Value) -> bool:
+    """Is the mask made boolean by the code itself, before it picks the scores that stay?"""
+    if not call.fills or call.mask is given:
+        return False
+    match call.mask:
+        case Operation(name="bool", args=(inner,)) if inner is given:
+            return True
+    raise Unclear("how the attention mask becomes boolean is not understood")
 
 
 def _outermost_site(call: AttentionCall) -> Site:
@@ -109,20 +157,51 @@ def _statement_before_all(site: Site, statements: list[Statement]) -> Statement:
     return common[-1] if common else min(chains, key=lambda chain: site.module.at(chain[0]))[0]
 
 
-def _forbid_later_use(site: Site, before: Statement, scoring: list[Statement], names: set[str]) -> None:
-    """Names that are extended must not be read again for something else."""
+def _later_reads(
+    site: Site,
+    before: Statement,
+    sites: Sequence[Site],
+    calls: Sequence[AttentionCall],
+    names: tuple[str, str, str | None],
+) -> Iterator[tuple[Statement, set[str]]]:
+    """Statements that read an extended name for something else than the computation of attention."""
+    scoring = [s.statement for s in sites]
+    may_read = [readers(call, site, names[2]) for call in calls]
+    own = {n: {i for row in may_read for i in row.get(part, ())} for part, n in zip(_PARTS, names, strict=True) if n}
+    statements = [s for s in _from(site, before) if not isinstance(s, cst.BaseCompoundStatement)]
+    for statement in statements:
+        read = {name for name in _reads(statement) & own.keys() if id(statement) not in own[name]}
+        if read and statement not in scoring:
+            yield statement, read
+
+
+_PARTS = ("key", "value", "mask")
+
+
+def _from(site: Site, before: Statement) -> list[Statement]:
+    """The statements of the method from this one on."""
+    statements = list(site.module.statements(method_node(site.module, site.cls, site.method)))
+    return statements[statements.index(before) :]
+
+
+def _binds_term(statement: Statement, terms: Sequence[ScoreTerm]) -> bool:
+    """Does the statement make what is added to the scores?"""
+    if not isinstance(statement, cst.SimpleStatementLine):
+        return False
+    bound = {name.value for name in _targets(statement) if isinstance(name, cst.Name)}
+    return bool(bound & {term.term for term in terms})
+
+
+def _forbid_measured_lengths(site: Site, before: Statement, names: set[str]) -> None:
+    """Written-out attention must not go on with a number of keys that was read before the prefix came."""
+    if not isinstance(site.expression, cst.Call) or not _is_product(site.expression):
+        return
     node = method_node(site.module, site.cls, site.method)
-    inside = {id(statement) for statement in [before, *site.module.statements(before)]}
-    later = False
-    for statement in site.module.statements(node):
-        if id(statement) in inside:
-            later = True
-            if statement in scoring or isinstance(statement, cst.BaseCompoundStatement):
-                continue
-        if later and (read := _reads(statement) & names):
-            raise Unclear(
-                f"{', '.join(sorted(read))} is read again after the scores, in `{_line(site.module, statement)}`"
-            )
+    measured = measured_names(site.module, list(site.module.statements(node)), names)
+    for statement in _from(site, before):
+        if read := _reads(statement) & measured.keys():
+            length = sorted(read)[0]
+            raise Unclear(f"{length} tells the number of keys, and is read after the scores")
 
 
 def _line(module: SourceModule, statement: Statement) -> str:

@@ -13,6 +13,7 @@ from adaptergen.plan import (
     PrefixHook,
     ProjectionPlace,
     ResidualHook,
+    TermHook,
 )
 from adaptergen.problems import Location
 
@@ -136,6 +137,7 @@ def _prefix_hook(attention: Attention) -> PrefixHook:
     scores = attention.scores
     assert scores is not None
     how = "an attention function" if scores.through_interface else "hand-written attention"
+    form = "3-D, heads in the batch," if scores.is_flat else "4-D"
     return PrefixHook(
         cls=scores.site.cls,
         method=scores.site.method,
@@ -161,7 +163,14 @@ def _prefix_hook(attention: Attention) -> PrefixHook:
             )
             for length in scores.lengths
         ),
-        because=f"{scores.key} and {scores.value} are complete and 4-D here, {how} takes them next",
+        terms=tuple(
+            TermHook(method=t.site.method, statement=t.site.text, nth=t.site.nth, term=t.term) for t in scores.terms
+        ),
+        flat=scores.is_flat,
+        mask_is_test=scores.mask_is_test,
+        has_config=attention.keeps_config,
+        extended_key=f"extended_{scores.key}" if scores.keys_are_read_elsewhere else "",
+        because=f"{scores.key} and {scores.value} are complete and {form} here, {how} takes them next",
         at=place(scores.site.at),
     )
 

@@ -25,6 +25,8 @@ SIZES: tuple[tuple[str, int | None], ...] = (
     (r"patch_size", 4),
     (r"window_size|sliding_window|local_attention", 4),
 )
+# What trained models have, though it is not the default.
+FEATURES: dict[str, object] = {"relative_attention": True, "pos_att_type": "c2p|p2c"}
 TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2}
 
 
@@ -39,6 +41,8 @@ def tiny_arguments(defaults: Mapping[str, str], constructor_values: Mapping[str,
         size = next((size for pattern, size in SIZES if re.fullmatch(pattern, name)), None)
         if name in TOKENS:
             arguments[name] = TOKENS[name]
+        elif name in FEATURES:
+            arguments[name] = FEATURES[name]
         elif name.endswith("suppress_tokens") and default is not None:
             arguments[name] = ()
         elif "drop" in name and isinstance(default, float | int) and not isinstance(default, bool):

@@ -72,7 +72,8 @@ def _host_mixin(plan: IntegrationPlan, cls: str) -> HostMixin:
 
 
 def _shim(prefix: PrefixHook) -> str:
-    arguments = ("self.config", f"head_dim=self.{prefix.head_dim}", f"is_causal={prefix.is_causal}")
+    config = "self.config" if prefix.has_config else "None"
+    arguments = (config, f"head_dim=self.{prefix.head_dim}", f"is_causal={prefix.is_causal}")
     return layout.call(8, "self.prefix_tuning = PrefixTuningShim", arguments)
 
 

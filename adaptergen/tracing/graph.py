@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from adaptergen.source import ClassSource, SourceModule
-from adaptergen.tracing.values import Call, Choice, External, Instance, Sequence, Value
+from adaptergen.tracing.values import Call, Choice, External, Instance, Sequence, Value, alternatives
 
 
 LINEAR = ("torch.nn.Linear", "transformers.pytorch_utils.Conv1D")
@@ -15,16 +15,21 @@ _NORM = re.compile(r"Norm(\dd)?$")
 
 
 def walk(value: Value, *, stop: Value | None = None) -> Iterator[Value]:
-    """The value and everything it is made from, nearest first, not looking behind `stop`."""
+    """The value and everything it is made from, nearest first, not looking behind `stop`, nor what it can be."""
     seen: set[int] = set()
+    stops = _stops(stop)
     queue: list[Value] = [value]
     for current in queue:
         if id(current) in seen:
             continue
         seen.add(id(current))
         yield current
-        if current is not stop:
+        if id(current) not in stops:
             queue.extend(current.parts())
+
+
+def _stops(stop: Value | None) -> frozenset[int]:
+    return frozenset() if stop is None else frozenset(map(id, (stop, *alternatives(stop))))
 
 
 def depends_on(value: Value, other: Value) -> bool:
@@ -36,8 +41,9 @@ def reached(value: Value, goal: Callable[[Value], bool], *, stop: Value | None =
     seen: set[int] = set()
     found: list[Value] = []
     queue = [value]
+    stops = _stops(stop)
     for current in queue:
-        if id(current) in seen or current is stop:
+        if id(current) in seen or id(current) in stops:
             continue
         seen.add(id(current))
         if goal(current):

@@ -2,8 +2,8 @@
 
     key, value, attention_mask = self.prefix_tuning(query, key, value, attention_mask, hidden_states)
 
-An additive bias with one entry per key is extended in the call that takes it, and hand-written attention that
-slices a causal buffer by the number of keys does not count the prefix.
+An additive bias with one entry per key is extended in the call that takes it, or where hand-written attention adds it
+to the scores. Hand-written attention that slices a causal buffer by the number of keys does not count the prefix.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from adaptergen.plan import LengthHook, PrefixHook
-from adaptergen.source import SourceModule, Statement
+from adaptergen.plan import LengthHook, PrefixHook, TermHook
+from adaptergen.source import SourceModule, Statement, descendants
 from adaptergen.transforms.edits import (
     Edit,
     Replacement,
@@ -33,22 +33,58 @@ def call_prefixes(source: SourceModule, hook: PrefixHook) -> Iterator[Replacemen
     for length in hook.lengths:
         yield _do_not_count(source, hook, length)
         yield _extend_cut(source, hook, length)
+    for term in hook.terms:
+        yield _extend_term(source, hook, term)
     yield _extend_states(source, hook)
 
 
 def _extend_states(source: SourceModule, hook: PrefixHook) -> Replacement:
     statement = find_statement(source, hook.cls, hook.method, hook.statement, hook.nth)
     line, lines = upstream_lines(source, statement, statement)
-    head = f"{hook.key}, {hook.value}, {hook.mask or '_'} = self.prefix_tuning"
-    arguments = (hook.query, hook.key, hook.value, hook.mask or "None", hook.hidden)
+    method = "self.prefix_tuning.flat" if hook.flat else "self.prefix_tuning"
+    head = f"{hook.extended_key or hook.key}, {hook.value}, {hook.mask or '_'} = {method}"
+    mask = f"{hook.mask}.bool()" if hook.mask_is_test else hook.mask or "None"
+    arguments = (hook.query, hook.key, hook.value, mask, hook.hidden)
     added = call_lines(indentation(lines[0]), head, arguments)
     call = parsed(added).with_changes(leading_lines=statement.leading_lines)
+    if hook.extended_key:
+        renamed = _with_extended_key(source, statement, hook, indentation(lines[0]))
+        edit = Edit(hook.cls, hook.method, line, lines, (*added, *renamed), hook.because)
+        return Replacement(edit, (statement,), (call, parsed(renamed)))
     if not hook.bias:
         edit = Edit(hook.cls, hook.method, line, (), added, hook.because)
         return Replacement(edit, (statement,), (call, statement.with_changes(leading_lines=())))
     extended = _with_extended_bias(source, statement, hook, indentation(lines[0]))
     edit = Edit(hook.cls, hook.method, line, lines, (*added, *extended), hook.because)
     return Replacement(edit, (statement,), (call, parsed(extended)))
+
+
+def _with_extended_key(source: SourceModule, statement: Statement, hook: PrefixHook, indent: str) -> tuple[str, ...]:
+    """The statement with the keys that have the prefix in front of them."""
+    node = find_expression(source, statement, hook.key, lambda node: source.code(node) == hook.key)
+    before, after = text_around(source, statement, node, keep_parentheses=True)
+    in_place = lines_of(indent, f"{before}{hook.extended_key}{after}")
+    return in_place if fits(in_place) else _broken(source, in_place, indent)
+
+
+def _broken(source: SourceModule, lines: tuple[str, ...], indent: str) -> tuple[str, ...]:
+    """A statement that is too long, with the arguments of its outermost call on lines of their own."""
+    statement = cst.ensure_type(parsed(lines), cst.SimpleStatementLine)
+    call = next(descendants(statement, cst.Call))
+    before, after = text_around(source, statement, call, keep_parentheses=True)
+    written = [source.code(argument.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for argument in call.args]
+    return call_lines(indent, before + source.code(call.func), written, after.rstrip())
+
+
+def _extend_term(source: SourceModule, hook: PrefixHook, term: TermHook) -> Replacement:
+    statement = find_statement(source, hook.cls, term.method, term.statement, term.nth)
+    line, lines = upstream_lines(source, statement, statement)
+    node = find_expression(source, statement, term.term, lambda node: source.code(node) == term.term)
+    before, after = text_around(source, statement, node)
+    extended = lines_of(indentation(lines[0]), f"{before}self.prefix_tuning.extend_bias({term.term}){after}")
+    because = f"{term.term} has one entry for each key, and none for the prefix"
+    new = parsed(extended).with_changes(leading_lines=statement.leading_lines)
+    return Replacement(Edit(hook.cls, term.method, line, lines, extended, because), (statement,), (new,))
 
 
 def _with_extended_bias(source: SourceModule, statement: Statement, hook: PrefixHook, indent: str) -> tuple[str, ...]:

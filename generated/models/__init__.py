@@ -4,6 +4,7 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     # adaptergen: begin adapter-models (computed from every plan.toml)
     "bart": "BartAdapterModel",
     "bert": "BertAdapterModel",
+    "deberta-v2": "DebertaV2AdapterModel",
     "distilbert": "DistilBertAdapterModel",
     "gemma2": "Gemma2AdapterModel",
     "gpt2": "GPT2AdapterModel",
@@ -21,6 +22,7 @@ MODEL_PACKAGES: dict[str, str] = {
     # adaptergen: begin model-packages (computed from every plan.toml)
     "transformers.models.bart.modeling_bart": "bart",
     "transformers.models.bert.modeling_bert": "bert",
+    "transformers.models.deberta_v2.modeling_deberta_v2": "deberta_v2",
     "transformers.models.distilbert.modeling_distilbert": "distilbert",
     "transformers.models.gemma2.modeling_gemma2": "gemma2",
     "transformers.models.gpt2.modeling_gpt2": "gpt2",

@@ -104,6 +104,58 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         ),
         output_bias="cls.predictions.bias",
     ),
+    "DebertaV2ForMaskedLM": StaticHead(
+        config={
+            "head_type": "masked_lm",
+            "layers": 2,
+            "activation_function": FromConfig(("hidden_act",)),
+            "layer_norm": True,
+            "bias": True,
+        },
+        modules=(
+            "cls.predictions.transform.dense",
+            None,
+            "cls.predictions.transform.LayerNorm",
+            "cls.predictions.decoder",
+        ),
+        output_bias="cls.predictions.bias",
+    ),
+    "DebertaV2ForMultipleChoice": StaticHead(
+        config={
+            "head_type": "multiple_choice",
+            "layers": 2,
+            "activation_function": FromConfig(("pooler_hidden_act",)),
+            "dropout_prob": FromConfig(("pooler_dropout",)),
+        },
+        modules=(None, "pooler.dense", None, None, "classifier"),
+    ),
+    "DebertaV2ForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "DebertaV2ForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 2,
+            "activation_function": FromConfig(("pooler_hidden_act",)),
+            "dropout_prob": FromConfig(("pooler_dropout",)),
+        },
+        modules=(None, "pooler.dense", None, None, "classifier"),
+    ),
+    "DebertaV2ForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("hidden_dropout_prob",)),
+        },
+        modules=(None, "classifier"),
+    ),
     "DistilBertForMaskedLM": StaticHead(
         config={
             "head_type": "masked_lm",

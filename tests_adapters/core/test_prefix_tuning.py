@@ -216,6 +216,23 @@ def test_layers_of_different_shape_are_refused() -> None:
     model.add_adapter("prefix", config=CONFIG.replace(leave_out=[1]))
 
 
+def test_heads_in_the_batch() -> None:
+    """Where attention is written out with 3-D products, the numbers are the same."""
+    model = generated.init(build("bert"))
+    add_random(model, "prefix", CONFIG)
+    shim = next(module for module in model.modules() if isinstance(module, PrefixTuningShim))
+    heads = model.config.num_attention_heads
+    query, key, value = torch.randn(3, 2, heads, 5, shim.head_dim)
+    mask, hidden_states = torch.ones(2, 1, 5, 5, dtype=torch.bool), torch.randn(2, 5, model.config.hidden_size)
+
+    expected = shim(query, key, value, mask, hidden_states)
+    actual = shim.flat(*(state.flatten(0, 1) for state in (query, key, value)), mask, hidden_states)
+
+    assert actual[0].shape == (2 * heads, 5 + shim.length, shim.head_dim)
+    assert all(torch.equal(flat, full.flatten(0, 1)) for flat, full in zip(actual[:2], expected[:2], strict=True))
+    assert torch.equal(actual[2], expected[2])
+
+
 def test_inactive_shim_returns_what_it_got() -> None:
     shim = PrefixTuningShim(build("bert").config, head_dim=8, is_causal=False)
     query, key, value = torch.randn(3, 2, 4, 5, 8)

@@ -19,6 +19,7 @@ from tests_adapters.parity.recording import Case, Recording
 ARCHITECTURES = (
     "bart",
     "bert",
+    "deberta_v2",
     "distilbert",
     "gemma2",
     "gpt2",

@@ -113,7 +113,8 @@ class Case:
     def attentions(self) -> tuple[str | None, ...]:
         """The attention kernels that must give the recorded numbers: where there are prefixes, all that run here."""
         recorded = self.data.get("attn_implementation") or self.recording.document["model"]["attn_implementation"]
-        return ("eager", "sdpa") if "prefix_tuning" in self.methods else (recorded,)
+        supports_sdpa = getattr(transformers, self.recording.document["model"]["class"])._supports_sdpa
+        return ("eager", "sdpa") if "prefix_tuning" in self.methods and supports_sdpa else (recorded,)
 
     def folder_of(self, stored: Mapping[str, Any]) -> Path:
         """Of an adapter, or of a fusion."""

@@ -189,7 +189,7 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
     Puts prefixes in front of the keys and values of one attention.
 
     Args:
-        config: configuration of the model; tells which attention kernel runs.
+        config: of the model; tells which attention kernel runs; `None` where attention is written out without it.
         head_dim: width of a key.
         is_causal: whether the kernel would hide the future by itself if it were given no mask.
     """
@@ -197,7 +197,7 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
     supported_blocks = (Stack, BatchSplit, Parallel, Route)
     kind = "prefix tuning"
 
-    def __init__(self, config: PreTrainedConfig, head_dim: int, is_causal: bool) -> None:
+    def __init__(self, config: PreTrainedConfig | None, head_dim: int, is_causal: bool) -> None:
         super().__init__()
         self.config = config
         self.head_dim = head_dim
@@ -239,9 +239,17 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
             return key, value, mask
         nothing = key[:, :, :0]
         state = self.active.run(self, PrefixTuningState(nothing, nothing, hidden_states))
-        implementation = self.config._attn_implementation
+        implementation = "eager" if self.config is None else self.config._attn_implementation
         mask = extend_attention_mask(mask, state.columns, query, key, implementation, self._hides_future)
         return torch.cat([state.key, key], dim=-2), torch.cat([state.value, value], dim=-2), mask
+
+    def flat(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: AttentionMask, hidden_states: Tensor
+    ) -> tuple[Tensor, Tensor, AttentionMask]:
+        """The same for states (batch · heads, length, head_dim)."""
+        query, key, value = (heads.unflatten(0, (len(hidden_states), -1)) for heads in (query, key, value))
+        key, value, mask = self(query, key, value, mask, hidden_states)
+        return key.flatten(0, 1), value.flatten(0, 1), mask
 
     @property
     def _hides_future(self) -> bool:
