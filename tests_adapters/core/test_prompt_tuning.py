@@ -314,3 +314,21 @@ def test_no_trace_is_left() -> None:
         assert_identical(call(model, inputs_for(architecture)), expected)
         model.delete_adapter("a")
         assert tree(model) == before
+
+
+def test_embeddings_that_look_at_the_mask() -> None:
+    """DeBERTa's embeddings zero padding, and its model makes a missing mask by itself."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = hf.DebertaV2Config(vocab_size=VOCABULARY, relative_attention=True, pos_att_type="c2p|p2c", **sizes)
+    model = generated.init(hf.DebertaV2Model(config).eval())
+    model.add_adapter("a", config=PREFIX, set_active=True)
+
+    without = model(TOKENS).last_hidden_state
+    assert without.shape[1] == TOKENS.shape[1] + LENGTH
+    assert torch.equal(model(TOKENS, attention_mask=torch.ones_like(TOKENS)).last_hidden_state, without)
+    padded = model(TOKENS, attention_mask=LEFT.flip(-1)).last_hidden_state
+    alone = model(TOKENS[1:, :5], attention_mask=torch.ones(1, 5, dtype=torch.long)).last_hidden_state
+    torch.testing.assert_close(padded[1:, : 5 + LENGTH], alone, **CLOSE)
+
+    model.delete_adapter("a")
+    assert not model.embeddings._forward_pre_hooks and not model.embeddings._forward_hooks

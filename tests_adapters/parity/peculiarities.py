@@ -20,6 +20,8 @@ The end of the encoder, in Whisper: invertible adapters act on what leaves it. H
 DiReFT in files. The library's files do not say that the projection is not subtracted, so that DiReFT comes back as
 NoReFT. Numbers that were recorded before saving are those of DiReFT; ours keeps the flag, and a test sets it.
 
+Prompts and padding, in DeBERTa-v2. The library lets prompts attend to padding, and padding to prompts. Here not.
+
 Prompts and padding, in DistilBERT. The library adds 1 to all scores of the prompt, and to those that words give it,
 so that the prompt attends to padding, too. Here it attends to what is there, as everything does.
 """
@@ -31,6 +33,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.models.deberta_v2.modeling_deberta_v2 import DebertaV2Model
 from transformers.models.distilbert.modeling_distilbert import DistilBertModel
 from transformers.models.gemma2.modeling_gemma2 import Gemma2Model
 from transformers.models.modernbert.modeling_modernbert import ModernBertModel
@@ -55,6 +58,8 @@ def imitate(model: nn.Module) -> None:
             take_normalised_residuals(base)
         if isinstance(base, DistilBertModel):
             add_one_at_prompts(base)
+        if isinstance(base, DebertaV2Model):
+            let_prompts_attend_to_padding(base)
         if isinstance(base, WhisperEncoder):
             adapt_output_of_encoder(base)
 
@@ -68,6 +73,19 @@ def take_norms_of_last_layer(base: Gemma2Model) -> None:
         ):
             for adapter in adapters_of(layer, slot):
                 adapter.before = Before(adapter, norm=norm)
+
+
+def let_prompts_attend_to_padding(base: DebertaV2Model) -> None:
+    prompt, original = getattr(base, "prompt_tuning", None), base.encoder.get_attention_mask
+
+    def get_attention_mask(attention_mask: Tensor) -> Tensor:
+        mask = original(attention_mask).clone()
+        own = slice(0, prompt.room.length)
+        mask[..., own, :] = mask[..., own] = 1
+        return mask
+
+    if prompt is not None:
+        base.encoder.get_attention_mask = get_attention_mask
 
 
 def add_one_at_prompts(base: DistilBertModel) -> None:

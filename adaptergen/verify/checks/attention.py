@@ -19,7 +19,7 @@ def eager_equals_sdpa(subject: Subject, form: AdapterForm) -> None:
             model = subject.initialized(attention)
             add_random(model, subject.case, form)
             inputs = subject.inputs(model, padded=padded)
-            results.append(_at_words(run(model, inputs), inputs.get("attention_mask")))
+            results.append(at_words(run(model, inputs), inputs.get("attention_mask")))
         expect_close(results[1], results[0], f"sdpa instead of eager, {'padded' if padded else 'not padded'}")
 
 
@@ -75,7 +75,7 @@ def _changes(subject: Subject, model: nn.Module, where: slice) -> list[str]:
     inputs = subject.inputs(model, padded=True)
     name, mask = words(inputs)
     other = {**inputs, name: torch.where(mask == 0, 5, inputs[name])}
-    first, second = (_at_words(run(model, each), mask) for each in (inputs, other))
+    first, second = (at_words(run(model, each), mask) for each in (inputs, other))
     return [key for key in first if (first[key] - second[key]).abs().max() > EFFECT]
 
 
@@ -98,7 +98,7 @@ def _expect_blind(changed: list[str], what: str) -> None:
         raise CheckFailed(f"{what} in {', '.join(changed)}")
 
 
-def _at_words(results: dict[str, Tensor], mask: Tensor | None) -> dict[str, Tensor]:
+def at_words(results: dict[str, Tensor], mask: Tensor | None) -> dict[str, Tensor]:
     """Results per word at the words, without those at padding, which mean nothing."""
     if mask is None:
         return results

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from generated.core.forward_inputs import ForwardInputs
 
 
+EMBEDDING_MASK = "mask"  # of the input alone, as DeBERTa's embeddings take it
+
+
 class PromptTuning(nn.Module):
     """The prompt of one adapter."""
 
@@ -68,6 +71,7 @@ class PromptTuningLayer(AdapterSlot, nn.Module):
     Args:
         is_hooked: prompts join what leaves the embedding module, by a hook there. Else they join the embeddings of
             the words, which the model is then given instead of the words.
+        needs_mask: the embedding module looks at the mask.
         handle: that of the hook. Read from a pickle, it keeps hooks to come from taking the number of this one.
     """
 
@@ -76,9 +80,9 @@ class PromptTuningLayer(AdapterSlot, nn.Module):
     reads_inputs = True
     kind = "prompt tuning"
 
-    def __init__(self, is_hooked: bool) -> None:
+    def __init__(self, is_hooked: bool, needs_mask: bool = False) -> None:
         super().__init__()
-        self.is_hooked = is_hooked
+        self.is_hooked, self.needs_mask = is_hooked, needs_mask
         self.room: PromptRoom | None = None
         self.prompt_tunings = AdapterModules()
 
@@ -103,6 +107,13 @@ class PromptTuningLayer(AdapterSlot, nn.Module):
         """Prompts of a stack follow one another."""
         prompt = self.prompt_tunings[name](state.prompt.device).to(state.prompt)
         return PromptState(torch.cat([state.prompt, prompt.expand(state.size(0), -1, -1)], dim=1))
+
+    def restore_mask(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple | None:
+        """A forward pre-hook: embeddings that look at the mask, too, see that of the input alone."""
+        mask = kwargs.get(EMBEDDING_MASK)
+        if self.active is None or mask is None:
+            return None
+        return args, {**kwargs, EMBEDDING_MASK: self.room.remove(mask)}
 
     def adapt_output(self, module: nn.Module, args: tuple, output: Any) -> Any:
         """A forward hook: the embeddings are the output, or its first item."""
@@ -129,13 +140,22 @@ class PromptTuningLayer(AdapterSlot, nn.Module):
         """
         inputs, call = self.inputs, self.inputs.call
         is_first = self.is_hooked or call.past_length == 0
-        changed = self.room.masked(arguments)
+        changed = self.room.masked(self._with_mask(arguments) if self.needs_mask else arguments)
         if not self.is_hooked:
             changed = self.room.moved(changed, is_first=is_first)
             changed = self._embedded(changed, embed) if is_first else changed
         inputs.call = call.with_prompt(self.room.length, changed.get("attention_mask"))
         output = forward(**changed)
         return _for_head(output, self.room) if is_below_head and is_first else output
+
+    @staticmethod
+    def _with_mask(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A model that makes a missing mask by itself would not think of the prompt."""
+        words, embedded = arguments.get("input_ids"), arguments.get("inputs_embeds")
+        if arguments.get("attention_mask") is not None or (words is None and embedded is None):
+            return arguments
+        given = embedded[..., 0] if words is None else words
+        return {**arguments, "attention_mask": torch.ones_like(given, dtype=torch.long)}
 
     def _embedded(self, arguments: Mapping[str, Any], embed: nn.Module) -> dict[str, Any]:
         embedded = arguments.get("inputs_embeds")

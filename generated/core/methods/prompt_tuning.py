@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from inspect import signature
 from typing import Any
@@ -13,7 +14,7 @@ from transformers import AutoTokenizer
 from generated.core.config_names import config_value
 from generated.core.configuration import AdapterConfig, PromptTuningConfig
 from generated.core.errors import AdapterConfigError, UnsupportedMethodError
-from generated.core.layers.prompt_tuning import PromptTuning, PromptTuningLayer
+from generated.core.layers.prompt_tuning import EMBEDDING_MASK, PromptTuning, PromptTuningLayer
 from generated.core.layers.slot import Place
 from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
 from generated.core.methods.hooks import remove_hooks
@@ -79,7 +80,10 @@ def _layer(model: nn.Module) -> PromptTuningLayer:
     if not hasattr(model, "prompt_tuning"):
         _refuse_unfit(model)
         embedding_module = _embedding_module(model)
-        model.prompt_tuning = PromptTuningLayer(is_hooked=embedding_module is not None)
+        needs_mask = embedding_module is not None and _looks_at_mask(embedding_module)
+        model.prompt_tuning = PromptTuningLayer(is_hooked=embedding_module is not None, needs_mask=needs_mask)
+        if needs_mask:
+            embedding_module.register_forward_pre_hook(model.prompt_tuning.restore_mask, with_kwargs=True)
         if embedding_module is not None:
             hook = model.prompt_tuning.adapt_output
             model.prompt_tuning.handle = embedding_module.register_forward_hook(hook)
@@ -115,6 +119,10 @@ def _embedding_module(model: nn.Module) -> nn.Module | None:
     entry = resolve(resolve(model, stack.owner), stack.entry) if stack.entry else None
     words = model.get_input_embeddings()
     return entry if entry is not None and entry is not words and words in set(entry.modules()) else None
+
+
+def _looks_at_mask(embedding_module: nn.Module) -> bool:
+    return EMBEDDING_MASK in inspect.signature(embedding_module.forward).parameters
 
 
 def _size(model: nn.Module, is_hooked: bool) -> int:
