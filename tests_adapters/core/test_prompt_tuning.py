@@ -331,4 +331,5 @@ def test_embeddings_that_look_at_the_mask() -> None:
     torch.testing.assert_close(padded[1:, : 5 + LENGTH], alone, **CLOSE)
 
     model.delete_adapter("a")
-    assert not model.embeddings._forward_pre_hooks and not model.embeddings._forward_hooks
+    assert not model.embeddings._forward_pre_hooks
+    assert not model.embeddings._forward_hooks
