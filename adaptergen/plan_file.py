@@ -13,7 +13,7 @@ from typing import Any
 import tomlkit
 import tomlkit.items
 
-from adaptergen.plan import METHODS, IntegrationPlan
+from adaptergen.plan import METHODS, IntegrationPlan, MethodSupport
 from adaptergen.problems import Location, Problem, ProblemsFound
 
 
@@ -26,6 +26,9 @@ HEADER = """\
 
 LINE = 100
 _REASONS = ("because", "at", "by")
+
+# What a plan says of a method that came after it; `update` decides.
+UNPLANNED = MethodSupport(supported=False, because="this plan is older than the method: run `adaptergen update`")
 
 
 def dump(plan: IntegrationPlan) -> str:
@@ -51,7 +54,7 @@ def load(text: str, path: str) -> IntegrationPlan:
     if problems:
         raise ProblemsFound(*problems)
     assert isinstance(plan, IntegrationPlan)
-    return plan
+    return dataclasses.replace(plan, methods={name: plan.methods.get(name, UNPLANNED) for name in METHODS})
 
 
 def _not_toml(error: tomllib.TOMLDecodeError, path: str) -> Problem:
@@ -62,11 +65,9 @@ def _not_toml(error: tomllib.TOMLDecodeError, path: str) -> Problem:
 
 
 def _method_problems(methods: object, path: str) -> list[Problem]:
-    """A plan says of every method whether it is supported, and of nothing else."""
+    """A plan says of methods whether they are supported, and of nothing else."""
     told = methods if isinstance(methods, dict) else {}
-    missing = [_problem(path, f"methods.{name}", "is missing") for name in METHODS if name not in told]
-    unknown = [_problem(path, f"methods.{name}", "is not a key of a plan") for name in told if name not in METHODS]
-    return [*missing, *unknown]
+    return [_problem(path, f"methods.{name}", "is not a key of a plan") for name in told if name not in METHODS]
 
 
 def _document(plan: IntegrationPlan) -> tomlkit.TOMLDocument:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from adaptergen.plan import HeadPlan, IntegrationPlan
-from adaptergen.plan_file import dump, load
+from adaptergen.plan_file import UNPLANNED, dump, load
 from adaptergen.problems import ProblemsFound
 from tests_adapters.generator.case import plan_of
 
@@ -109,16 +109,14 @@ def test_no_file_makes_it_crash(text: str) -> None:
     assert problems(text)
 
 
-def test_a_missing_method_is_an_error() -> None:
-    """A plan that does not say whether a method is supported cannot be rendered."""
+def test_a_method_that_came_after_the_plan_is_unplanned() -> None:
     start, end = TEXT.index("[methods.lora]"), TEXT.index("[methods.ia3]")
 
-    assert problems(TEXT[:start] + TEXT[end:]) == [f"{PATH}: methods.lora is missing"]
+    assert load(TEXT[:start] + TEXT[end:], PATH).methods["lora"] == UNPLANNED
 
 
 def test_an_unknown_method_is_an_error() -> None:
     assert problems(TEXT.replace("[methods.lora]", "[methods.loar]")) == [
-        f"{PATH}: methods.lora is missing",
         f"{PATH}: methods.loar is not a key of a plan",
     ]
 
