@@ -118,7 +118,7 @@ def _names(call: AttentionCall, site: Site) -> tuple[str, str, str, str | None]:
     if is_nothing(call.mask):
         return query, key, value, None
     assert call.mask is not None
-    mask = next((n for n, v in arguments.items() if v is call.mask or depends_on(call.mask, v)), None)
+    mask = _holding(call.mask, arguments)
     if mask is None or mask in (query, key, value):
         raise Unclear("the attention mask is an expression, not a name")
     return query, key, value, mask
@@ -136,14 +136,14 @@ def _is_product(node: cst.Call) -> bool:
     return isinstance(node.func, cst.Attribute) and node.func.attr.value in ("matmul", "bmm", "einsum", "baddbmm")
 
 
-def _holding(wanted: Value, names: dict[str, Value], unlike: Value) -> str | None:
-    """The name whose value the wanted one is, or is made from, and the other one is not."""
+def _holding(wanted: Value, names: dict[str, Value], unlike: Value | None = None) -> str | None:
+    """The name whose value the wanted one is, or is made from in the fewest steps, and the other one is not."""
+    held: dict[int, str] = {}
     for name, value in names.items():
-        if value is wanted:
-            return name
-    for name, value in names.items():
-        if depends_on(wanted, value) and not depends_on(unlike, value):
-            return name
+        held.setdefault(id(value), name)
+    for part in walk(wanted):
+        if id(part) in held and (part is wanted or unlike is None or not depends_on(unlike, part)):
+            return held[id(part)]
     return None
 
 
