@@ -65,7 +65,7 @@ def _collect(kinds: tuple[str, ...], where: Callable[[Case], bool]) -> Iterator[
             yield _skipped(architecture), None
             continue
         for case in recording.cases():
-            if case.kind in kinds and case.is_supported and where(case):
+            if case.kind in kinds and case.is_compared and where(case):
                 yield pytest.param(case, id=case.id), case
 
 

@@ -23,9 +23,6 @@ from generated.core.composition import AdapterCompositionBlock
 from tests_adapters.parity.peculiarities import imitate, subtract_nothing
 
 
-UNSUPPORTED_METHODS: set[str] = set()
-
-
 @dataclass(frozen=True)
 class Recording:
     """One architecture."""
@@ -97,13 +94,9 @@ class Case:
         return {method for adapter in self.adapters for method in methods_in(adapter["config"])}
 
     @property
-    def is_supported(self) -> bool:
-        return not self.methods & UNSUPPORTED_METHODS and not self.is_residual_twice
-
-    @property
-    def is_residual_twice(self) -> bool:
+    def is_compared(self) -> bool:
         """The library adds the residual twice for a Stack in a dividing block; its rows are not those of the Stack."""
-        return bool(self.data.get("quirk")) and self.kind == "composition"
+        return not self.data.get("quirk")
 
     @property
     def fusions(self) -> list[Mapping[str, Any]]:
