@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from torch import nn
 
-from generated.core import lifecycle
+from generated.core import lifecycle, merging
 from generated.core.composition import AdapterCompositionBlock, Fuse, Setup, parse_composition
 from generated.core.errors import UnknownAdapterError
 from generated.core.heads.division import parse_heads_from_composition
@@ -27,7 +27,7 @@ class AdapterSetup:
             model(**inputs)
 
     It is active in every model that has all of these adapters, and in all threads; for models that are used by several
-    threads at once, give each its own copy. Blocks may nest. What was active before is active again afterwards.
+    threads at once, give each its own copy. Blocks may nest. What was active or merged before is so again afterwards.
 
     Args:
         adapter_setup: as for `set_active_adapters`; `None` lets no adapter act, in any model.
@@ -73,6 +73,7 @@ class AdapterSetup:
 
     def _activate(self, model: nn.Module) -> None:
         lifecycle.activate(model, self.adapter_setup, model.adapters_config.skip_layers)
+        merging.reset(model)
         head_model = _model_with_heads(model)
         if head_model is None:
             return
@@ -95,18 +96,22 @@ def _model_with_heads(model: nn.Module) -> Any:
 
 def _state_of(model: nn.Module) -> tuple[Any, ...]:
     head_model, config = _model_with_heads(model), model.adapters_config
-    return config.active_setup, config.skip_layers, None if head_model is None else head_model.active_head
+    heads = None if head_model is None else head_model.active_head
+    return config.active_setup, config.skip_layers, merging.merged_adapter(model), heads
 
 
 def _restore(
     model: nn.Module,
     setup: AdapterCompositionBlock | None,
     skip_layers: frozenset[int],
+    merged: str | None,
     heads: str | list[str] | AdapterCompositionBlock | None,
 ) -> None:
     """Back to what was active, but for what is no longer there."""
-    left = None if setup is None else setup.restricted_to(model.adapters_config.adapters)
-    lifecycle.activate(model, left, skip_layers)
+    lifecycle.activate(model, lifecycle.still_there(model, setup), skip_layers)
+    merging.reset(model)
+    if merged in model.adapters_config:
+        merging.merge(model, merged)
     head_model = _model_with_heads(model)
     if head_model is not None:
         names = (heads,) if isinstance(heads, str) else heads or ()

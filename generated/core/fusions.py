@@ -57,7 +57,8 @@ def fusion_name(model: nn.Module, names: FusionNames) -> str:
 
 def add_fusion(model: nn.Module, fuse: Fuse, config: AdapterFusionConfig, overwrite_ok: bool = False) -> None:
     """
-    Add a mixture of adapters wherever at least two of them are.
+    Add a mixture of adapters wherever at least two of them are. One of other adapters that it replaces is active no
+    more.
 
     Raises:
         AdapterExistsError: there is one of this name, which may not be overwritten.
@@ -77,6 +78,8 @@ def add_fusion(model: nn.Module, fuse: Fuse, config: AdapterFusionConfig, overwr
         raise UnsupportedMethodError(
             f"{' and '.join(names)} meet nowhere: a fusion mixes bottleneck adapters that sit in the same places"
         )
+    if fuse.name in model.adapters_config.fusions and model.adapters_config.fusions[fuse.name].adapters != names:
+        delete_fusion(model, fuse.name)
     size, dropout = config_value(model.config, "hidden_size"), _dropout(model, config)
     for slot in slots:
         fusion = BertFusion(size, dropout, config)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from generated.core import merging
-from generated.core.composition import Setup, parse_composition
+from generated.core.composition import AdapterCompositionBlock, Fuse, Setup, parse_composition
 from generated.core.configuration import AdapterConfig
 from generated.core.errors import AdapterConfigError, AdapterError, AdapterExistsError, UnsupportedMethodError
 from generated.core.integrations import integration_of
@@ -65,8 +65,16 @@ def delete_adapter(model: nn.Module, name: str) -> None:
     del config.adapters[name]
     for fusion in [fusion for fusion, mixed in config.fusions.items() if name in mixed.adapters]:
         remove_fusion(model, fusion)
-    if config.active_setup is not None:
-        activate(model, config.active_setup.restricted_to(config.adapters), config.skip_layers)
+    activate(model, still_there(model, config.active_setup), config.skip_layers)
+
+
+def still_there(model: nn.Module, setup: AdapterCompositionBlock | None) -> AdapterCompositionBlock | None:
+    """What is left of a setup when adapters and fusions have gone: nothing, if a mixture in it has no weights."""
+    config = model.adapters_config
+    left = None if setup is None else setup.restricted_to(config.adapters)
+    blocks = left.blocks if left is not None else ()
+    mixtures = (block.name for block in blocks if isinstance(block, Fuse) and len(block) > 1)
+    return left if all(name in config.fusions for name in mixtures) else None
 
 
 def remove_fusion(model: nn.Module, name: str) -> None:
@@ -186,6 +194,7 @@ def _standing_aside(model: nn.Module, name: str) -> Iterator[None]:
     _rename(model, name, aside)
     try:
         yield
+        _refuse_other_places(model, name)
         activate(model, setup, skipped)
     except BaseException:
         _remove(model, name)
@@ -194,6 +203,22 @@ def _standing_aside(model: nn.Module, name: str) -> Iterator[None]:
         activate(model, setup, skipped)
         raise
     _remove(model, aside)
+
+
+def _refuse_other_places(model: nn.Module, name: str) -> None:
+    """
+    Raises:
+        AdapterError: mixtures of a new adapter are not where it meets the others.
+    """
+    slots = [slot for slot in iter_slots(model) if hasattr(slot, "adapter_fusion_layer")]
+    for fusion, mixed in model.adapters_config.fusions.items():
+        meets = (len(slot.held & set(mixed.adapters)) > 1 for slot in slots)
+        is_mixed = (fusion in slot.adapter_fusion_layer for slot in slots)
+        if name in mixed.adapters and list(meets) != list(is_mixed):
+            raise AdapterError(
+                f"the fusion {fusion!r} mixes {name!r}, and the new adapter sits in other places; delete the fusion "
+                "first, or use another name"
+            )
 
 
 def _rename(model: nn.Module, name: str, new_name: str) -> None:

@@ -102,6 +102,36 @@ def test_what_went_inside_the_block_stays_gone(with_heads) -> None:
     assert with_heads.active_head is None
 
 
+def test_a_mixture_that_went_inside_the_block_stays_gone(model) -> None:
+    model.add_adapter_fusion("first,second", set_active=True)
+    with AdapterSetup("first"):
+        model.delete_adapter_fusion("first,second")
+    assert model.active_adapters is None
+
+    model.add_adapter_fusion("first,second", set_active=True)
+    model.disable_adapters()
+    model.delete_adapter_fusion("first,second")
+    model.enable_adapters()
+    assert model.active_adapters is None
+
+
+def test_what_is_merged_does_not_act_twice(model) -> None:
+    inputs = zoo.inputs_for("bert")
+    zoo.add_random(model, "third", zoo.METHODS["lora"]())
+    expected = zoo.call(model, inputs)
+    model.merge_adapter("third")
+    merged = zoo.call(model, inputs)
+
+    with AdapterSetup("third"):
+        zoo.assert_identical(zoo.call(model, inputs), expected)
+    zoo.assert_identical(zoo.call(model, inputs), merged)
+
+    model.set_active_adapters("third")
+    with AdapterSetup("first"):
+        model.merge_adapter("third")
+    zoo.assert_identical(zoo.call(model, inputs), expected)
+
+
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
 def test_copies_are_found_too(model, duplicate) -> None:
     other = duplicate(model)

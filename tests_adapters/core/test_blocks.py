@@ -241,6 +241,8 @@ def test_blocks_that_cannot_be_written(make, message: str) -> None:
     ("setup", "message"),
     [
         (Split("p", "q", splits=[3, 4]), "means nothing to prefix tuning"),
+        (Split("p", "a", splits=[3, 4]), "means nothing to prefix tuning"),
+        (Average("a", "p"), "means nothing to prefix tuning"),
         (Fuse("a", "bb"), "means nothing to LoRA"),
         (Stack(Parallel("a", "bb"), BatchSplit("a", "bb", batch_sizes=1)), "next to a Parallel"),
         (Stack(Route("a", "bb"), Route("a", "bb")), "more than once"),

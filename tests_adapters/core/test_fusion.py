@@ -121,6 +121,44 @@ def test_life_of_a_mixture() -> None:
     assert tree(model) == tree(generated.init(build("bert")))
 
 
+def test_a_mixture_that_loses_an_adapter_is_gone() -> None:
+    model, inputs = model_with_adapters("a", "bb", "ccc"), inputs_for("bert")
+    model.add_adapter_fusion("a,bb,ccc", set_active=True)
+    model.delete_adapter("bb")
+    assert model.active_adapters is None
+    assert not model.adapters_config.fusions
+    assert not differ(call(model, inputs), call(build("bert"), inputs))
+
+
+def test_a_mixture_of_other_adapters_takes_the_name() -> None:
+    model = generated.init(build("bert"))
+    for name, method in (("a", "seq_bn"), ("bb", "double_seq_bn"), ("ccc", "double_seq_bn")):
+        add_random(model, name, METHODS[method]())
+    model.add_adapter_fusion("bb,ccc", name="wanted", set_active=True)
+    model.add_adapter_fusion("a,bb", name="wanted", overwrite_ok=True)
+    assert model.active_adapters is None
+    held = [module for path, module in model.named_modules() if path.endswith("adapter_fusion_layer.wanted")]
+    assert len(held) == len(list(model.iter_layers()))
+    model.set_active_adapters(Fuse("a", "bb", name="wanted"))
+    call(model, inputs_for("bert"))
+
+
+@pytest.mark.parametrize("config", ["static", "dynamic"])
+@pytest.mark.parametrize("method", ["seq_bn", "double_seq_bn", "par_bn"])
+def test_adapters_and_mixtures_of_other_types(method: str, config: str) -> None:
+    model, inputs = generated.init(build("bert")), inputs_for("bert")
+    for name in ("a", "bb"):
+        add_random(model, name, METHODS[method]())
+    model.add_adapter_fusion("a,bb", config, set_active=True)
+    expected = call(model, inputs)
+    model.adapter_to("a", dtype=torch.float64)
+    assert not differ(call(model, inputs), expected)
+    model.adapter_fusion_to("a,bb", dtype=torch.float64)
+    mixed = call(model, inputs)
+    assert not differ(mixed, expected)
+    assert {tensor.dtype for tensor in mixed} == {torch.float32}
+
+
 def test_only_the_mixture_is_trained() -> None:
     model, inputs = model_with_adapters("a", "bb"), inputs_for("bert")
     model.add_adapter_fusion("a,bb")

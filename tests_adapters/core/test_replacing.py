@@ -6,6 +6,7 @@ import generated
 from generated.core.configuration import ConfigUnion, IA3Config, LoRAConfig, SeqBnConfig
 from generated.core.errors import (
     AdapterConfigError,
+    AdapterError,
     AdapterExistsError,
     UnsupportedCompositionError,
 )
@@ -104,6 +105,20 @@ def test_replacing_an_adapter_keeps_its_mixtures() -> None:
     model.add_adapter("a", config="double_seq_bn", overwrite_ok=True)
     assert {name: model.state_dict()[name] for name in fusions}.keys() == fusions.keys()
     assert model.active_adapters == generated.Fuse("a", "b")
+
+
+@pytest.mark.parametrize("config", ["lora", "double_seq_bn"])
+def test_mixtures_stay_where_their_adapters_meet(config: str) -> None:
+    """Elsewhere, a mixture would have weights that are for nothing, or lack some."""
+    model, inputs = generated.init(build("bert")), inputs_for("bert")
+    add_random(model, "a", "seq_bn")
+    add_random(model, "b", METHODS["double_seq_bn"]())
+    model.add_adapter_fusion(["a", "b"])
+    before, numbers = tree(model), call(model, inputs)
+    with pytest.raises(AdapterError, match="'a,b' mixes 'a'"):
+        model.add_adapter("a", config=config, overwrite_ok=True)
+    assert tree(model) == before
+    assert_identical(call(model, inputs), numbers)
 
 
 def test_replacing_touches_no_other_adapter() -> None:

@@ -116,7 +116,7 @@ METHODS: dict[str, Callable[[], AdapterConfig]] = {
     "mtl_lora": lambda: MTLLoRAConfig(r=2, attn_matrices=["q", "k", "v"], n_up_projection=2, weights_sharpness=0.5),
     "prefix_tuning": lambda: PrefixTuningConfig(prefix_length=3, bottleneck_size=8),
     "prefix_tuning_flat": lambda: PrefixTuningConfig(prefix_length=3, flat=True, use_gating=True),
-    "loreft": lambda: LoReftConfig(prefix_positions=2, suffix_positions=1, r=2),
+    "loreft": lambda: LoReftConfig(prefix_positions=2, suffix_positions=1, r=2, init_weights_seed=0),
     "unipelt": lambda: UniPELTConfig(
         PrefixTuningConfig(prefix_length=3, bottleneck_size=8), SeqBnConfig(reduction_factor=4), LoRAConfig(r=2)
     ),

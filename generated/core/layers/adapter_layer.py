@@ -148,7 +148,7 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
         block_input, skip = last.before(state.hidden_states, state.residual, state.norm)
         query = state.hidden_states if fusion.config.query_before_ln and not last.config.is_parallel else block_input
         parts = [run_child(child, self, state, is_last=False) for child in block.children]
-        up = torch.stack([part.up for part in parts], dim=-2).to(query.dtype)
+        up = torch.stack([part.up for part in parts], dim=-2)
         mixed, attention = fusion(query, up, None if last.config.is_parallel else skip)
         if self.records is not None:
             self.records.add_fusion(block.name, self.adapters.place, attention)

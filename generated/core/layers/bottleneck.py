@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from generated.core.configuration import BnConfig
 from generated.core.errors import AdapterConfigError
-from generated.core.layers.linear import Gate, Linear, activation, init_bert_weights
+from generated.core.layers.linear import Gate, LayerNorm, Linear, activation, init_bert_weights
 from generated.core.layers.phm import PHMLinear
 from generated.core.layers.routing import pick
 
@@ -57,7 +57,7 @@ class BottleneckAdapter(nn.Module):
         self.config = config
         down = []
         if config.ln_before:
-            self.adapter_norm_before = nn.LayerNorm(hidden_size)
+            self.adapter_norm_before = LayerNorm(hidden_size)
             down.append(self.adapter_norm_before)
         self.adapter_down = nn.Sequential(
             *down, _projection(hidden_size, width, "down", config, shared), activation(config.non_linearity)
@@ -65,7 +65,7 @@ class BottleneckAdapter(nn.Module):
         self.adapter_up = _projection(width, hidden_size, "up", config, shared)
         self.scaling = _scaling(config.scaling, hidden_size)
         if config.ln_after:
-            self.adapter_norm_after = nn.LayerNorm(hidden_size)
+            self.adapter_norm_after = LayerNorm(hidden_size)
         if config.use_gating:
             self.gate = Gate(hidden_size, 1)
         self.stochastic_depth = StochasticDepth(config.stochastic_depth or 0.0)

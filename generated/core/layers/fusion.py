@@ -57,6 +57,12 @@ class BertFusion(nn.Module):
         Returns:
             The mixture with the residual, as query; the weights, (batch, length, adapters).
         """
+        given, own = query.dtype, next(self.parameters(), query).dtype
+        residual = None if residual is None else residual.to(own)
+        mixture, attention = self._mixture(query.to(own), up.to(own), residual)
+        return mixture.to(given), attention
+
+    def _mixture(self, query: Tensor, up: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor]:
         adds_to_values = residual is not None and self.config.residual_before
         values = up + residual.unsqueeze(-2) if adds_to_values else up
         values = self._valued(values) if self.config.value_before_softmax else values

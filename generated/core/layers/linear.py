@@ -40,6 +40,13 @@ class Linear(nn.Module):
         return f"in_features={in_features}, out_features={out_features}, bias={self.bias is not None}"
 
 
+class LayerNorm(nn.LayerNorm):
+    """In the type of its weights, as `Linear`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.to(self.weight.dtype))
+
+
 def activation(name: str | None) -> nn.Module:
     """
     The activation function of this name in transformers (or "leakyrelu"); the identity for `None`.

@@ -82,7 +82,7 @@ class AdapterSlot:
         self.inputs = inputs
         self.active = None if setup is None else setup.restricted_to(self.held)
         for block in self.active.blocks if self.active is not None else ():
-            if not isinstance(block, self.supported_blocks) and len(block.present) > 1:
+            if not isinstance(block, self.supported_blocks) and len(block) > 1:
                 supported = ", ".join(cls.__name__ for cls in self.supported_blocks)
                 raise UnsupportedCompositionError(f"{block!r} means nothing to {self.kind}, which can do {supported}")
 

@@ -119,7 +119,7 @@ class PeftMethodsMixin:
         disabled, config.disabled = config.disabled, None
         if disabled is not None and config.active_setup is None:
             setup, skip_layers = disabled
-            self.set_active_adapters(setup.restricted_to(config.adapters), skip_layers)
+            self.set_active_adapters(lifecycle.still_there(self.adapted_base, setup), skip_layers)
         if self._has_peft:
             super().enable_adapters()
 
