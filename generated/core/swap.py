@@ -54,12 +54,22 @@ def adapt(module: nn.Module, adapted: type, upstream: type | None = None) -> Non
         refuse_instance_forward(module)
     before = _attributes(module)
     module.__class__ = masquerade(adapted, original)
-    module._init_adapter_modules()
-    created = _attributes(module) - before
-    module.__dict__["_adapter_attributes"] = frozenset(created)
-    for name in created & module._modules.keys():
+    try:
+        module._init_adapter_modules()
+    except BaseException:
+        _note_attributes_since(before, module)
+        restore(module)
+        raise
+    for name in _note_attributes_since(before, module) & module._modules.keys():
         module._modules[name].train(module.training)
     _rebind_forward(module, original)
+
+
+def _note_attributes_since(before: set[str], module: nn.Module) -> frozenset[str]:
+    """Remember, in the instance, which of its attributes came with the class."""
+    created = frozenset(_attributes(module) - before)
+    module.__dict__["_adapter_attributes"] = created
+    return created
 
 
 def restore(module: nn.Module) -> None:

@@ -21,8 +21,10 @@ from transformers.models.bert.modeling_bert import BertSelfAttention
 from transformers.models.llama.modeling_llama import LlamaAttention, LlamaDecoderLayer
 
 import generated
+from generated.core.layers import AdapterHostMixin
 from generated.core.layers.lora import LoRALinearMixin
 from generated.core.mixins import ModelAdaptersMixin
+from generated.core.swap import adapt
 from tests_adapters.core.zoo import (
     LANGUAGE_MODELS,
     METHODS,
@@ -242,3 +244,18 @@ def test_compiled_wrapper_is_looked_through() -> None:
     generated.deinit(model)
     assert type(model._orig_mod) is BertModel
     assert type(model._orig_mod.encoder.layer[0].attention.self) is BertSelfAttention
+
+
+def test_a_class_that_cannot_set_itself_up_leaves_no_trace() -> None:
+    class Broken(AdapterHostMixin):
+        def _init_adapter_modules(self) -> None:
+            self.slot = nn.Identity()
+            raise RuntimeError("half way")
+
+    linear = nn.Linear(2, 2)
+    before = frozenset(vars(linear))
+    with pytest.raises(RuntimeError, match="half way"):
+        adapt(linear, Broken)
+    assert type(linear) is nn.Linear
+    assert frozenset(vars(linear)) == before
+    assert not list(linear.children())
