@@ -18,6 +18,7 @@ from generated.core import lifecycle
 from generated.core.configuration import AdapterConfig, LoRAConfig
 from generated.core.errors import AdapterConfigError
 from generated.core.layers.lora import LowRank
+from generated.core.layers.offloading import at_hand
 from generated.core.layers.reft import OrthogonalRows
 from generated.core.methods.lora import projections_with
 
@@ -103,7 +104,8 @@ def average(
         raise AdapterConfigError(f"unknown combine_strategy {strategy!r}; known: {', '.join(STRATEGIES)}")
     model.adapters_config.require(*weights)
     sources = [_source(model, name, weight) for name, weight in weights.items()]
-    config, mean = STRATEGIES[strategy](sources, svd_rank)
+    with at_hand(part for source in sources for module in source.modules.values() for part in module.modules()):
+        config, mean = STRATEGIES[strategy](sources, svd_rank)
     has_lora = sum(isinstance(part, LoRAConfig) for part in config.parts) == 1
     projections = projections_with(model, sources[0].name) if has_lora else None
 

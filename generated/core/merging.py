@@ -46,8 +46,19 @@ def merge(model: nn.Module, name: str) -> None:
 
 
 def reset(model: nn.Module) -> None:
-    """Give the weights their values from before an adapter was merged into them."""
-    for linear in _linears(model):
+    """
+    Give the weights their values from before an adapter was merged into them.
+
+    Raises:
+        AdapterError: the weights were offloaded since, and can no longer be changed.
+    """
+    linears = [linear for linear in _linears(model) if linear.merged is not None]
+    if any(linear.weight.is_meta for linear in linears):
+        raise AdapterError(
+            f"{linears[0].merged.name!r} was merged before the weights were offloaded, and cannot be taken out of "
+            "them; call `accelerate.hooks.remove_hook_from_submodules(model)` first"
+        )
+    for linear in linears:
         linear.unmerge()
 
 

@@ -34,6 +34,7 @@ def share(model: nn.Module, names: Sequence[str], group: str, reference: str) ->
     modules = {name: _modules(model, name) for name in names}
     if any(own.keys() != modules[reference].keys() for own in modules.values()):
         raise AdapterConfigError(f"{', '.join(names)} sit in different places and cannot share parameters")
+    _refuse_offloaded(modules)
     for path, source in modules[reference].items():
         for own in modules.values():
             for key in SHARED:
@@ -68,6 +69,16 @@ def with_copies(state: Mapping[str, Tensor], keys: Collection[str]) -> dict[str,
             separate[key] = state[key].clone()
         seen.add(address)
     return separate
+
+
+def _refuse_offloaded(modules: Mapping[str, Mapping[str, nn.Module]]) -> None:
+    """Hooks of accelerate would bring each adapter what was its own."""
+    for name, own in modules.items():
+        if any(parameter.is_meta for module in own.values() for parameter in module.parameters()):
+            raise AdapterConfigError(
+                f"{name!r} is offloaded and cannot share parameters; call `share_parameters` before the model is "
+                "spread over devices"
+            )
 
 
 def _copy(parameter: nn.Parameter) -> nn.Parameter:

@@ -162,6 +162,8 @@ def test_adapters_and_mixtures_of_other_types(method: str, config: str) -> None:
 def test_only_the_mixture_is_trained() -> None:
     model, inputs = model_with_adapters("a", "bb"), inputs_for("bert")
     model.add_adapter_fusion("a,bb")
+    model.train_adapter_fusion([["a", "bb"]])
+    assert model.active_adapters == Stack(Fuse("a", "bb"))
     model.train_adapter_fusion(["a", "bb"])
     model(**inputs).last_hidden_state.square().mean().backward()
     trained = {name for name, parameter in model.named_parameters() if parameter.grad is not None}

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from generated.core.errors import AdapterConfigError
 from generated.core.heads.base import PredictionHead
+from generated.core.layers.offloading import at_hand
 
 
 def fill_with_sum(head: PredictionHead, parts: Mapping[str, tuple[PredictionHead, float]]) -> None:
@@ -21,9 +22,9 @@ def fill_with_sum(head: PredictionHead, parts: Mapping[str, tuple[PredictionHead
         parts: heads and their weights, by name.
     """
     head.is_tied = all(part.is_tied for part, _ in parts.values())
-    states = [(part.state_dict(), weight) for part, weight in parts.values()]
     tied = f"{len(head) - 1}.weight" if head.is_tied else ""
-    with torch.no_grad():
+    with torch.no_grad(), at_hand(module for part, _ in parts.values() for module in part.modules()):
+        states = [(part.state_dict(), weight) for part, weight in parts.values()]
         for name, tensor in head.state_dict().items():
             if name != tied:
                 tensor.copy_(_sum([(state[name], weight) for state, weight in states]))

@@ -22,7 +22,8 @@ from generated.core.errors import UnsupportedMethodError
 from generated.core.interop.peft_files import KEY_PREFIX, PEFT_FILES
 from generated.core.interop.peft_options import usual_and_others
 from generated.core.layers.lora import InputRescaling, LoRALinearMixin, LowRank, Rescaling, bias_of
-from generated.core.loading import at_hand, key_prefix, parts_of
+from generated.core.layers.offloading import at_hand
+from generated.core.loading import key_prefix, parts_of
 from generated.core.loading.folder import write
 from generated.core.sites import PlacedProjection, placed_projections
 

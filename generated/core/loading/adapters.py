@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -17,7 +17,7 @@ from generated.core import fusions, lifecycle
 from generated.core.config_names import config_value
 from generated.core.configuration import AdapterConfig, PrefixTuningConfig, config_from_dict
 from generated.core.errors import AdapterFileError
-from generated.core.layers.lora import weights_at_hand
+from generated.core.layers.offloading import at_hand
 from generated.core.loading.folder import ADAPTER_FILES, FUSION_FILES, folders_below, read_config, read_tensors, write
 from generated.core.loading.keys import (
     WeightName,
@@ -166,15 +166,6 @@ def hidden_from_checkpoint(model: nn.Module, keys: Collection[str]) -> Iterator[
 def parts_of(base: nn.Module, name: str) -> Iterator[nn.Module]:
     """All modules of an adapter."""
     return (part for _, container in lifecycle.adapter_modules(base, name) for part in container[name].modules())
-
-
-@contextmanager
-def at_hand(parts: Iterable[nn.Module]) -> Iterator[None]:
-    """Let accelerate bring the weights of these modules, where they are offloaded."""
-    with ExitStack() as stack:
-        for part in dict.fromkeys(parts):
-            stack.enter_context(weights_at_hand(part))
-        yield
 
 
 def _warn_of_shifted_positions(base: nn.Module, stored: StoredAdapter) -> None:

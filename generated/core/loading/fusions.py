@@ -14,7 +14,8 @@ from generated.core import fusions, lifecycle
 from generated.core.composition import Fuse
 from generated.core.configuration import AdapterFusionConfig
 from generated.core.errors import AdapterFileError
-from generated.core.loading.adapters import at_hand, describe, fill, key_prefix
+from generated.core.layers.offloading import at_hand
+from generated.core.loading.adapters import describe, fill, key_prefix
 from generated.core.loading.folder import FUSION_FILES, read_config, read_tensors, write
 
 

@@ -17,8 +17,8 @@ from generated.core.layers.lora import (
     SharedVera,
     build_lora,
     features,
-    weights_at_hand,
 )
+from generated.core.layers.offloading import weights_at_hand
 from generated.core.layers.slot import Place
 from generated.core.methods.base import (
     AdapterMethod,

@@ -15,6 +15,7 @@ from generated.core.errors import AdapterError, UnsupportedMethodError
 from generated.core.integrations import adapt_site
 from generated.core.layers.linear import Gate, init_bert_weights
 from generated.core.layers.lora import features
+from generated.core.layers.offloading import at_hand
 from generated.core.layers.prefix_tuning import (
     FlatPrefixTuning,
     LayerPrefix,
@@ -84,7 +85,8 @@ def eject(model: nn.Module, name: str) -> None:
     if parts == list(config.parts):
         raise AdapterError(f"the adapter {name!r} has no prefixes that a network makes, so there is nothing to eject")
     group = model.prefix_tuning.prefix_tunings[name]
-    flat = {prefix: prefix.flatten() for prefix in group.values()}
+    with at_hand(group.modules()):
+        flat = {prefix: prefix.flatten() for prefix in group.values()}
     for location, prefix in list(group.items()):
         mark_initialized(flat[prefix])
         group[location] = flat[prefix]

@@ -67,12 +67,12 @@ class AdapterFusionMixin:
         Activate a setup and train its mixtures, and a head; the mixed adapters only if asked for.
 
         Args:
-            adapter_setup: as for `set_active_adapters`; a list means a mixture of the adapters in it.
+            adapter_setup: as for `set_active_adapters`; a list of names means a mixture of them.
             unfreeze_adapters: train all adapters of the setup, too.
             train_head: if not, the head is frozen, too.
         """
-        is_list = isinstance(adapter_setup, list | tuple)
-        setup = parse_composition(fusions.as_fuse(adapter_setup) if is_list else adapter_setup)
+        is_plain = isinstance(adapter_setup, list | tuple) and all(isinstance(name, str) for name in adapter_setup)
+        setup = parse_composition(fusions.as_fuse(adapter_setup) if is_plain else adapter_setup)
         self.train_adapter(setup, train_head=train_head)
         training.train_fusions(self, setup, unfreeze_adapters)
 

@@ -9,7 +9,7 @@ from generated.core.errors import AdapterConfigError
 from generated.core.layers.lora.change import LowRankChange
 from generated.core.layers.lora.linear import LoRALinearMixin
 from generated.core.layers.lora.low_rank import LowRank, MultiTaskLowRank
-from generated.core.layers.lora.projection import FusedParts, bias_of, features, stores_matrix, weights_at_hand
+from generated.core.layers.lora.projection import FusedParts, bias_of, features, stores_matrix
 from generated.core.layers.lora.rescaling import InputRescaling, Rescaling
 from generated.core.layers.lora.vera import SharedVera, Vera
 
@@ -59,5 +59,4 @@ __all__ = [
     "build_lora",
     "features",
     "stores_matrix",
-    "weights_at_hand",
 ]

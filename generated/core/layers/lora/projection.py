@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -58,20 +56,6 @@ def stores_matrix(linear: nn.Module) -> bool:
 def stored_as_matrix(linear: nn.Module, weight: Tensor) -> Tensor:
     """A weight as `linear` stores it, as the matrix (out, in); and a matrix as `linear` stores it."""
     return weight if hasattr(linear, "in_features") else weight.T
-
-
-@contextmanager
-def weights_at_hand(linear: nn.Module) -> Iterator[None]:
-    """Let accelerate bring offloaded weights, as it does around a forward."""
-    hook = getattr(linear, "_hf_hook", None)
-    if hook is None:
-        yield
-        return
-    hook.pre_forward(linear)
-    try:
-        yield
-    finally:
-        hook.post_forward(linear, None)
 
 
 def _stored_shape(linear: nn.Module) -> tuple[int, int]:
