@@ -15,9 +15,11 @@ from generated.core.errors import AdapterConfigError, AdapterError, UnknownAdapt
 from generated.core.layers.lora import FusedParts
 from tests_adapters.core.linear_maps import FAMILY, SINGLE, QuantizedLinear, X, adapted, each_of_family
 from tests_adapters.core.zoo import (
+    METHODS,
     add_random,
     assert_identical,
     build,
+    build_adapted,
     call,
     differ,
     each_architecture,
@@ -124,6 +126,17 @@ def test_replacing_takes_it_out_of_the_weights() -> None:
     model.add_adapter("task", config=LoRAConfig(r=3), overwrite_ok=True)
     assert_identical(call(model, inputs_for("bert")), without)
     assert model.adapters_config["task"].r == 3
+
+
+def test_switched_off_and_on_again() -> None:
+    model, inputs = build_adapted("bert", "lora"), inputs_for("bert")
+    add_random(model, "seq_bn", METHODS["seq_bn"]())
+    model.merge_adapter("lora")
+    merged = call(model, inputs)
+    model.disable_adapters()
+    assert_identical(call(model, inputs), call(build("bert"), inputs))
+    model.enable_adapters()
+    assert_identical(call(model, inputs), merged)
 
 
 def test_merging_twice() -> None:

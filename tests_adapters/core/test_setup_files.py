@@ -10,9 +10,9 @@ from accelerate.big_modeling import cpu_offload
 from transformers import BertForSequenceClassification
 
 import generated
-from generated.core.composition import Fuse, Stack
+from generated.core.composition import BatchSplit, Fuse, Stack
 from generated.core.configuration import SeqBnConfig
-from generated.core.errors import AdapterFileError, UnknownAdapterError
+from generated.core.errors import AdapterFileError, UnknownAdapterError, UnsupportedCompositionError
 from generated.core.fusions import fusion_parameters
 from tests_adapters.core.zoo import (
     add_random,
@@ -183,6 +183,18 @@ def test_setups_with_heads(tmp_path: Path) -> None:
     saved.set_active_adapters(Stack("a", "bb"))
     saved.active_head = "bb"
     assert_identical(call(loaded, inputs_for("bert")), call(saved, inputs_for("bert")))
+
+
+def test_setups_that_lost_an_adapter(tmp_path: Path) -> None:
+    """Files know no gaps: which example goes where would change."""
+    model = fresh("bert")
+    for name in ("a", "b"):
+        model.add_adapter(name, config="lora")
+    model.set_active_adapters(BatchSplit("a", "b", batch_sizes=1))
+    model.delete_adapter("a")
+    with pytest.raises(UnsupportedCompositionError, match="was deleted"):
+        model.save_adapter_setup(tmp_path / "setup", model.active_adapters)
+    assert not (tmp_path / "setup").exists()
 
 
 def test_setup_that_is_not_there(tmp_path: Path) -> None:

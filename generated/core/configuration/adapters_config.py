@@ -31,7 +31,7 @@ class ModelAdaptersConfig(Mapping):
         active_setup: the composition that is active, if any.
         skip_layers: numbers of layers in which nothing is active (AdapterDrop, Rücklé et al., 2021).
         shared_parameters: for each group of adapters that have parameters in common, their names.
-        disabled: setup and skipped layers that `disable_adapters` has put aside.
+        disabled: setup, skipped layers and merged adapter that `disable_adapters` has put aside.
     """
 
     adapters: dict[str, AdapterConfig] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class ModelAdaptersConfig(Mapping):
     active_setup: AdapterCompositionBlock | None = None
     skip_layers: frozenset[int] = frozenset()
     shared_parameters: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    disabled: tuple[AdapterCompositionBlock, frozenset[int]] | None = None
+    disabled: tuple[AdapterCompositionBlock | None, frozenset[int], str | None] | None = None
 
     def __getitem__(self, name: str) -> AdapterConfig:
         self.require(name)

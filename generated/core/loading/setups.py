@@ -51,6 +51,12 @@ def save_setup(
     heads: HeadNames,
     meta: Mapping[str, Any] | None = None,
 ) -> None:
+    """
+    Raises:
+        UnsupportedCompositionError: it has gaps, for which files have no word.
+    """
+    if any(child is None for block in setup.blocks for child in block):
+        raise UnsupportedCompositionError(f"an adapter of {setup!r} was deleted; save a setup without gaps")
     description = {
         **(meta or {}),
         "adapter_setup": setup.to_dict(),

@@ -15,7 +15,7 @@ from typing import Any
 
 from transformers.integrations import PeftAdapterMixin
 
-from generated.core import lifecycle, loading
+from generated.core import lifecycle, loading, merging
 from generated.core.interop import is_peft_folder
 
 
@@ -106,10 +106,10 @@ class PeftMethodsMixin:
 
     def disable_adapters(self) -> None:
         """Let no adapter act, neither ours nor PEFT's, until `enable_adapters`."""
-        config = self.adapters_config
-        if config.active_setup is not None:
-            config.disabled = (config.active_setup, config.skip_layers)
-            lifecycle.activate(self.adapted_base, None)
+        config, merged = self.adapters_config, merging.merged_adapter(self.adapted_base)
+        if config.active_setup is not None or merged is not None:
+            config.disabled = (config.active_setup, config.skip_layers, merged)
+            self.set_active_adapters(None)
         if self._has_peft:
             super().disable_adapters()
 
@@ -118,8 +118,10 @@ class PeftMethodsMixin:
         config = self.adapters_config
         disabled, config.disabled = config.disabled, None
         if disabled is not None and config.active_setup is None:
-            setup, skip_layers = disabled
+            setup, skip_layers, merged = disabled
             self.set_active_adapters(lifecycle.still_there(self.adapted_base, setup), skip_layers)
+            if merged in config:
+                merging.merge(self.adapted_base, merged)
         if self._has_peft:
             super().enable_adapters()
 

@@ -120,6 +120,7 @@ class AdapterSetupFilesMixin:
 
         Raises:
             UnknownAdapterError: the model has not all of it; nothing is written.
+            UnsupportedCompositionError: an adapter of the setup was deleted; nothing is written.
         """
         setup, heads = parse_composition(adapter_setup), loading.HeadNames(head_setup)
         mixed = [fusions.fusion_name(self.adapted_base, block) for block in setup.blocks if isinstance(block, Fuse)]
