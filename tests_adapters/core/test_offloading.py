@@ -1,5 +1,7 @@
 """What is done to adapters and heads whose weights accelerate has put elsewhere."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from accelerate import cpu_offload
@@ -50,6 +52,15 @@ def test_means_of_heads() -> None:
     expected = call(model, inputs)
     offloaded(model).average_head("there", ["a", "bb"])
     assert_identical(call(model, inputs), expected)
+
+
+def test_mixtures_are_brought_to_be_written(tmp_path: Path) -> None:
+    saved, loaded, inputs = two_of("seq_bn"), two_of("seq_bn"), inputs_for("bert")
+    saved.add_adapter_fusion("a,bb", set_active=True)
+    expected = call(saved, inputs)
+    offloaded(saved).save_adapter_fusion(tmp_path, "a,bb")
+    loaded.load_adapter_fusion(tmp_path, set_active=True)
+    assert_identical(call(loaded, inputs), expected)
 
 
 def test_prefixes_are_ejected() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from accelerate.big_modeling import cpu_offload
 from transformers import BertForSequenceClassification
 
 import generated
@@ -61,16 +60,6 @@ def test_mixtures(architecture: str, load_as: str | None, use_safetensors: bool,
     assert name == (load_as or "a,bb")
     assert loaded.adapters_config.fusions[name] == saved.adapters_config.fusions["a,bb"]
     assert_identical(call(loaded, inputs), call(saved, inputs))
-
-
-def test_offloaded_mixtures_are_brought_to_be_written(tmp_path: Path) -> None:
-    saved = with_mixture()
-    expected = call(saved, inputs_for("bert"))
-    loaded = with_adapters_of(saved, tmp_path / "adapters")
-    cpu_offload(saved, torch.device("cpu"))
-    saved.save_adapter_fusion(tmp_path / "fusion", "a,bb")
-    loaded.load_adapter_fusion(tmp_path / "fusion", set_active=True)
-    assert_identical(call(loaded, inputs_for("bert")), expected)
 
 
 def test_mixture_without_its_adapters(tmp_path: Path) -> None:
