@@ -154,6 +154,9 @@ class ClassConversionSuite:
     ) -> None:
         static = self.static_model(classifier_name, num_labels=num_labels, problem_type=problem_type)
         static.save_pretrained(tmp_path)
+        static(**example_inputs(head_type(classifier_name), static.config, num_labels) | {"labels": labels})
+        if static.config.problem_type is None:
+            pytest.skip("the class has a loss of its own where no kind of problem is named; usual ones name it")
 
         flexible = self.adapter_model.from_pretrained(tmp_path)
 
