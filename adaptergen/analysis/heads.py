@@ -7,15 +7,14 @@ pooled_logits = logits[arange, last_non_pad]      reads: the last token
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import libcst as cst
 
 from adaptergen.analysis.config_names import config_path
+from adaptergen.analysis.logit_arithmetic import conditional, config_expression, softcap
 from adaptergen.analysis.projections import is_activation
-from adaptergen.analysis.statements import enclosing_blocks, method_node
 from adaptergen.facts import Head, HeadModule
 from adaptergen.source import SourceModule
 from adaptergen.tracing.graph import is_dropout, is_linear, is_norm, leaf_classes, module_of, walk
@@ -135,7 +134,7 @@ def _follow(value: Value, leaves: frozenset[str], chain: _Chain) -> str:
         if _is_base_call(value, leaves):
             return ""
         if not chain.modules and not chain.scale:
-            cap, value = _softcap(value)
+            cap, value = softcap(value)
             chain.softcap = chain.softcap or cap
         _note_selection(value, leaves, chain)
         _note_module(value, chain)
@@ -214,10 +213,10 @@ def _note_arithmetic(value: Value, leaves: frozenset[str], chain: _Chain) -> str
             return "its hidden states are scaled more than once"
         case Operation(name="mul", args=(left, right)):
             factor = config_expression(right if _comes_from_base(left, leaves) else left)
-            chain.scale = factor and _conditional(value, factor)
+            chain.scale = factor and conditional(value, factor)
             return "" if chain.scale else "its hidden states are multiplied by something"
         case Operation(name="div", args=(_, divisor)) if by := config_expression(divisor):
-            chain.scale = _conditional(value, f"1.0 / {by}")
+            chain.scale = conditional(value, f"1.0 / {by}")
             return "" if chain.scale else "its hidden states are divided by something"
         case Operation(name="div" | "tanh" | "clamp") if not chain.modules:
             return f"its logits go through {value.name}"
@@ -231,48 +230,6 @@ def _own_attribute(value: Value) -> str:
     if isinstance(value, Attribute) and isinstance(value.owner, Instance):
         return f"{value.owner.path}.{value.name}" if value.owner.path else value.name
     return ""
-
-
-def config_expression(value: Value) -> str:
-    """`self.config.d_model**-0.5` for arithmetic on configuration attributes and numbers, "" for anything else."""
-    match value:
-        case Constant(value=int() | float() as number):
-            return repr(number)
-        case Operation(name="pow", args=(base, exponent)):
-            parts = [config_expression(base), config_expression(exponent)]
-            return "**".join(parts) if all(parts) else ""
-    path = config_path(value)
-    return f"self.config.{path}" if path else ""
-
-
-def _softcap(value: Value) -> tuple[str, Value]:
-    """What bounds the logits in `c * tanh(logits / c)`, as an expression, and the logits; or "" and the value itself.
-
-    Where the expression is None, nothing bounds them.
-    """
-    match value:
-        case Operation(
-            name="mul", args=(Operation(name="tanh", args=(Operation(name="div", args=(logits, divisor)),)), factor)
-        ):
-            cap = config_expression(factor)
-            if cap and cap == config_expression(divisor) and _guard(value) in ("", f"{cap} is not None"):
-                return cap, logits
-    return "", value
-
-
-def _conditional(factor: Operation, expression: str) -> str:
-    """The factor, or 1.0 where the configuration says that it is not applied."""
-    test = _guard(factor)
-    if not test:
-        return expression
-    return f"{expression} if {test} else 1.0" if re.fullmatch(r"self\.config\.\w+", test) else ""
-
-
-def _guard(operation: Operation) -> str:
-    """The condition under which it is carried out, as written; "" if it always is."""
-    method = method_node(operation.at.module, operation.at.cls, operation.at.method)
-    conditions = [s for s in enclosing_blocks(method, operation.at.statement) if isinstance(s, cst.If)]
-    return operation.at.module.code(conditions[-1].test) if conditions else ""
 
 
 def _rates(dropout: Instance) -> tuple[str | float, ...]:
