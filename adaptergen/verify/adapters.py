@@ -63,7 +63,12 @@ FORMS = (
     AdapterForm("lora", "lora", lambda rt: rt.LoRAConfig(r=4, **ROLES)),
     AdapterForm("lora (dora)", "lora", lambda rt: rt.DoRAConfig(r=4, alpha=8, **ROLES)),
     AdapterForm("lora (vera)", "lora", lambda rt: rt.VeraConfig(r=4, init_weights_seed=5, **ROLES)),
-    AdapterForm("lora (mtl)", "lora", lambda rt: rt.MTLLoRAConfig(r=4, n_up_projection=2, **ROLES)),
+    # The usual sharpness saturates the softmax for weights as large as these, and its gradient with it.
+    AdapterForm(
+        "lora (mtl)",
+        "lora",
+        lambda rt: rt.MTLLoRAConfig(r=4, n_up_projection=2, weights_sharpness=1.0, **ROLES),
+    ),
     AdapterForm("ia3", "ia3", lambda rt: rt.IA3Config()),
     AdapterForm(
         "prefix_tuning", "prefix_tuning", lambda rt: rt.PrefixTuningConfig(prefix_length=3, bottleneck_size=8)
