@@ -137,6 +137,24 @@ def test_average_is_the_weighted_mean(method: str) -> None:
     close(change(Average("a", "bb", weights=[1, 3], normalize_weights=False)), 4 * got)
 
 
+def test_average_where_adapters_are_missing() -> None:
+    """One that is alone in a layer acts alone; weights of two out of three stay normalised."""
+    model, inputs = generated.init(build("bert")), inputs_for("bert")
+    for name in ("a", "bb", "ccc"):
+        add_random(model, name, "seq_bn[leave_out=[0]]" if name == "bb" else "seq_bn")
+    host = model.encoder.layer[0].output
+    hidden = torch.randn(2, 7, 32, generator=torch.Generator().manual_seed(3))
+
+    def change(setup: AdapterCompositionBlock | str) -> Tensor:
+        model.set_active_adapters(setup)
+        with torch.no_grad():
+            return host.adapter_layer_forward(hidden, torch.zeros_like(hidden))
+
+    close(change(Average("a", "bb")), change("a"))
+    close(change(Average("a", "bb", "ccc", weights=[1, 5, 3])), change(Average("a", "ccc", weights=[1, 3])))
+    run(model, Average("a", "bb"), inputs)
+
+
 def test_adapters_of_other_kinds_in_one_batch() -> None:
     """Each row leaves its place as its own adapter says: with or without the layer's norm, added or multiplied."""
     model, inputs = generated.init(build("bert")), inputs_for("bert")

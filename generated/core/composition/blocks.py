@@ -157,6 +157,8 @@ class Average(AdapterCompositionBlock):
     Args:
         weights: one for each child; by default all alike.
         normalize_weights: divide them by their sum.
+
+    Where a place holds one of the adapters only, that one acts alone.
     """
 
     nestings = ("Stack", "Split", "BatchSplit")
@@ -180,14 +182,18 @@ class Average(AdapterCompositionBlock):
         self.options = {"weights": [weight / total for weight in weights], "normalize_weights": normalize_weights}
 
     def run(self, slot: Slot[AnyState], state: AnyState, *, is_last: bool = True) -> AnyState:
-        present = [
-            (child, weight)
-            for child, weight in zip(self.children, self.options["weights"], strict=True)
-            if child is not None
-        ]
-        parts = [run_child(child, slot, state, is_last=False) for child, _ in present]
-        state = state.mean(parts, [weight for _, weight in present])
+        if len(self.present) == 1:
+            return run_child(self.present[0], slot, state, is_last=is_last)
+        parts = [run_child(child, slot, state, is_last=False) for child in self.present]
+        state = state.mean(parts, self._weights_of_present())
         return slot.finish(self.last(), state) if is_last else state
+
+    def _weights_of_present(self) -> list[float]:
+        """Normalised weights stay normalised where some of the adapters are missing."""
+        pairs = zip(self.children, self.options["weights"], strict=True)
+        weights = [weight for child, weight in pairs if child is not None]
+        total = sum(weights) if self.options["normalize_weights"] else 1.0
+        return [weight / total for weight in weights] if total else weights
 
 
 class Route(AdapterCompositionBlock):
