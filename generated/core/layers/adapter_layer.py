@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -52,9 +51,6 @@ class BottleneckState(NamedTuple):
             return add_and_norm(hidden_states, self.residual, None, self.norm)
         return add_and_norm(hidden_states, self.residual, self.norm)
 
-    def size(self, dim: int) -> int:
-        return self.hidden_states.shape[dim]
-
     def narrow(self, dim: int, start: int, length: int) -> BottleneckState:
         parts = (
             states.narrow(tensor, dim, start, length) for tensor in (self.hidden_states, self.residual, self.plain)
@@ -62,14 +58,10 @@ class BottleneckState(NamedTuple):
         hidden_states, residual, plain = parts
         return BottleneckState(hidden_states, residual, self.norm, plain, is_inner=self.is_inner)
 
-    def join(self, parts: Sequence[BottleneckState], dim: int) -> BottleneckState:
-        return self._replace(hidden_states=torch.cat([part.hidden_states for part in parts], dim))
-
-    def mean(self, parts: Sequence[BottleneckState], weights: Sequence[float]) -> BottleneckState:
-        return self._replace(hidden_states=states.mean([part.hidden_states for part in parts], weights))
-
-    def choose(self, parts: Sequence[BottleneckState], rows: Tensor) -> BottleneckState:
-        return self._replace(hidden_states=states.choose([part.hidden_states for part in parts], rows))
+    size = states.size_of_hidden
+    join = states.join_hidden
+    mean = states.mean_of_hidden
+    choose = states.choose_hidden
 
 
 class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):

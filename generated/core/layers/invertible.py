@@ -9,7 +9,6 @@ https://arxiv.org/abs/2005.00052):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -103,17 +102,12 @@ class InvertibleState(NamedTuple):
     hidden_states: Tensor
     rev: bool
 
-    def size(self, dim: int) -> int:
-        return self.hidden_states.shape[dim]
-
     def narrow(self, dim: int, start: int, length: int) -> InvertibleState:
         return InvertibleState(states.narrow(self.hidden_states, dim, start, length), self.rev)
 
-    def join(self, parts: Sequence[InvertibleState], dim: int) -> InvertibleState:
-        return self._replace(hidden_states=torch.cat([part.hidden_states for part in parts], dim))
-
-    def choose(self, parts: Sequence[InvertibleState], rows: Tensor) -> InvertibleState:
-        return self._replace(hidden_states=states.choose([part.hidden_states for part in parts], rows))
+    size = states.size_of_hidden
+    join = states.join_hidden
+    choose = states.choose_hidden
 
 
 class InvertibleAdapters(AdapterSlot, AdapterModules):

@@ -10,7 +10,6 @@ https://arxiv.org/abs/2404.03592
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -144,21 +143,14 @@ class ReftState(NamedTuple):
     hidden_states: Tensor
     positions: Positions
 
-    def size(self, dim: int) -> int:
-        return self.hidden_states.shape[dim]
-
     def narrow(self, dim: int, start: int, length: int) -> ReftState:
         positions = Positions(*(states.narrow(tensor, dim, start, length) for tensor in self.positions))
         return ReftState(states.narrow(self.hidden_states, dim, start, length), positions)
 
-    def join(self, parts: Sequence[ReftState], dim: int) -> ReftState:
-        return self._replace(hidden_states=torch.cat([part.hidden_states for part in parts], dim))
-
-    def mean(self, parts: Sequence[ReftState], weights: Sequence[float]) -> ReftState:
-        return self._replace(hidden_states=states.mean([part.hidden_states for part in parts], weights))
-
-    def choose(self, parts: Sequence[ReftState], rows: Tensor) -> ReftState:
-        return self._replace(hidden_states=states.choose([part.hidden_states for part in parts], rows))
+    size = states.size_of_hidden
+    join = states.join_hidden
+    mean = states.mean_of_hidden
+    choose = states.choose_hidden
 
 
 class ReftLayer(AdapterSlot, nn.Module):

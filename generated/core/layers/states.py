@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+
+HiddenState = TypeVar("HiddenState")  # a named tuple that has `hidden_states`
 
 
 def narrow(tensor: Tensor | None, dim: int, start: int, length: int) -> Tensor | None:
@@ -23,3 +27,22 @@ def choose(tensors: Sequence[Tensor], rows: Tensor) -> Tensor:
     stacked = torch.stack(list(tensors))
     rows = rows.to(stacked.device)
     return stacked[rows, torch.arange(stacked.shape[1], device=stacked.device)]
+
+
+# The methods of states whose changed tensor is `hidden_states`. A named tuple has no other base to take them from.
+
+
+def size_of_hidden(state: HiddenState, dim: int) -> int:
+    return state.hidden_states.shape[dim]
+
+
+def join_hidden(state: HiddenState, parts: Sequence[HiddenState], dim: int) -> HiddenState:
+    return state._replace(hidden_states=torch.cat([part.hidden_states for part in parts], dim))
+
+
+def mean_of_hidden(state: HiddenState, parts: Sequence[HiddenState], weights: Sequence[float]) -> HiddenState:
+    return state._replace(hidden_states=mean([part.hidden_states for part in parts], weights))
+
+
+def choose_hidden(state: HiddenState, parts: Sequence[HiddenState], rows: Tensor) -> HiddenState:
+    return state._replace(hidden_states=choose([part.hidden_states for part in parts], rows))
