@@ -37,6 +37,7 @@ class CallValues(NamedTuple):
 
     Args:
         past_length: number of tokens that are in the cache.
+        examples: number of rows of the batch.
     """
 
     is_open: bool = False
@@ -46,6 +47,7 @@ class CallValues(NamedTuple):
     decoder_attention_mask: Tensor | None = None
     is_causal: bool | None = None
     past_length: int | Tensor = 0
+    examples: int | None = None
     generation: Generation | None = None
     records: AdapterRecords | None = None
 
@@ -192,6 +194,7 @@ class ForwardInputs:
             decoder_attention_mask=kwargs.get("decoder_attention_mask", call.decoder_attention_mask),
             is_causal=kwargs.get("is_causal", call.is_causal),
             past_length=_past_length(kwargs.get("past_key_values"), call.past_length),
+            examples=batch_size(kwargs),
             generation=call.generation,
             records=AdapterRecords(own) if wants_records else call.records,
         )
@@ -247,10 +250,15 @@ def as_ids(given: Tensor | Sequence[int | str | None], route: Route) -> Tensor:
     return torch.tensor([positions[one] if one is None or isinstance(one, str) else one for one in given])
 
 
+def batch_size(arguments: Mapping[Any, Any]) -> int | None:
+    """The length of the first tensor that is over the batch."""
+    named = (value for name, value in arguments.items() if name != "position_ids")
+    return next((value.shape[0] for value in named if isinstance(value, Tensor) and value.dim()), None)
+
+
 def repeat_batch(args: tuple, kwargs: dict[str, Any], times: int) -> tuple[tuple, dict[str, Any]]:
     """All tensors over the batch, `times` one after the other. The batch is that of the first tensor."""
-    named = [value for name, value in kwargs.items() if name != "position_ids"]
-    size = next((value.shape[0] for value in (*args, *named) if isinstance(value, Tensor)), None)
+    size = batch_size({**dict(enumerate(args)), **kwargs})
 
     def repeated(value: Any) -> Any:
         if isinstance(value, Tensor) and value.dim() > 0 and value.shape[0] == size:

@@ -102,16 +102,16 @@ def activate(model: nn.Module, setup: Setup | None, skip_layers: Collection[int]
     if block is not None:
         config.require(*block.names)
     inputs = model.forward_inputs
-    before = [(slot, slot.active, slot.routes_alike) for slot in iter_slots(model)]
+    before = [(slot, slot.activation) for slot in iter_slots(model)]
     try:
-        for slot, *_ in before:
+        for slot, _ in before:
             slot.activate(None if block is None or slot.layer in skipped else block, inputs)
     except BaseException:
-        for slot, active, routes_alike in before:
-            slot.active, slot.routes_alike = active, routes_alike
+        for slot, activation in before:
+            slot.activation = activation
         raise
     config.active_setup, config.skip_layers = block, skipped
-    inputs.prepare_for(block, any(slot.reads_inputs and slot.active is not None for slot, *_ in before))
+    inputs.prepare_for(block, any(slot.active is not None and slot.reads_inputs for slot, _ in before))
 
 
 def adapter_modules(model: nn.Module, name: str) -> Iterator[tuple[str, AdapterModules]]:

@@ -109,7 +109,7 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
         is_inner = inner_norm is not None
         norm = inner_norm if is_inner else layer_norm
         state = BottleneckState(hidden_states, residual, norm, plain=hidden_states, is_inner=is_inner)
-        return self.active.run(self, state).hidden_states
+        return self.run(state).hidden_states
 
     def run_adapter(self, name: str, state: BottleneckState) -> BottleneckState:
         adapter = self.adapters[name]

@@ -77,7 +77,7 @@ class PromptTuningLayer(AdapterSlot, nn.Module):
 
     handle: RemovableHandle | None = None
     supported_blocks = (Stack, BatchSplit, Parallel)
-    reads_inputs = True
+    always_reads_inputs = True
     kind = "prompt tuning"
 
     def __init__(self, is_hooked: bool, needs_mask: bool = False) -> None:

@@ -164,7 +164,7 @@ class ReftLayer(AdapterSlot, nn.Module):
 
     handle: RemovableHandle | None = None
     supported_blocks = (Stack, BatchSplit, Parallel, Average, Route)
-    reads_inputs = True
+    always_reads_inputs = True
     kind = "ReFT"
 
     def __init__(self, sequence: SequenceOfStack) -> None:

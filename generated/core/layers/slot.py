@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from generated.core.composition import AdapterCompositionBlock, Fuse, Route, routing_block
+from generated.core.composition import AdapterCompositionBlock, Fuse, Route, Split, routing_block
 from generated.core.composition.base import BATCH, run_child
 from generated.core.errors import UnsupportedCompositionError
+from generated.core.layers import states
 
 
 if TYPE_CHECKING:
@@ -45,14 +46,16 @@ class AdapterSlot:
 
     `active` is what acts, resolved when a setup is activated; a forward reads nothing else. `None` means that the
     forward is the model's own. `inputs` is what is known of the call of the model. `routes_alike` says that the
-    adapters of an active `Route` differ in their weights alone.
+    adapters of an active `Route` differ in their weights alone; `keeps_examples_apart`, that something active looks at
+    the positions of an example, such as a gate that is the mean over them.
     """
 
     active: AdapterCompositionBlock | None = None
     inputs: ForwardInputs | None = None
     routes_alike: bool = False
     supported_blocks: ClassVar[tuple[type[AdapterCompositionBlock], ...]] = ()
-    reads_inputs: ClassVar[bool] = False
+    always_reads_inputs: ClassVar[bool] = False
+    keeps_examples_apart: bool = False
 
     @property
     def container(self) -> AdapterModules:
@@ -72,7 +75,7 @@ class AdapterSlot:
     def _init_slot(self) -> None:
         """Let the instance have what it gets when a setup is activated, so that all of it goes with the class."""
         self.active = self.inputs = None
-        self.routes_alike = False
+        self.routes_alike = self.keeps_examples_apart = False
 
     def activate(self, setup: AdapterCompositionBlock | None, inputs: ForwardInputs | None = None) -> None:
         """
@@ -88,6 +91,23 @@ class AdapterSlot:
 
         route = routing_block(self.active)
         self.routes_alike = route is not None and self._are_alike(route.children)
+        self.keeps_examples_apart = self.active is not None and self._looks_at_positions(self.active)
+
+    def run(self, state: Any) -> Any:
+        """
+        Let what is active act on a state. Tokens that the model has made flat, (batch · length, …), are put back into
+        their examples where that matters.
+        """
+        examples = self.inputs.call.examples if self.keeps_examples_apart and states.is_flat(state) else None
+        if examples is None:
+            return self.active.run(self, state)
+        return states.flat(self.active.run(self, states.apart(state, examples)))
+
+    def _looks_at_positions(self, setup: AdapterCompositionBlock) -> bool:
+        if any(isinstance(block, Split) for block in setup.blocks):
+            return True
+        adapters = (self.container[name] for name in setup.names if name in self.container)
+        return any(getattr(adapter, "gate", None) is not None for adapter in adapters)
 
     def _are_alike(self, children: Sequence[str | AdapterCompositionBlock | None]) -> bool:
         """Can the weights of these adapters be stacked, so that each row picks its own?"""
@@ -100,6 +120,20 @@ class AdapterSlot:
     def kind(self) -> str:
         """What sits here, as people call it."""
         raise NotImplementedError
+
+    @property
+    def reads_inputs(self) -> bool:
+        """Does what is active want to know of the call of the model?"""
+        return self.always_reads_inputs or self.keeps_examples_apart
+
+    @property
+    def activation(self) -> tuple[AdapterCompositionBlock | None, bool, bool]:
+        """What `activate` decides, to be set again when something else could not be activated."""
+        return self.active, self.routes_alike, self.keeps_examples_apart
+
+    @activation.setter
+    def activation(self, decided: tuple[AdapterCompositionBlock | None, bool, bool]) -> None:
+        self.active, self.routes_alike, self.keeps_examples_apart = decided
 
     def forget(self, name: str) -> None:
         """Drop what is known here about an adapter, besides its modules in `container`."""

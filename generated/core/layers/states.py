@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 
+AnyState = TypeVar("AnyState")  # a named tuple
 HiddenState = TypeVar("HiddenState")  # a named tuple that has `hidden_states`
 
 
@@ -27,6 +28,25 @@ def choose(tensors: Sequence[Tensor], rows: Tensor) -> Tensor:
     stacked = torch.stack(list(tensors))
     rows = rows.to(stacked.device)
     return stacked[rows, torch.arange(stacked.shape[1], device=stacked.device)]
+
+
+def is_flat(state: AnyState) -> bool:
+    return all(value.dim() == 2 for value in state if isinstance(value, Tensor))
+
+
+def apart(state: AnyState, examples: int) -> AnyState:
+    """Tokens of all examples that were made flat, (batch · length, …), as (batch, length, …) again."""
+    return _each_tensor(state, lambda tensor: tensor.unflatten(0, (examples, -1)))
+
+
+def flat(state: AnyState) -> AnyState:
+    """The reverse of `apart`."""
+    return _each_tensor(state, lambda tensor: tensor.flatten(0, 1))
+
+
+def _each_tensor(state: AnyState, change: Callable[[Tensor], Tensor]) -> AnyState:
+    fields = state._asdict().items()
+    return state._replace(**{name: change(value) for name, value in fields if isinstance(value, Tensor)})
 
 
 # The methods of states whose changed tensor is `hidden_states`. A named tuple has no other base to take them from.

@@ -117,7 +117,7 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
         output = super().forward(input)
         if self.active is None:
             return output
-        return self.active.run(self, LoRAState(input, output)).output
+        return self.run(LoRAState(input, output)).output
 
     def run_adapter(self, name: str, state: LoRAState) -> LoRAState:
         lora = self.loras[name]
