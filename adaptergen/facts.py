@@ -119,6 +119,7 @@ class Layer:
     projections: tuple[Projection, ...]
     at: Location
     unclear: tuple[str, ...] = ()  # what could not be understood, one sentence each
+    configs: tuple[str, ...] = ("",)  # paths of the configurations that its instances are made of
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,25 @@ class Stack:
     owner: str  # path of the module that embeds the input and runs the layers
     owner_class: str
     entry: str  # path, from the owner, of the module whose output enters the first layer; "" if that can be bypassed
+    at: Location
+    config: str = ""  # path of the configuration that the layers are made of, from the model's own, e.g. "text_config"
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A model class of the file that is made and used by itself, or inside others: its stacks, by paths from it."""
+
+    cls: str
+    stacks: tuple[Stack, ...]
+
+
+@dataclass(frozen=True)
+class SubModel:
+    """A model of another file that the base model holds: which one, its configuration says."""
+
+    path: str
+    made_by: str  # the class or function that makes it, e.g. `AutoModel`
+    config: str  # path of its configuration
     at: Location
 
 
@@ -192,5 +212,12 @@ class ModelFacts:
     forward_imports: tuple[str, ...]  # dotted names that the parameters' annotations and defaults use
     config_defaults: Mapping[str, str]  # attribute → default, as written
     config_assigned: Mapping[str, str]  # attribute → what the constructor assigns when it is None, as written
+    towers: tuple[Tower, ...] = ()
+    sub_models: tuple[SubModel, ...] = ()
     docstring: str = ""  # of the module, its first line
     base_returns_pooled: bool = False
+
+    @property
+    def all_stacks(self) -> tuple[Stack, ...]:
+        """Those of the base class, and of towers that are reached in no other way."""
+        return (*self.stacks, *(stack for tower in self.towers for stack in tower.stacks))

@@ -62,6 +62,24 @@ class StackPlan(Decision):
     layer: str
     owner: str
     entry: str
+    config: str = ""  # the part of the configuration that the layers are made of, e.g. "text_config"
+
+
+@dataclass(frozen=True)
+class TowerPlan:
+    """A class that is a model by itself and a part of others, with its stacks by paths from it."""
+
+    cls: str
+    stacks: tuple[StackPlan, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubModelPlan(Decision):
+    """A model of another architecture inside: its own package says where adapters sit in it."""
+
+    path: str
+    made_by: str
+    config: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +244,8 @@ class IntegrationPlan:
     heads: tuple[HeadPlan, ...]
     config_names: tuple[ConfigAlias, ...]
     tiny_config: TinyConfig
+    towers: tuple[TowerPlan, ...] = ()
+    sub_models: tuple[SubModelPlan, ...] = ()
 
     @property
     def copied_classes(self) -> tuple[str, ...]:

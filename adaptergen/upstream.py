@@ -32,6 +32,7 @@ class UpstreamModel:
     config_class: str
     base_class: str
     tasks: Mapping[str, tuple[str, ...]]  # e.g. "causal_lm" → ("GPTNeoForCausalLM",)
+    towers: tuple[str, ...] = ()  # other classes of the file that are base models of a type of their own
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,9 @@ class Upstream:
             and (names := _present(entries.get(model_type), modeling))
         }
         config_class = str(self.table("CONFIG_MAPPING_NAMES").get(model_type, "")) or _declared_config(modeling)
-        return UpstreamModel(name, model_type, modeling, configuration, config_class, base, tasks)
+        mapped = (_first(classes, modeling) for classes in self.table("MODEL_MAPPING_NAMES").values())
+        towers = tuple(dict.fromkeys(cls for cls in mapped if cls and cls != base))
+        return UpstreamModel(name, model_type, modeling, configuration, config_class, base, tasks, towers)
 
     def model_in(self, name: str, modeling: SourceModule) -> UpstreamModel:
         """The model of a modeling file of this package."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import libcst as cst
@@ -10,14 +10,16 @@ import libcst as cst
 from adaptergen.analysis.attention import attention_calls
 from adaptergen.analysis.blocks import TracedLayer, find_layers, holders, pretrained_classes
 from adaptergen.analysis.config_names import config_assigned, config_defaults, find_config_names
-from adaptergen.analysis.embeddings import find_stacks, returns_pooled
+from adaptergen.analysis.embeddings import returns_pooled
 from adaptergen.analysis.heads import find_head
 from adaptergen.analysis.modules import find_attentions
 from adaptergen.analysis.projections import find_projections
 from adaptergen.analysis.residuals import find_residuals
+from adaptergen.analysis.towers import base_model_prefix, composites, find_towers, stacks_of, sub_models
 from adaptergen.facts import Head, Layer, ModelFacts, Stack
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.source import SourceModule, descendants
+from adaptergen.tracing.graph import config_of
 from adaptergen.tracing.tracer import Loader
 from adaptergen.upstream import UpstreamModel
 
@@ -30,12 +32,21 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
     """
     source = model.modeling
     base_class, layers = _base_and_layers(model, load)
+    found_towers = find_towers(source, base_class, layers, model.towers, load)
+    towers = {tower.cls: tower for tower, _ in found_towers}
+    others = sub_models(source, base_class, load)
+    if not layers and not towers and not others:
+        raise ProblemsFound(_no_layers(source, base_class))
     if not model.config_class:
         raise ProblemsFound(_no_config(source, base_class))
     held = {base_class: frozenset(layer.list_path for layer in layers), **dict(holders(source, layers, load))}
-    stacks = find_stacks(source, base_class, layers, load)
-    if not stacks:
+    towers = {name: tower for name, tower in towers.items() if name not in held}
+    if towers or others:
+        held |= {name: held.get(name, frozenset()) for name in composites(source, towers, load)}
+    stacks = stacks_of(source, base_class, layers, load)
+    if layers and not stacks:
         raise ProblemsFound(_not_run(source, base_class, layers))
+    traced = (*layers, *(layer for tower, own in found_towers for layer in own if not _is_known(layer, layers)))
     return ModelFacts(
         name=model.name,
         model_type=model.model_type,
@@ -44,15 +55,17 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
         pretrained_class=_pretrained_class(source, base_class),
         base_class=base_class,
         base_like=tuple(held),
-        base_model_prefix=_base_model_prefix(source, base_class),
+        base_model_prefix=base_model_prefix(source, base_class),
         stacks=stacks,
-        layers=tuple(_merged(_layer(layer) for layer in layers)),
-        heads=tuple(_heads(model, held, stacks, load)),
-        config_names=tuple(find_config_names(layers, model.configuration, model.config_class)),
+        layers=tuple(_merged(_layer(layer) for layer in traced)),
+        heads=tuple(_heads(model, held, towers, stacks, load)),
+        config_names=tuple(find_config_names(traced, model.configuration, model.config_class)),
         forward_parameters=tuple(_parameter(source, p) for p in _parameters(source, base_class)),
         forward_imports=_imports(source, _parameters(source, base_class)),
         config_defaults=config_defaults(model.configuration, model.config_class),
         config_assigned=config_assigned(model.configuration, model.config_class),
+        towers=tuple(towers.values()),
+        sub_models=others,
         docstring=_first_line(source.tree.get_docstring()),
         base_returns_pooled=returns_pooled(source, base_class, layers, load),
     )
@@ -71,10 +84,12 @@ def _base_and_layers(model: UpstreamModel, load: Loader) -> tuple[str, tuple[Tra
         raise ProblemsFound(
             Problem("no-model", message, Location(source.path), "give a modeling file of transformers")
         )
-    named = model.base_class or "any model class"
-    message = f"no list of layers of {named} computes attention in a way that is understood"
-    at = _class_location(source, candidates[0])
-    raise ProblemsFound(Problem("no-attention", message, at, _NOT_UNDERSTOOD_FIX))
+    return next((name for name in candidates if sub_models(source, name, load)), candidates[0]), ()
+
+
+def _no_layers(source: SourceModule, base_class: str) -> Problem:
+    message = f"no list of layers of {base_class} computes attention in a way that is understood"
+    return Problem("no-attention", message, _class_location(source, base_class), _NOT_UNDERSTOOD_FIX)
 
 
 _NOT_UNDERSTOOD_FIX = "if it has attention, report it with this file: the analysis should learn the construct"
@@ -106,7 +121,12 @@ def _layer(layer: TracedLayer) -> Layer:
         projections=projections,
         at=_class_location(layer.cls.module, layer.cls.name),
         unclear=unclear,
+        configs=(config_of(layer.instance),),
     )
+
+
+def _is_known(layer: TracedLayer, others: Iterable[TracedLayer]) -> bool:
+    return any(layer.instance is other.instance for other in others)
 
 
 def _merged(layers: Iterable[Layer]) -> Iterator[Layer]:
@@ -128,17 +148,22 @@ def _union(left: Layer, right: Layer) -> Layer:
         attentions=tuple(attentions.values()),
         projections=tuple(projections.values()),
         unclear=tuple(dict.fromkeys((*left.unclear, *right.unclear))),
+        configs=tuple(dict.fromkeys((*left.configs, *right.configs))),
     )
 
 
 def _heads(
-    model: UpstreamModel, held: Mapping[str, frozenset[str]], stacks: tuple[Stack, ...], load: Loader
+    model: UpstreamModel,
+    held: Mapping[str, frozenset[str]],
+    towers: Collection[str],
+    stacks: tuple[Stack, ...],
+    load: Loader,
 ) -> Iterator[Head]:
-    base_like = tuple(held)
+    base_like = (*held, *towers)
     tasks = _tasks(model)
     owners = frozenset(stack.owner_class for stack in stacks) - set(base_like)
     for cls in pretrained_classes(model.modeling, load):
-        if cls in owners or cls == base_like[0]:
+        if cls in owners or cls in towers or cls == base_like[0]:
             continue
         head = find_head(
             model.modeling,
@@ -167,13 +192,6 @@ def _tasks(model: UpstreamModel) -> dict[str, str]:
 def _pretrained_class(source: SourceModule, base_class: str) -> str:
     """The class of the file that derives from transformers' own, from which all models of the file derive."""
     return [ancestor.name for ancestor in source.ancestry(base_class)][-1]
-
-
-def _base_model_prefix(source: SourceModule, base_class: str) -> str:
-    for ancestor in source.ancestry(base_class):
-        if "base_model_prefix" in ancestor.constants:
-            return source.code(ancestor.constants["base_model_prefix"]).strip("\"'")
-    return ""
 
 
 def _parameters(source: SourceModule, base_class: str) -> tuple[cst.Param, ...]:

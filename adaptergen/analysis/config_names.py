@@ -92,7 +92,7 @@ def _paths(
 ) -> Found:
     for value in values:
         path = config_path(value)
-        if path:
+        if path and "." not in path:
             yield path, False, call.at.module.at(call.at.statement)
 
 

@@ -14,7 +14,7 @@ from adaptergen.analysis.attention import attention_calls
 from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.facts import Stack, StackKind
 from adaptergen.source import SourceModule
-from adaptergen.tracing.graph import leaf_classes, module_of, reached, walk
+from adaptergen.tracing.graph import config_of, leaf_classes, module_of, reached, walk
 from adaptergen.tracing.tracer import Loader, Tracer
 from adaptergen.tracing.values import Call, Config, Instance, Operation, Value, alternatives
 
@@ -33,7 +33,7 @@ def find_stacks(
     tracer = Tracer(source, leaves=leaf_classes(source) | names, load=load)
     model = tracer.make(base_class, Config())
     tracer.call_method(model, "forward")
-    several = len({layer.list_path for layer in layers}) > 1
+    made_of = {layer.list_path: config_of(layer.instance) for layer in layers}
     stacks: list[Stack] = []
     for layer in layers:
         call = _first_call(tracer, layer)
@@ -42,13 +42,14 @@ def find_stacks(
         entry = _entry(tracer, call)
         stacks.append(
             Stack(
-                kind=_kind(layer, call, several=several),
+                kind=_kind(layer, call, several=list(made_of.values()).count(made_of[layer.list_path]) > 1),
                 path=layer.list_path,
                 layer=layer.cls.name,
                 owner=entry.owner.path,
                 owner_class=entry.owner.class_name,
                 entry=entry.path,
                 at=source.at(call.at.statement),
+                config=made_of[layer.list_path],
             )
         )
     return tuple(stacks)
@@ -104,7 +105,7 @@ def _is_module_call(value: Value) -> bool:
 
 
 def _kind(layer: TracedLayer, call: Call, *, several: bool) -> StackKind:
-    """With several stacks the one with cross-attention decodes; alone, one that is given a mask always causal."""
+    """With several of one configuration the one with cross-attention decodes; alone, one with a causal mask."""
     if several:
         return "decoder" if any(found.kind == "cross" for found in attention_calls(layer)) else "encoder"
     return "decoder" if any(map(_is_causal_mask, (*call.args, *call.kwargs.values()))) else "encoder"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from adaptergen import naming
-from adaptergen.facts import ConfigName, ModelFacts, Stack
+from adaptergen.facts import ConfigName, ModelFacts, Stack, SubModel
 from adaptergen.plan import (
     AdapterModelPlan,
     Classes,
@@ -14,13 +14,16 @@ from adaptergen.plan import (
     IntegrationPlan,
     SourceRecord,
     StackPlan,
+    SubModelPlan,
     TinyConfig,
+    TowerPlan,
 )
 from adaptergen.planning.hand import keep_hand_entries, keep_hand_methods
 from adaptergen.planning.heads import LANGUAGE_MODELS, head_plans, head_types, sentence_source
 from adaptergen.planning.hooks import layer_plans, place, prefix_hooks, residual_hooks
 from adaptergen.planning.methods import method_support
 from adaptergen.planning.tiny_config import tiny_arguments
+from adaptergen.planning.towers import is_encoder_decoder, layers_that_take, stacks_at
 from adaptergen.problems import Location, Problem, ProblemsFound
 
 
@@ -35,7 +38,8 @@ def make_plan(facts: ModelFacts, source: SourceRecord, previous: IntegrationPlan
         reasons = "; ".join(dict.fromkeys(method.because for method in methods.values()))
         raise ProblemsFound(Problem("nothing-supported", reasons, Location(facts.module)))
     heads = head_plans(facts)
-    bottleneck, prefixes = methods["bottleneck"].supported, methods["prefix_tuning"].supported
+    bottleneck = layers_that_take("bottleneck", facts, methods)
+    prefixes = layers_that_take("prefix_tuning", facts, methods)
     planned = IntegrationPlan(
         name=facts.name,
         title=_title(facts),
@@ -45,9 +49,11 @@ def make_plan(facts: ModelFacts, source: SourceRecord, previous: IntegrationPlan
         methods=methods,
         adapter_model=_adapter_model(facts, heads),
         stacks=tuple(_stack(stack) for stack in facts.stacks),
+        towers=tuple(TowerPlan(tower.cls, tuple(map(_stack, tower.stacks))) for tower in facts.towers),
+        sub_models=tuple(map(_sub_model, facts.sub_models)),
         layers=layer_plans(facts, bottleneck=bottleneck, prefixes=prefixes),
-        residuals=residual_hooks(facts) if bottleneck else (),
-        prefixes=prefix_hooks(facts) if prefixes else (),
+        residuals=residual_hooks(bottleneck),
+        prefixes=prefix_hooks(prefixes),
         heads=heads,
         config_names=tuple(_alias(name) for name in facts.config_names if not name.known_to_config),
         tiny_config=_tiny_config(facts),
@@ -84,12 +90,12 @@ def _adapter_model(facts: ModelFacts, heads: tuple[HeadPlan, ...]) -> AdapterMod
         head_types=types,
         sentence=sentence_source(facts),  # type: ignore[arg-type]  # facts read one of the literals
         generates=bool(writers),
-        encoder_decoder=len({stack.kind for stack in facts.stacks}) == 2,
+        encoder_decoder=is_encoder_decoder(facts),
         generation=next((head.generation for head in facts.heads if head.cls in writers), ""),
         lm_scale=next((head.scale for head in fixed if head.scale), ""),
         logit_softcap=next((head.softcap for head in fixed if head.softcap), ""),
         because="head types of the static heads; the sentence is read as the static classifier reads it",
-        at=place(facts.stacks[0].at),
+        at=stacks_at(facts),
     )
 
 
@@ -101,8 +107,19 @@ def _stack(stack: Stack) -> StackPlan:
         layer=stack.layer,
         owner=stack.owner,
         entry=stack.entry,
+        config=stack.config,
         because=f"{stack.owner_class} runs these layers; {entry}",
         at=place(stack.at),
+    )
+
+
+def _sub_model(model: SubModel) -> SubModelPlan:
+    return SubModelPlan(
+        path=model.path,
+        made_by=model.made_by,
+        config=model.config,
+        because=f"config.{model.config} says of which architecture it is" if model.config else "it is another model",
+        at=place(model.at),
     )
 
 

@@ -18,6 +18,7 @@ def keep_hand_entries(planned: IntegrationPlan, previous: IntegrationPlan) -> In
         planned,
         adapter_model=_kept(planned.adapter_model, previous.adapter_model),
         stacks=_joined(planned.stacks, previous.stacks, lambda stack: stack.layers),
+        sub_models=_joined(planned.sub_models, previous.sub_models, lambda model: model.path),
         layers=_kept_layers(planned.layers, previous.layers),
         residuals=_joined(planned.residuals, previous.residuals, lambda h: (h.cls, h.method, h.statement, h.nth)),
         prefixes=_joined(planned.prefixes, previous.prefixes, lambda h: (h.cls, h.method)),

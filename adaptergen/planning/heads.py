@@ -48,7 +48,7 @@ def head_types(facts: ModelFacts, plans: tuple[HeadPlan, ...]) -> tuple[str, ...
     types |= tasks - LANGUAGE_MODELS
     if "classification" in types:
         types.add("multilabel_classification")
-    if "tagging" in types and facts.stacks[0].kind == "encoder":
+    if "tagging" in types and _first_kind(facts) == "encoder":
         types.add("dependency_parsing")
     if "masked_lm" in types:
         types.add("causal_lm")
@@ -62,7 +62,11 @@ def sentence_source(facts: ModelFacts) -> str:
     for head in facts.heads:
         if head.task in ("sequence_classification", "image_classification") and head.reads not in ("", "all_tokens"):
             return head.reads
-    return "last_token" if facts.stacks[0].kind == "decoder" else "first_token"
+    return "last_token" if _first_kind(facts) == "decoder" else "first_token"
+
+
+def _first_kind(facts: ModelFacts) -> str:
+    return next((stack.kind for stack in facts.all_stacks), "encoder")
 
 
 def _head_plan(facts: ModelFacts, head: Head) -> HeadPlan:

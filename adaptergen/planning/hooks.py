@@ -81,9 +81,9 @@ def _with_location(layer: Layer) -> Iterator[Residual]:
     return (residual for residual in layer.residuals if residual.sublayer in LOCATIONS)
 
 
-def residual_hooks(facts: ModelFacts) -> tuple[ResidualHook, ...]:
+def residual_hooks(layers: Sequence[Layer]) -> tuple[ResidualHook, ...]:
     hooks: dict[StatementSite, ResidualHook] = {}
-    for layer in facts.layers:
+    for layer in layers:
         for residual in _with_location(layer):
             hooks.setdefault(residual.site, _residual_hook(layer, residual))
     return tuple(hooks.values())
@@ -124,9 +124,9 @@ def prefix_obstacles(layer: Layer) -> Iterator[str]:
             yield f"{variants[0].cls} at {place(variants[0].at)}: {variants[0].why_not}"
 
 
-def prefix_hooks(facts: ModelFacts) -> tuple[PrefixHook, ...]:
+def prefix_hooks(layers: Sequence[Layer]) -> tuple[PrefixHook, ...]:
     hooks: dict[StatementSite, PrefixHook] = {}
-    for layer in facts.layers:
+    for layer in layers:
         for attention in layer.attentions:
             if attention.scores is not None:
                 hooks.setdefault(attention.scores.site, _prefix_hook(attention))
@@ -182,12 +182,12 @@ def _is_causal(attention: Attention) -> str:
     return f"self.{attention.is_causal}" if attention.is_causal else "True"
 
 
-def layer_plans(facts: ModelFacts, *, bottleneck: bool, prefixes: bool) -> tuple[LayerPlan, ...]:
+def layer_plans(facts: ModelFacts, *, bottleneck: Sequence[Layer], prefixes: Sequence[Layer]) -> tuple[LayerPlan, ...]:
     return tuple(
         LayerPlan(
             layer.cls,
-            tuple(_bottleneck_places(layer)) if bottleneck else (),
-            tuple(_attention_places(layer)) if prefixes else (),
+            tuple(_bottleneck_places(layer)) if layer in bottleneck else (),
+            tuple(_attention_places(layer)) if layer in prefixes else (),
             tuple(_projection_places(layer)),
         )
         for layer in facts.layers

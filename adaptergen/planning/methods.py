@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from adaptergen.facts import ModelFacts
 from adaptergen.plan import METHODS, MethodSupport
 from adaptergen.planning.hooks import place, prefix_obstacles, residual_obstacles
+from adaptergen.planning.towers import is_composite, layers_at, stacks_at, support_by_towers, with_sub_models
 
 
 def method_support(facts: ModelFacts) -> dict[str, MethodSupport]:
@@ -29,13 +30,13 @@ def _decided(obstacles: Iterator[str], reason: str, at: str) -> MethodSupport:
 
 def _bottleneck(facts: ModelFacts) -> MethodSupport:
     additions = sum(len(layer.residuals) for layer in facts.layers)
-    obstacles = (reason for layer in facts.layers for reason in residual_obstacles(layer))
-    return _decided(obstacles, f"{additions} residual additions found, each with its sub-layer", _layers_at(facts))
+    return support_by_towers(
+        facts, residual_obstacles, f"{additions} residual additions found, each with its sub-layer"
+    )
 
 
 def _prefix_tuning(facts: ModelFacts) -> MethodSupport:
-    obstacles = (reason for layer in facts.layers for reason in prefix_obstacles(layer))
-    return _decided(obstacles, "keys, values and mask are in reach of every attention", _layers_at(facts))
+    return support_by_towers(facts, prefix_obstacles, "keys, values and mask are in reach of every attention")
 
 
 def _projections(facts: ModelFacts) -> MethodSupport:
@@ -43,31 +44,36 @@ def _projections(facts: ModelFacts) -> MethodSupport:
     unclear = [reason for layer in facts.layers for reason in layer.unclear]
     found = ", ".join(role for role in ("q", "k", "v", "o", "gate", "up", "down") if role in roles)
     notes = "".join(f"; not {reason}" for reason in unclear)
-    obstacles = iter(()) if roles else iter(["no linear projection of attention or feed-forward was found"])
-    return _decided(obstacles, f"projections found for {found}{notes}", _layers_at(facts))
+    is_found = roles or facts.sub_models
+    obstacles = iter(()) if is_found else iter(["no linear projection of attention or feed-forward was found"])
+    return _decided(obstacles, with_sub_models(facts, f"projections found for {found}{notes}"), layers_at(facts))
 
 
 def _invertible(facts: ModelFacts) -> MethodSupport:
+    if not facts.stacks:
+        return MethodSupport(supported=True, because=_OF_PARTS, at=stacks_at(facts))
     first = facts.stacks[0]
     how = f"the output of {first.entry}" if first.entry else "the input of the first layer"
     return MethodSupport(supported=True, because=f"{how} is what the layers see of the embeddings", at=place(first.at))
 
 
+_OF_PARTS = "the model inside that embeds the words has a first layer"
+
+
 def _reft(facts: ModelFacts) -> MethodSupport:
-    return MethodSupport(supported=True, because="the hidden states leave every layer", at=_layers_at(facts))
+    reason = with_sub_models(facts, "the hidden states leave every layer")
+    return MethodSupport(supported=True, because=reason, at=layers_at(facts))
 
 
 def _prompt_tuning(facts: ModelFacts) -> MethodSupport:
     """A prompt joins what leaves the module with the word embeddings, or the word embeddings that the model takes."""
-    return _decided(_prompt_obstacles(facts), "a prompt can stand among the embeddings", place(facts.stacks[0].at))
+    return _decided(_prompt_obstacles(facts), "a prompt can stand among the embeddings", stacks_at(facts))
 
 
 def _prompt_obstacles(facts: ModelFacts) -> Iterator[str]:
-    if len({stack.kind for stack in facts.stacks}) > 1:
+    if is_composite(facts):
+        yield "its input is for several models inside, so that a prompt would have to stand in each"
+    elif len({stack.kind for stack in facts.stacks}) > 1:
         yield "a generation calls the encoder by itself, so that the decoder cannot know of a prompt"
     elif not facts.stacks[0].entry and not any(each.startswith("inputs_embeds") for each in facts.forward_parameters):
         yield "no module makes all embeddings, and none can be given"
-
-
-def _layers_at(facts: ModelFacts) -> str:
-    return place(facts.layers[0].at)

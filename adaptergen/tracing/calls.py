@@ -29,12 +29,17 @@ from adaptergen.tracing.values import (
     Value,
     alternatives,
     choice,
+    config_path,
     is_structured,
+    is_whole,
 )
 
 
 if TYPE_CHECKING:
     from adaptergen.tracing.tracer import Frame, Tracer
+
+# Class methods of transformers that make a model of a configuration.
+FROM_CONFIG = ("_from_config", "from_config")
 
 Arguments = tuple[tuple[Value, ...], dict[str, Value]]
 
@@ -93,6 +98,8 @@ def _method_call(
         receiver = receiver.value
     if isinstance(receiver, Config):
         return receiver if method == "get_text_config" else Value()
+    if method in FROM_CONFIG and isinstance(receiver, ClassReference):
+        return Instance(receiver.cls, args[:1] or tuple(kwargs.values())[:1])
     if method == "update" and len(args) >= 3:
         return _cache_update(tracer, frame, node, receiver, args)
     if isinstance(receiver, Instance | External | SuperOf | ClassReference):
@@ -196,11 +203,18 @@ def _call_external(
             return made
     if name in ("ModuleList", "Sequential") and (not args or _is_list(args[0])):
         return _module_list(args)
-    if name == "from_config" and tracer.auto_model is not None:
-        return Instance(tracer.auto_model, args[:1])
+    if name in FROM_CONFIG:
+        return _made_from_config(tracer, callee, args or tuple(kwargs.values()))
     if name[:1].isupper():
         return Instance(callee, args, kwargs)
     return _operation(tracer, frame, node, name, args, kwargs, origin=callee.dotted)
+
+
+def _made_from_config(tracer: Tracer, callee: External, args: tuple[Value, ...]) -> Instance:
+    """`AutoModel.from_config(config)` is the base model; of a part of the configuration, some other model."""
+    if tracer.auto_model is not None and not (args and config_path(args[0])):
+        return Instance(tracer.auto_model, args[:1])
+    return Instance(External(callee.dotted.rpartition(".")[0]), args[:1])
 
 
 def _is_list(value: Value) -> bool:
@@ -247,5 +261,5 @@ def _inherit_config(instance: Instance) -> None:
     """Base classes outside the file keep the configuration under `self.config`."""
     assert instance.making.attributes is not None
     for argument in (*instance.args, *instance.kwargs.values()):
-        if isinstance(argument, Config) and not argument.path:
+        if isinstance(argument, Config) and is_whole(argument.path):
             instance.making.attributes["config"] = argument

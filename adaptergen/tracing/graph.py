@@ -6,7 +6,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from adaptergen.source import ClassSource, SourceModule
-from adaptergen.tracing.values import Call, Choice, External, Instance, Sequence, Value, alternatives
+from adaptergen.tracing.values import (
+    Call,
+    Choice,
+    External,
+    Instance,
+    Sequence,
+    Value,
+    alternatives,
+    config_path,
+    is_whole,
+)
 
 
 LINEAR = ("torch.nn.Linear", "transformers.pytorch_utils.Conv1D")
@@ -127,6 +137,15 @@ def _dotted(module: SourceModule, name: str) -> str:
     if imported is None:
         return ""
     return f"{imported.dotted}.{rest}" if rest else imported.dotted
+
+
+def config_of(instance: Instance) -> str:
+    """The path of the configuration that a module is made of: "" for the model's own, or e.g. "text_config"."""
+    for argument in (*instance.args, *instance.kwargs.values()):
+        path = config_path(argument)
+        if path is not None:
+            return path if is_whole(path) else path.rpartition(".")[0]
+    return ""
 
 
 def leaf_classes(source: SourceModule) -> frozenset[str]:

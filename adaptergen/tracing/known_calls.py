@@ -10,7 +10,7 @@ import libcst as cst
 from adaptergen.source import ClassSource
 from adaptergen.tracing import attributes, calls, conditions
 from adaptergen.tracing.binding import assign_attribute, elements
-from adaptergen.tracing.values import Attribute, Choice, Constant, Instance, Item, Sequence, Value
+from adaptergen.tracing.values import Attribute, Choice, Constant, External, Instance, Item, Sequence, Value
 
 
 if TYPE_CHECKING:
@@ -102,6 +102,13 @@ def _items_of(
     return args[0] if isinstance(args[0], Sequence | Choice) else Item(args[0], "all")
 
 
+def _backbone(
+    tracer: Tracer, frame: Frame, node: cst.Call, args: tuple[Value, ...], kwargs: dict[str, Value]
+) -> Value | None:
+    """`load_backbone(config)` makes a model of another file."""
+    return Instance(External("transformers.backbone_utils.load_backbone"), args[:1])
+
+
 def _unknown(
     tracer: Tracer, frame: Frame, node: cst.Call, args: tuple[Value, ...], kwargs: dict[str, Value]
 ) -> Value | None:
@@ -126,4 +133,4 @@ BUILTINS: dict[str, Known] = {
     "copy.deepcopy": _same,
     "copy.copy": _same,
 }
-BY_NAME: dict[str, Known] = {"apply_chunking_to_forward": _apply_chunking}
+BY_NAME: dict[str, Known] = {"apply_chunking_to_forward": _apply_chunking, "load_backbone": _backbone}

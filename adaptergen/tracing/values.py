@@ -287,6 +287,23 @@ def alternatives(value: Value) -> tuple[Value, ...]:
     return value.options if isinstance(value, Choice) else (value,)
 
 
+def is_whole(path: str) -> bool:
+    """Does the path lead to a configuration, that of the model or of a part of it, and not to a setting in one?"""
+    return not path or path.endswith("config")
+
+
+def config_path(value: Value) -> str | None:
+    """`text_config` for a value that was read from `config.text_config`, "" for `config`, None for anything else."""
+    paths = (path for path in map(_config_path, alternatives(value)) if path is not None)
+    return next(paths, None)
+
+
+def _config_path(value: Value) -> str | None:
+    while isinstance(value, Attribute) and value.value is not None:
+        value = value.value
+    return value.path if isinstance(value, Config) else None
+
+
 def is_structured(value: Value) -> bool:
     """A choice between things whose attributes, items and methods are known one by one, unlike tensors."""
     known = (Instance, External, SuperOf, Sequence, Dictionary, Config, ClassReference, Function)
