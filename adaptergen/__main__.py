@@ -3,4 +3,5 @@
 from adaptergen.cli import main
 
 
-main(prog_name="adaptergen")
+if __name__ == "__main__":  # processes that help import this file, too
+    main(prog_name="adaptergen")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import libcst as cst
 
-from adaptergen.problems import Problem, ProblemsFound
+from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.source import SourceModule, parse_source
 from adaptergen.text_files import read_python, read_text
 
@@ -59,6 +59,17 @@ class Upstream:
 
     def table(self, name: str) -> dict[str, object]:
         return self._auto.get(name, {})
+
+    @cached_property
+    def auto_tasks(self) -> Mapping[str, frozenset[str]]:
+        """Class → the parts of the names of the auto mappings that list it, e.g. "FOR_CAUSAL_LM"; "" is for bases."""
+        found: dict[str, set[str]] = {}
+        for table, entries in self._auto.items():
+            if match := re.fullmatch(r"MODEL_(?:(FOR_\w+?)_)?(?:MAPPING_)?NAMES", table):
+                for listed in entries.values():
+                    for cls in listed if isinstance(listed, tuple | list) else (listed,):
+                        found.setdefault(str(cls), set()).add(match.group(1) or "")
+        return {cls: frozenset(tasks) for cls, tasks in found.items()}
 
     @cached_property
     def folders(self) -> tuple[str, ...]:
@@ -141,6 +152,19 @@ def installed_transformers() -> Upstream:
             Problem("no-transformers", "transformers is not installed", fix="pip install 'transformers>=5.23,<5.24'")
         )
     return Upstream(Path(next(iter(spec.submodule_search_locations))))
+
+
+def transformers_in(folder: Path) -> Upstream:
+    """The transformers of a checkout, or of the folder of its package.
+
+    Raises:
+        ProblemsFound: there is none.
+    """
+    for root in (folder, folder / "transformers", folder / "src" / "transformers"):
+        if (root / "models" / AUTO / "modeling_auto.py").is_file():
+            return Upstream(root)
+    fix = "give a checkout of transformers, or the folder `transformers` in it"
+    raise ProblemsFound(Problem("no-transformers", "no package of transformers is there", Location(str(folder)), fix))
 
 
 def read_module(path: Path, module: str, shown: str = "") -> SourceModule:

@@ -7,10 +7,11 @@ needs it, so that `--help` comes at once.
 from adaptergen.cli.group import main
 from adaptergen.cli.proving import check, verify
 from adaptergen.cli.reading import diff, list_models, plan
+from adaptergen.cli.surveying import survey
 from adaptergen.cli.writing import add_model, remove_model, update
 
 
-for command in (add_model, plan, diff, update, remove_model, list_models, check, verify):
+for command in (add_model, plan, diff, update, remove_model, list_models, check, verify, survey):
     main.add_command(command)
 
 __all__ = ["main"]

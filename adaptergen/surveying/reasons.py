@@ -1,0 +1,39 @@
+"""Which reasons keep how many architectures from a method?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from adaptergen.surveying.record import Architecture
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A reason without the names and places that differ, the methods that it keeps out, and where."""
+
+    text: str
+    methods: tuple[str, ...]
+    architectures: tuple[str, ...]
+
+
+def reasons(architectures: Iterable[Architecture]) -> tuple[Reason, ...]:
+    """Every reason, the most frequent first."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for each in architectures:
+        for method, cell in each.methods.items():
+            for part in cell.because.split("; ") if not cell.supported or cell.proven is False else ():
+                found.setdefault(general(part), {}).setdefault(each.name, set()).add(method)
+    grouped = (
+        Reason(text, tuple(sorted(set().union(*by_name.values()))), tuple(sorted(by_name)))
+        for text, by_name in found.items()
+    )
+    return tuple(sorted(grouped, key=lambda reason: (-len(reason.architectures), reason.text)))
+
+
+def general(text: str) -> str:
+    """A reason with `…` for the names of classes, paths and places."""
+    text = re.sub(r"\s*\(?\b\w+\.py:\d+\)?", "", text)
+    text = re.sub(r"\([\w., *]+\.[\w., *]+\)", "(…)", text)
+    return re.sub(r"\b(?:[A-Z]\w*[a-z]\w*|[a-z_]+(?:\.\w+)+)\b", "…", text)
