@@ -52,6 +52,7 @@ class SourceModule:
     path: str  # as shown to people
     text: str
     tree: cst.Module
+    package: str = ""  # where its relative imports start; "" where nothing but the file itself can follow them
     classes: dict[str, ClassSource] = field(default_factory=dict)
     functions: dict[str, cst.FunctionDef] = field(default_factory=dict)
     constants: dict[str, cst.BaseExpression] = field(default_factory=dict)
@@ -132,8 +133,8 @@ class SourceModule:
         return None
 
 
-def parse_source(text: str, *, name: str, path: str) -> SourceModule:
-    """Parse a modeling file.
+def parse_source(text: str, *, name: str, path: str, package: str | None = None) -> SourceModule:
+    """Parse a modeling file, whose package is the one that its name says unless another one is given.
 
     Raises:
         ProblemsFound: the text is not Python.
@@ -148,7 +149,8 @@ def parse_source(text: str, *, name: str, path: str) -> SourceModule:
         ) from error
     except RecursionError as error:
         raise ProblemsFound(Problem("too-deep", "nested too deeply to be parsed", Location(path))) from error
-    module = SourceModule(name=name, path=path, text=text, tree=tree)
+    package = name.rpartition(".")[0] if package is None else package
+    module = SourceModule(name=name, path=path, text=text, tree=tree, package=package)
     _collect(module, tree.body)
     return module
 
@@ -193,25 +195,26 @@ def _collect_small(module: SourceModule, node: cst.BaseSmallStatement) -> None:
                 target = dotted if alias.evaluated_alias else bound
                 module.imports[bound] = ImportedName(bound, target)
         case cst.ImportFrom(names=[*_] as names):
-            origin = _import_origin(module.name, node)
+            origin = _import_origin(module.package, node)
             for alias in names:
                 name = dotted_name(alias.name)
                 bound = alias.evaluated_alias or name
                 module.imports[bound] = ImportedName(bound, f"{origin}.{name}")
 
 
-def _import_origin(module: str, node: cst.ImportFrom) -> str:
-    """The absolute module of `from …x import y`, read relative to the module's own dotted name.
+def _import_origin(package: str, node: cst.ImportFrom) -> str:
+    """The absolute module of `from …x import y`, read relative to the package of the module.
 
     It stays relative where that is too short: for a file outside of any package.
     """
     written = dotted_name(node.module) if node.module else ""
     if not node.relative:
         return written
-    package = module.split(".")[: -len(node.relative)]
-    if not package:
+    parts = package.split(".") if package else []
+    above = parts[: len(parts) + 1 - len(node.relative)]
+    if not above:
         return f".{written}"
-    return ".".join([*package, written]) if written else ".".join(package)
+    return ".".join([*above, written]) if written else ".".join(above)
 
 
 def _class_source(module: SourceModule, node: cst.ClassDef) -> ClassSource:

@@ -12,13 +12,19 @@ from adaptergen.source import SourceModule
 from adaptergen.upstream import Upstream, UpstreamModel, read_module
 
 
-def given_model(path: Path, name: str, upstream: Upstream, shown: str = "") -> UpstreamModel:
+def given_model(
+    path: Path, name: str, upstream: Upstream, shown: str = "", module: str = "", package: str | None = None
+) -> UpstreamModel:
     """The model of a modeling file; its configuration is read from the file beside it, if there is one.
+
+    Args:
+        module: under which the file can be imported, where its place does not tell.
+        package: see `SourceModule`.
 
     Raises:
         ProblemsFound: the file cannot be read or is not Python.
     """
-    modeling = read_module(path, _module_name(path, upstream), shown or str(path))
+    modeling = read_module(path, module or _module_name(path, upstream), shown or str(path), package)
     beside = path.with_name(path.name.replace("modeling_", "configuration_"))
     configuration = None
     if beside != path and beside.is_file():

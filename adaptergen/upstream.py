@@ -91,6 +91,10 @@ class Upstream:
             self._loaded[module] = read_module(path, module) if path.is_file() else None
         return self._loaded[module]
 
+    def read_digests(self) -> dict[str, str]:
+        """Module → sha256 of every file that was loaded so far; "" for what is no file."""
+        return {module: source.sha256 if source else "" for module, source in sorted(self._loaded.items())}
+
     def folder_of(self, name: str) -> str:
         """The folder of a model type or folder name.
 
@@ -114,7 +118,7 @@ class Upstream:
 
     def describe(self, name: str, modeling: SourceModule, configuration: SourceModule | None) -> UpstreamModel:
         """Join a parsed modeling file with what the auto mappings know of its classes."""
-        model_type = self._model_type(name, modeling)
+        model_type = self._model_type(name, modeling, configuration)
         base = _first(self.table("MODEL_MAPPING_NAMES").get(model_type), modeling)
         tasks = {
             match.group(1).lower(): names
@@ -131,9 +135,16 @@ class Upstream:
         """The model of a modeling file of this package."""
         return self.describe(name, modeling, self.load(modeling.name.replace("modeling_", "configuration_")))
 
-    def _model_type(self, name: str, modeling: SourceModule) -> str:
-        """The model type whose base class is in the file: the folder's own name when there are several."""
+    def _model_type(self, name: str, modeling: SourceModule, configuration: SourceModule | None) -> str:
+        """The model type whose base class is in the file: the folder's own name when there are several.
+
+        A file that is not transformers' own may use names of its classes for something else.
+        """
         mapping = self.table("MODEL_MAPPING_NAMES")
+        if not modeling.name.startswith("transformers."):
+            declared = _declared_model_type(configuration, _declared_config(modeling))
+            if declared:
+                return declared
         for candidate in (name, name.replace("_", "-")):
             if _present(mapping.get(candidate), modeling):
                 return candidate
@@ -167,14 +178,14 @@ def transformers_in(folder: Path) -> Upstream:
     raise ProblemsFound(Problem("no-transformers", "no package of transformers is there", Location(str(folder)), fix))
 
 
-def read_module(path: Path, module: str, shown: str = "") -> SourceModule:
+def read_module(path: Path, module: str, shown: str = "", package: str | None = None) -> SourceModule:
     """Parse a file, which is called `shown` when people are told of it: by default its path from the package on.
 
     Raises:
         ProblemsFound: unreadable, not UTF-8, or not Python.
     """
     shown = shown or f"{module.replace('.', '/')}.py"
-    return parse_source(read_python(path, shown), name=module, path=shown)
+    return parse_source(read_python(path, shown), name=module, path=shown, package=package)
 
 
 def _declared_config(modeling: SourceModule) -> str:
@@ -201,6 +212,15 @@ def _declared_config(modeling: SourceModule) -> str:
                     ]
                 ):
                     return name
+    return ""
+
+
+def _declared_model_type(configuration: SourceModule | None, config_class: str) -> str:
+    """`foo` where the configuration class says `model_type = "foo"`."""
+    cls = configuration.classes.get(config_class) if configuration else None
+    match cls.constants.get("model_type") if cls else None:
+        case cst.SimpleString() as text:
+            return str(text.evaluated_value)
     return ""
 
 

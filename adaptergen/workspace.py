@@ -36,7 +36,7 @@ class Workspace:
             ProblemsFound: the project has no such folder.
         """
         if not self.settings.templates:
-            return next(folder for folder in OWN_TEMPLATES if folder.is_dir())
+            return own_templates()
         folder = self.path(self.settings.templates)
         if not folder.is_dir():
             fix = "make it, or remove `templates` from [tool.adaptergen] to use those of adaptergen"
@@ -160,6 +160,11 @@ class Workspace:
 
 
 _COMMIT = "commit or stash it first, or pass --force to overwrite it"
+
+
+def own_templates() -> Path:
+    """Those that came with the tool."""
+    return next(folder for folder in OWN_TEMPLATES if folder.is_dir())
 
 
 def find_workspace(start: Path) -> Workspace:

@@ -189,20 +189,33 @@ def _stack(stack: StackPlan) -> str:
     )
 
 
+def configuration_module(plan: IntegrationPlan) -> str:
+    return plan.source.module.replace(".modeling_", ".configuration_")
+
+
 def adapter_model_imports(plan: IntegrationPlan, package: str) -> str:
     own = plan.adapter_model
-    configuration = plan.source.module.replace(".modeling_", ".configuration_")
     imports = {
         Import("typing", "Any"),
         Import("torch"),
         Import("transformers.utils", "ModelOutput"),
-        Import(configuration, plan.classes.config),
+        Import(configuration_module(plan), plan.classes.config),
         Import(plan.source.module, plan.classes.base),
         Import(plan.source.module, plan.classes.pretrained),
         Import(f"{package}.core.flexible_heads", "ModelWithFlexibleHeadsAdaptersMixin"),
         *(_dotted(dotted) for dotted in own.imports),
         *([_dotted(own.generation or GENERATION)] if own.generates else []),
         *([Import(f"{package}.core.heads.encoder_decoder", ENCODER_DECODER)] if own.encoder_decoder else []),
+    }
+    return written(imports)
+
+
+def tables_imports(plan: IntegrationPlan, package: str) -> str:
+    conversion = f"{package}.core.heads.conversion"
+    convertible = any(head.head_type for head in plan.heads)
+    imports = {
+        Import(configuration_module(plan), plan.classes.config),
+        *(Import(conversion, name) for name in ("FromConfig", "StaticHead") if convertible),
     }
     return written(imports)
 
@@ -231,10 +244,9 @@ def head_types_line(plan: IntegrationPlan) -> str:
 
 
 def test_imports(plan: IntegrationPlan, settings: Settings) -> str:
-    configuration = plan.source.module.replace(".modeling_", ".configuration_")
     suite = f"{settings.tests.replace('/', '.')}.core.model_suite"
     imports = {
-        Import(configuration, plan.classes.config),
+        Import(configuration_module(plan), plan.classes.config),
         Import(f"{settings.package}.models.{plan.name}", plan.adapter_model.name),
         *(Import(suite, name) for name in TEST_SUITES),
     }

@@ -46,6 +46,11 @@ class ModelCase:
         """The package that adapters are used with."""
         return importlib.import_module(self.adapter_model_class.__module__.partition(".models.")[0])
 
+    @property
+    def package(self) -> str:
+        """The generated package of the architecture."""
+        return self.adapter_model_class.__module__.removesuffix(".adapter_model")
+
     @cached_property
     def subjects(self) -> tuple[Subject, ...]:
         """Every public class, the base class first, in each of its roles."""
@@ -59,8 +64,7 @@ class ModelCase:
         yield from (Subject(self, cls, overrides) for overrides in ({}, *roles))
 
     def _public_classes(self) -> Iterator[type[PreTrainedModel]]:
-        own = self.adapter_model_class.__module__.removesuffix(".adapter_model")
-        modeling = importlib.import_module(f"{own}.modeling_{self.name}")
+        modeling = importlib.import_module(f"{self.package}.modeling_{self.name}")
         for cls in modeling.ADAPTED_CLASSES:
             public = getattr(sys.modules[cls.__module__], "__all__", ())
             if issubclass(cls, PreTrainedModel) and cls.__name__ in public:

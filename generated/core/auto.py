@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.configuration_auto import model_type_to_module_name
 
-from generated.core.errors import UnsupportedModelError
+from generated.core.errors import StaleModuleError, UnsupportedModelError
+from generated.core.integrations import load_integration, package_of
 from generated.models import ADAPTER_MODEL_MAPPING_NAMES
 
 
@@ -36,14 +38,59 @@ def adapter_model_class(model_type: str) -> type[PreTrainedModel]:
     Raises:
         UnsupportedModelError: no module was generated for this architecture.
     """
-    architecture = model_type_to_module_name(model_type)
-    if model_type not in ADAPTER_MODEL_MAPPING_NAMES:
-        raise UnsupportedModelError(
-            f"no adapter model was generated for the model type '{model_type}'. "
-            f"Run `adaptergen add-model {architecture}`, which needs the package adaptergen"
-        )
-    module = importlib.import_module(f"generated.models.{architecture}.adapter_model")
-    return getattr(module, ADAPTER_MODEL_MAPPING_NAMES[model_type])
+    if model_type in ADAPTER_MODEL_MAPPING_NAMES:
+        return _adapter_model_in(_package_of_type(model_type))
+    base = _base_class(CONFIG_MAPPING[model_type]) if model_type in CONFIG_MAPPING else None
+    found = None if base is None else adapter_model_over(base)
+    if found is not None:
+        return found
+    raise UnsupportedModelError(
+        f"no adapter model was generated for the model type '{model_type}'. "
+        f"Run `adaptergen add-model {model_type_to_module_name(model_type)}`, which needs the package adaptergen"
+    )
+
+
+def _package_of_type(model_type: str) -> str:
+    """The project's own package, or what is provided in its place because it is stale."""
+    package = f"generated.models.{model_type_to_module_name(model_type)}"
+    try:
+        load_integration(package)
+    except StaleModuleError:
+        base = _base_class(CONFIG_MAPPING[model_type])
+        if base is None:
+            raise
+        return package_of(base)
+    return package
+
+
+def adapter_model_over(base_class: type[PreTrainedModel]) -> type[PreTrainedModel] | None:
+    """The adapter model that was generated over a base class, None if it was generated over another one.
+
+    Raises:
+        UnsupportedModelError: no module was generated for this architecture.
+    """
+    package = package_of(base_class)
+    integration = load_integration(package)
+    is_its_own = base_class.__name__ == integration.base_class and base_class in integration.adapted_classes
+    return _adapter_model_in(package) if is_its_own else None
+
+
+def _adapter_model_in(package: str) -> type[PreTrainedModel]:
+    module = importlib.import_module(f"{package}.adapter_model")
+    return getattr(module, load_integration(package).adapter_model)
+
+
+def _base_class(
+    config_class: type[PreTrainedConfig], architectures: Sequence[str] = ()
+) -> type[PreTrainedModel] | None:
+    """The class that AutoModel would load, that of the checkpoint where there are several."""
+    from transformers import MODEL_MAPPING  # a table of all models, of which most need nothing
+
+    if config_class not in MODEL_MAPPING:
+        return None
+    found = MODEL_MAPPING[config_class]
+    choices = found if isinstance(found, tuple) else (found,)
+    return next((choice for choice in choices if choice.__name__ in architectures), choices[0])
 
 
 def adapter_model_class_for(config: PreTrainedConfig) -> type[PreTrainedModel]:
@@ -53,17 +100,12 @@ def adapter_model_class_for(config: PreTrainedConfig) -> type[PreTrainedModel]:
     Raises:
         UnsupportedModelError: no module was generated for this architecture.
     """
-    from transformers import MODEL_MAPPING  # a table of all models, of which most need nothing
-
-    if config.model_type in ADAPTER_MODEL_MAPPING_NAMES or type(config) not in MODEL_MAPPING:
+    base_class = _base_class(type(config), config.architectures or ())
+    if config.model_type in ADAPTER_MODEL_MAPPING_NAMES or base_class is None:
         return adapter_model_class(config.model_type)
     from generated.core.generic_adapter_model import Traits, generic_adapter_model
 
-    found = MODEL_MAPPING[type(config)]
-    choices = found if isinstance(found, tuple) else (found,)
-    saved = [choice for choice in choices if choice.__name__ in (config.architectures or ())]
-    base_class = (*saved, *choices)[0]
-    return generic_adapter_model(base_class, Traits.of(base_class, config))
+    return adapter_model_over(base_class) or generic_adapter_model(base_class, Traits.of(base_class, config))
 
 
 class AutoAdapterModel:

@@ -6,11 +6,27 @@ generated modules, gives the attribute; nothing is ever written into the configu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from transformers import PreTrainedConfig
 
 from generated.models import CONFIG_CLASS_KEYS_MAPPING
+
+
+_OF_CLASSES: dict[type[PreTrainedConfig], Mapping[str, str]] = {}  # of packages that are in no project
+
+
+def remember(names: Mapping[type[PreTrainedConfig], Mapping[str, str]]) -> None:
+    """Take over what a package that is in no project says of its configuration class."""
+    _OF_CLASSES.update(names)
+
+
+def _names_of(config: PreTrainedConfig) -> Mapping[str, str]:
+    for cls in type(config).__mro__:
+        if cls in _OF_CLASSES:
+            return _OF_CLASSES[cls]
+    return CONFIG_CLASS_KEYS_MAPPING.get(config.model_type, {})
 
 
 def config_value(config: PreTrainedConfig, name: str) -> Any:
@@ -20,6 +36,6 @@ def config_value(config: PreTrainedConfig, name: str) -> Any:
     Raises:
         AttributeError: it has no such value.
     """
-    attribute = CONFIG_CLASS_KEYS_MAPPING.get(config.model_type, {}).get(name, name)
+    attribute = _names_of(config).get(name, name)
     holder = config if hasattr(config, attribute) else config.get_text_config()
     return getattr(holder, attribute)

@@ -14,16 +14,16 @@ from functools import cache
 from typing import Any, ClassVar
 
 import torch
-from transformers import MODEL_MAPPING, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.generation import GenerationMixin
 
-from generated.core.auto import adapter_model_class
+from generated.core.auto import adapter_model_over
 from generated.core.flexible_heads import ModelWithFlexibleHeadsAdaptersMixin
 from generated.core.heads.encoder_decoder import EncoderDecoderHeadsMixin
 from generated.core.heads.sentence import SentenceSource
 from generated.core.init import init
+from generated.core.integrations import load_integration, package_of
 from generated.core.sites import present_stacks
-from generated.models import ADAPTER_MODEL_MAPPING_NAMES
 
 
 OF_TEXTS = ("classification", "multilabel_classification", "multiple_choice", "question_answering", "tagging")
@@ -139,12 +139,9 @@ def _pretrained_class(base_class: type[PreTrainedModel]) -> type[PreTrainedModel
 
 def _relative(base_class: type[PreTrainedModel]) -> type[PreTrainedModel] | None:
     """The adapter model that was generated for a class that `base_class` derives from."""
-    for cls in base_class.__mro__:
-        config_class = getattr(cls, "config_class", None)
-        model_type = getattr(config_class, "model_type", None)
-        if model_type in ADAPTER_MODEL_MAPPING_NAMES and MODEL_MAPPING[config_class] is cls:
-            return adapter_model_class(model_type)
-    return None
+    integration = load_integration(package_of(base_class))
+    found = integration.counterpart(base_class)
+    return adapter_model_over(found[0]) if found is not None else None
 
 
 def _parameters(base_class: type[PreTrainedModel], head_types: Sequence[str]) -> list[inspect.Parameter]:

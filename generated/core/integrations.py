@@ -9,16 +9,24 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
 import transformers
 from torch import nn
+from transformers import PreTrainedModel
 
+from generated.core.config_names import remember
 from generated.core.errors import StaleModuleError, UnsupportedMethodError, UnsupportedModelError
 from generated.core.layers.slot import AdapterHostMixin
+from generated.core.providers import architecture_of, is_provided, provided_package
 from generated.core.swap import adapt
 from generated.models import MODEL_PACKAGES
+
+
+OWN = "generated."  # classes of this package are upstream's with more to them
+MODELS = "generated.models"
 
 
 @dataclass(frozen=True)
@@ -38,12 +46,16 @@ class Integration:
     Args:
         package: its import name.
         source: what it was made from.
+        adapter_model: name of its class with flexible heads.
+        base_class: name of the base model of that class.
         unsupported: methods that the architecture cannot take, with the reason.
         adapted_classes: for each upstream class the one that replaces it.
     """
 
     package: str
     source: Source
+    adapter_model: str
+    base_class: str
     unsupported: Mapping[str, str]
     adapted_classes: Mapping[type, type]
 
@@ -56,17 +68,54 @@ def package_of(cls: type) -> str:
     """
     The import name of the generated package for a model class.
 
+    A package that was generated from another modeling file than the installed one, or from none, is provided anew,
+    if there is a provider.
+
     Raises:
         UnsupportedModelError: there is none.
+        StaleModuleError: there is none but one that was generated from another modeling file.
     """
-    for base in cls.__mro__:
-        if base.__module__ in MODEL_PACKAGES:
-            return f"generated.models.{MODEL_PACKAGES[base.__module__]}"
-    architecture = cls.__module__.rpartition(".modeling_")[2]
+    problem: Exception | None = None
+    own, inherited = _modeling_modules(cls)
+    for module in own:
+        try:
+            package = _package_for(module)
+        except (UnsupportedModelError, StaleModuleError) as error:
+            problem = error
+        else:
+            if package is not None:
+                return package
+    if problem is not None:
+        raise problem
+    for module in inherited:
+        return _package_for(module)
     raise UnsupportedModelError(
         f"no adapters were generated for {cls.__name__} ({cls.__module__}); "
-        f"run `adaptergen add-model {architecture}`, which needs the package adaptergen"
+        f"run `adaptergen add-model {cls.__module__.rpartition('.modeling_')[2]}`, which needs the package adaptergen"
     )
+
+
+def _modeling_modules(cls: type) -> tuple[list[str], list[str]]:
+    """Where the forwards of a model class and of those above it are written, the nearest first; and, of the other
+    classes above it, the modules for which there is a package."""
+    above = [base for base in cls.__mro__[: cls.__mro__.index(PreTrainedModel)] if not base.__module__.startswith(OWN)]
+    own = dict.fromkeys(base.__module__ for base in above if "forward" in vars(base))
+    inherited = dict.fromkeys(base.__module__ for base in above if base.__module__ in MODEL_PACKAGES)
+    return list(own), [module for module in inherited if module not in own]
+
+
+def _package_for(module: str) -> str | None:
+    if module not in MODEL_PACKAGES:
+        return provided_package(module)
+    package = f"{MODELS}.{MODEL_PACKAGES[module]}"
+    try:
+        load_integration(package)
+    except StaleModuleError:
+        provided = provided_package(module)
+        if provided is None:
+            raise
+        return provided
+    return package
 
 
 @cache
@@ -81,7 +130,16 @@ def load_integration(package: str) -> Integration:
     source = Source(*(plan["source"][key] for key in ("module", "transformers", "sha256")))
     _refuse_stale(package, source)
     modeling = importlib.import_module(f"{package}.modeling_{package.rpartition('.')[2]}")
-    return Integration(package, source, _unsupported(plan.get("methods", {})), modeling.ADAPTED_CLASSES)
+    if is_provided(package):
+        remember(importlib.import_module(f"{package}.tables").CONFIG_NAMES)
+    return Integration(
+        package,
+        source,
+        plan["adapter_model"]["name"],
+        plan["classes"]["base"],
+        _unsupported(plan.get("methods", {})),
+        modeling.ADAPTED_CLASSES,
+    )
 
 
 def integration_of(model: nn.Module) -> Integration:
@@ -102,7 +160,7 @@ def adapt_site(model: nn.Module, module: nn.Module) -> None:
     if found is None:
         raise UnsupportedMethodError(
             f"{type(module).__name__} has no adapter hooks in {model.model_package}; "
-            f"run `adaptergen update {model.model_package.rpartition('.')[2]}`"
+            f"run `adaptergen update {architecture_of(model.model_package)}`"
         )
     upstream, adapted = found
     adapt(module, adapted, upstream)
@@ -123,16 +181,23 @@ def _unsupported(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _refuse_stale(package: str, source: Source) -> None:
-    installed = importlib.util.find_spec(source.module)
+    installed = _spec(source.module)
     if installed is not None and _digest(installed.origin) == source.sha256:
         return
-    name = package.rpartition(".")[2]
+    name = architecture_of(package)
     state = "has no such module" if installed is None else "differs from it"
     raise StaleModuleError(
         f"{package} was generated from {source.module} of transformers {source.transformers}; the installed "
         f"transformers {transformers.__version__} {state}. Run `adaptergen update {name}`, or install "
         f"transformers {source.transformers}"
     )
+
+
+def _spec(module: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # not even its package is there
+        return None
 
 
 def _digest(path: str) -> str:

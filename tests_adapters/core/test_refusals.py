@@ -151,6 +151,7 @@ def test_unknown_head_class_over_a_known_base() -> None:
     assert {name for name, _ in model.head_parameters()} == {"classifier.weight", "classifier.bias"}
 
 
+@pytest.mark.usefixtures("without_providers")
 def test_stale_module_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     other = tmp_path / "modeling_bert.py"
     other.write_text("class BertModel: ...\n")

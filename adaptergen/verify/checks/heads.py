@@ -27,6 +27,6 @@ def flexible_head_equals_fixed_head(subject: Subject) -> None:
 
 
 def _convertible(subject: Subject) -> Mapping[str, Any]:
-    table = importlib.import_module(f"{subject.case.runtime.__name__}.models.head_conversions")
-    found: Mapping[str, Any] = table.STATIC_TO_FLEX_HEAD_MAP
+    tables = importlib.import_module(f"{subject.case.runtime.__name__}.core.heads.tables")
+    found: Mapping[str, Any] = tables.convertible_heads(subject.case.package)
     return found

@@ -20,7 +20,7 @@ from generated.core.heads import make_head
 from generated.core.heads.conversion import Labels, StaticHead, convert_head
 from generated.core.heads.errors import HeadConversionError
 from generated.core.heads.filling import fill_head
-from generated.models.head_conversions import STATIC_HEADS_WITHOUT_FLEX_HEAD, STATIC_TO_FLEX_HEAD_MAP
+from generated.core.heads.tables import convertible_heads, unconvertible_heads
 
 
 logger = logging.get_logger(__name__)
@@ -104,15 +104,16 @@ class GuestHead:
 def find_guest(model: PreTrainedModel) -> GuestHead | None:
     """The head in the checkpoint that `model` is about to be loaded from; `None` if there is none to convert."""
     architecture = next(iter(model.config.architectures or ()), "")
-    if architecture in STATIC_HEADS_WITHOUT_FLEX_HEAD:
-        reason = STATIC_HEADS_WITHOUT_FLEX_HEAD[architecture]
-        logger.warning("the head of %s is left behind: %s", architecture, reason)
+    package = model.base_model.model_package
+    why_not, convertible = unconvertible_heads(package), convertible_heads(package)
+    if architecture in why_not:
+        logger.warning("the head of %s is left behind: %s", architecture, why_not[architecture])
     modeling_file = sys.modules[type(model.base_model).__module__]
-    if architecture not in STATIC_TO_FLEX_HEAD_MAP or not hasattr(modeling_file, architecture):
+    if architecture not in convertible or not hasattr(modeling_file, architecture):
         return None
     with torch.device("meta"):
         donor = getattr(modeling_file, architecture)(copy.deepcopy(model.config))
-    return GuestHead(STATIC_TO_FLEX_HEAD_MAP[architecture], donor.to(model.dtype))
+    return GuestHead(convertible[architecture], donor.to(model.dtype))
 
 
 class StaticHeadCheckpointMixin:

@@ -19,9 +19,9 @@ from generated.core.errors import AdapterFileError, HeadMismatchError
 from generated.core.heads.base import PredictionHead
 from generated.core.heads.conversion import Labels, convert_head
 from generated.core.heads.errors import HeadConversionError
+from generated.core.heads.tables import convertible_heads, unconvertible_heads
 from generated.core.loading.adapters import describe
 from generated.core.loading.folder import HEAD_FILES, folders_below, write
-from generated.models.head_conversions import STATIC_HEADS_WITHOUT_FLEX_HEAD, STATIC_TO_FLEX_HEAD_MAP
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,13 @@ def _convert(
     tensors: Mapping[str, torch.Tensor],
     directory: str | PathLike,
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    model_class = description.get("model_class")
-    if model_class not in STATIC_TO_FLEX_HEAD_MAP:
-        reason = STATIC_HEADS_WITHOUT_FLEX_HEAD.get(model_class, "no flexible head is known for this class")
+    model_class, package = description.get("model_class"), model.base_model.model_package
+    convertible = convertible_heads(package)
+    if model_class not in convertible:
+        reason = unconvertible_heads(package).get(model_class, "no flexible head is known for this class")
         raise HeadConversionError(f"the head of {model_class} in {directory} cannot be converted: {reason}")
     labels = Labels(description.get("label2id"), description.get("num_labels"), description.get("problem_type"))
-    return convert_head(STATIC_TO_FLEX_HEAD_MAP[model_class], tensors, labels, model.config)
+    return convert_head(convertible[model_class], tensors, labels, model.config)
 
 
 def _absorb_scale(

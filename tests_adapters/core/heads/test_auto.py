@@ -52,6 +52,7 @@ def test_a_config_can_be_given(tmp_path: Path) -> None:
     assert AutoAdapterModel.from_pretrained(tmp_path, config=config).config.hidden_dropout_prob == 0.5
 
 
+@pytest.mark.usefixtures("without_providers")
 def test_an_architecture_without_module_names_the_command() -> None:
     with pytest.raises(UnsupportedModelError, match="adaptergen add-model roformer"):
         AutoAdapterModel.from_config(RoFormerConfig())

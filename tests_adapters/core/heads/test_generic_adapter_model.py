@@ -191,6 +191,7 @@ def test_a_fixed_head_of_a_checkpoint_stays_behind(tmp_path: Path) -> None:
     assert all(torch.equal(own[name], tensor) for name, tensor in saved.items())
 
 
+@pytest.mark.usefixtures("without_providers")
 def test_what_init_does_not_take_names_the_command() -> None:
     with pytest.raises(UnsupportedModelError, match="adaptergen add-model roformer"):
         AutoAdapterModel.from_config(RoFormerConfig(num_hidden_layers=1, hidden_size=8, num_attention_heads=2))
