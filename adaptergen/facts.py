@@ -65,6 +65,14 @@ class ScoreTerm:
 
 
 @dataclass(frozen=True)
+class KeptInput:
+    """A name that holds the input of an attention, until the statement that takes the name for something else."""
+
+    site: StatementSite
+    name: str
+
+
+@dataclass(frozen=True)
 class Scores:
     """Where keys and values are complete and the scores are about to be computed."""
 
@@ -81,6 +89,25 @@ class Scores:
     is_flat: bool = False  # keys and values are (batch · heads, length, head width)
     mask_is_test: bool = False  # it has numbers, of which only truth is used: what is not 0 may be attended to
     keys_are_read_elsewhere: bool = False  # to make one of the terms, which is for keys of tokens only
+    kept: KeptInput | None = None  # where `hidden` has to be bound first, if upstream has no name for it
+
+
+@dataclass(frozen=True)
+class HeadWidths:
+    """
+    Sizes of the keys and values of one layer, as expressions of `self`.
+
+    Args:
+        head_dim: width of a key; "" where it is not known.
+        value_dim: width of a value, where it is not that of a key.
+        heads: how many heads of keys there are, where the width of their projection does not tell.
+        hidden_dim: width of the input, where neither the projection of the keys nor the configuration tells.
+    """
+
+    head_dim: str = ""
+    value_dim: str = ""
+    heads: str = ""
+    hidden_dim: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +118,7 @@ class Attention:
     cls: str  # the class whose method computes the scores
     kind: AttentionKind
     keys: str  # path of the projection that makes the keys
-    head_dim: str  # attribute of the module that holds the width of one head, or how it follows from attributes
+    widths: HeadWidths
     is_causal: str | None  # attribute that tells whether the future is masked, if the class has one
     scores: Scores | None
     why_not: str = ""  # when `scores` is None

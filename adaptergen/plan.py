@@ -124,6 +124,15 @@ class TermHook:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptHook:
+    """The statement before which the input of an attention, which `name` holds, has to be kept under another name."""
+
+    statement: str
+    nth: int = 0
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrefixHook(Decision):
     """The line before which keys, values and mask are complete, and what they are called there."""
 
@@ -145,6 +154,10 @@ class PrefixHook(Decision):
     mask_is_test: bool = False  # the code makes the mask boolean, later than here
     has_config: bool = True  # the class keeps the model's configuration
     extended_key: str = ""  # what the extended keys are called in `statement`, where `key` goes on without prefix
+    value_dim: str = ""  # width of a value, where it is not `head_dim`
+    heads: str = ""  # how many heads of keys there are, where the width of their projection does not tell
+    hidden_dim: str = ""  # width of `hidden`, where neither the projection of the keys nor the configuration tells
+    kept: tuple[KeptHook, ...] = ()  # where `hidden` is bound, if it is not upstream's name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,22 +1,21 @@
-"""Which attention modules does a layer have, and which of their attributes tell the width of a head and the mask?"""
+"""Which attention modules does a layer have, where do they compute scores, and how wide are their heads?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import libcst as cst
 
 from adaptergen.analysis.attention import AttentionCall
 from adaptergen.analysis.blocks import TracedLayer
-from adaptergen.analysis.scores import Unclear, find_scores
+from adaptergen.analysis.hidden import find_hidden, width_of
+from adaptergen.analysis.scores import Unclear, find_scores, outermost_site
 from adaptergen.analysis.states import projected
-from adaptergen.facts import Attention, Scores
+from adaptergen.analysis.widths import find_widths
+from adaptergen.facts import Attention, HeadWidths, Scores
 from adaptergen.source import ClassSource, descendants
-from adaptergen.tracing.graph import is_linear_call, reached
-from adaptergen.tracing.values import Attribute, Constant, Instance, Operation, Sequence, Sum, Value
-
-
-RESHAPES = ("view", "reshape", "unflatten")
+from adaptergen.tracing.values import Instance, Operation
 
 
 def find_attentions(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[Attention]:
@@ -27,16 +26,15 @@ def find_attentions(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[
     for (path, cls), computed in modules.items():
         scores, why_not = _scores(computed)
         last = computed[-1]
-        keys = next((part.path for part in projected(last.key)), "")
-        head_dim = _head_dim(last.key, keys.removeprefix(f"{path}."))
-        if scores is not None and not head_dim:
-            scores, why_not = None, "the width of a head is not read from an attribute of the module"
+        widths = _widths(last, scores) if scores else HeadWidths()
+        if scores is not None and not widths.head_dim:
+            scores, why_not = None, "the width of a head does not follow from attributes of the module"
         yield Attention(
             path=path,
             cls=cls,
             kind=last.kind,
-            keys=keys,
-            head_dim=head_dim,
+            keys=next((part.path for part in projected(last.key)), ""),
+            widths=widths,
             is_causal="is_causal" if "is_causal" in layer.tracer.attributes(last.module) else None,
             scores=scores,
             why_not=why_not,
@@ -44,6 +42,15 @@ def find_attentions(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[
             keeps_config=last.form != "by_hand" or _keeps_config(last.module),
             is_optional=path.partition(".")[0] in layer.instance.making.conditional,
         )
+
+
+def _widths(call: AttentionCall, scores: Scores) -> HeadWidths:
+    """The widths of what the names hold, to which the prefix is added."""
+    site = outermost_site(call)
+    query, key, value = (site.names[name] for name in (scores.query, scores.key, scores.value))
+    widths = find_widths(query, key, value, call.module)
+    hidden = find_hidden(call, site)
+    return replace(widths, hidden_dim=width_of(hidden, call, call.module)) if hidden else widths
 
 
 def _keeps_config(module: Instance) -> bool:
@@ -70,39 +77,3 @@ def _scores(calls: list[AttentionCall]) -> tuple[Scores | None, str]:
         return find_scores(calls), ""
     except Unclear as reason:
         return None, str(reason)
-
-
-def _head_dim(key: Value, projection: str) -> str:
-    """
-    What ends the shape which the projected keys are viewed in: an attribute; or -1, after an attribute that tells the
-    number of heads. Then the projection's width is divided by it.
-    """
-    for view in _reshapes(key):
-        *_, heads, width = (Value(), *_dimensions(view.args[1:]))
-        if isinstance(width, Attribute):
-            return width.name
-        if isinstance(heads, Attribute) and isinstance(width, Constant) and width.value == -1:
-            return f"{projection}.out_features // self.{heads.name}"
-    return ""
-
-
-def _reshapes(key: Value) -> Iterator[Operation]:
-    """Views of the projected keys, the last first."""
-    queue, seen = [key], set[int]()
-    for value in queue:
-        if id(value) in seen or is_linear_call(value):
-            continue
-        seen.add(id(value))
-        if isinstance(value, Operation) and value.name in RESHAPES and reached(value, is_linear_call):
-            yield value
-        queue.extend(value.parts())
-
-
-def _dimensions(shape: tuple[Value, ...]) -> tuple[Value, ...]:
-    """`(…, heads, head_dim)` of one sequence, of a sum of shapes, or of separate arguments."""
-    match shape:
-        case (Sequence(items=items),):
-            return items
-        case (Sum(right=right),):
-            return _dimensions((right,))
-    return shape

@@ -12,13 +12,15 @@ from collections.abc import Iterator, Sequence
 import libcst as cst
 
 from adaptergen.analysis.attention import AttentionCall, filling_conditions, is_nothing
+from adaptergen.analysis.hidden import find_hidden
 from adaptergen.analysis.inline_scores import find_terms, measured_names, readers
 from adaptergen.analysis.lengths import find_lengths
 from adaptergen.analysis.statements import address, enclosing_blocks, method_node
+from adaptergen.analysis.widths import has_flat_heads
 from adaptergen.facts import Scores, ScoreTerm
 from adaptergen.source import SourceModule, Statement
-from adaptergen.tracing.graph import depends_on, is_linear_call, reached, walk
-from adaptergen.tracing.values import Call, Operation, Site, Value
+from adaptergen.tracing.graph import depends_on, walk
+from adaptergen.tracing.values import Operation, Site, Value
 
 
 class Unclear(Exception):
@@ -31,7 +33,7 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
     Raises:
         Unclear: a name is missing, used again later, or two computations disagree.
     """
-    sites = [_outermost_site(call) for call in calls]
+    sites = [outermost_site(call) for call in calls]
     site, call = sites[-1], calls[-1]
     names = {_names(call, site) for call, site in zip(calls, sites, strict=True)}
     if len(names) != 1:
@@ -46,13 +48,17 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
         if read != {key} or before is not site.statement or not _binds_term(statement, terms):
             names_read = ", ".join(sorted(read))
             raise Unclear(f"{names_read} is read again after the scores, in `{_line(site.module, statement)}`")
+    hidden = find_hidden(call, site)
+    if hidden is None:
+        raise Unclear("no name holds the input of the query projection")
     return Scores(
         site=address(site.module, site.cls, site.method, before),
         query=query,
         key=key,
         value=value,
         mask=mask,
-        hidden=_hidden(call, site),
+        hidden=hidden.name,
+        kept=hidden.kept,
         through_interface=call.form == "interface",
         bias=tuple(_bias(site, before)) if call.form == "interface" else (),
         lengths=tuple(length for call in calls if call.form == "by_hand" for length in find_lengths(call)),
@@ -77,7 +83,7 @@ def _forbid_other_filling(calls: Sequence[AttentionCall]) -> None:
 def _is_flat(call: AttentionCall, key: Value) -> bool:
     """Does a product of 3-D tensors take the keys as they are here?"""
     if call.product is None or call.product.name not in FLAT_PRODUCTS:
-        return False
+        return call.product is not None and has_flat_heads(key, call.module)
     steps = (value for value in walk(call.key, stop=key) if value is not key)
     return not any(isinstance(value, Operation) and value.name in RESHAPES for value in steps)
 
@@ -99,7 +105,7 @@ def _is_test(call: AttentionCall, given: Value) -> bool:
     raise Unclear("how the attention mask becomes boolean is not understood")
 
 
-def _outermost_site(call: AttentionCall) -> Site:
+def outermost_site(call: AttentionCall) -> Site:
     """The call that leads to the scores, in the outermost method of the same module."""
     site = call.product.at if call.product else call.output.at
     while site.caller is not None and site.caller.instance is site.instance:
@@ -234,16 +240,6 @@ def _targets(statement: cst.SimpleStatementLine) -> Iterator[cst.CSTNode]:
                     if isinstance(target.target, cst.Name)
                     else (_name_nodes(target.target))
                 )
-
-
-def _hidden(call: AttentionCall, site: Site) -> str:
-    """The name of what the queries were projected from."""
-    for projection in reached(call.query, is_linear_call):
-        if isinstance(projection, Call) and projection.args:
-            for name, value in site.names.items():
-                if value is projection.args[0]:
-                    return name
-    raise Unclear("no name holds the input of the query projection")
 
 
 def _bias(site: Site, before: Statement) -> Iterator[str]:

@@ -8,6 +8,7 @@ from adaptergen.facts import Attention, Layer, ModelFacts, Projection, Residual,
 from adaptergen.plan import (
     AttentionPlace,
     BottleneckPlace,
+    KeptHook,
     LayerPlan,
     LengthHook,
     PrefixHook,
@@ -138,6 +139,7 @@ def _prefix_hook(attention: Attention) -> PrefixHook:
     assert scores is not None
     how = "an attention function" if scores.through_interface else "hand-written attention"
     form = "3-D, heads in the batch," if scores.is_flat else "4-D"
+    kept = scores.kept
     return PrefixHook(
         cls=scores.site.cls,
         method=scores.site.method,
@@ -148,7 +150,7 @@ def _prefix_hook(attention: Attention) -> PrefixHook:
         value=scores.value,
         mask=scores.mask or "",
         hidden=scores.hidden,
-        head_dim=attention.head_dim,
+        head_dim=_below_self(attention.widths.head_dim),
         is_causal=_is_causal(attention),
         bias=scores.bias,
         lengths=tuple(
@@ -170,9 +172,18 @@ def _prefix_hook(attention: Attention) -> PrefixHook:
         mask_is_test=scores.mask_is_test,
         has_config=attention.keeps_config,
         extended_key=f"extended_{scores.key}" if scores.keys_are_read_elsewhere else "",
+        value_dim=_below_self(attention.widths.value_dim),
+        heads=_below_self(attention.widths.heads),
+        hidden_dim=_below_self(attention.widths.hidden_dim),
+        kept=(KeptHook(statement=kept.site.text, nth=kept.site.nth, name=kept.name),) if kept else (),
         because=f"{scores.key} and {scores.value} are complete and {form} here, {how} takes them next",
         at=place(scores.site.at),
     )
+
+
+def _below_self(expression: str) -> str:
+    """`head_dim` for `self.head_dim`; what does not begin with an attribute stays as it is."""
+    return expression.removeprefix("self.")
 
 
 def _is_causal(attention: Attention) -> str:

@@ -73,8 +73,15 @@ def _host_mixin(plan: IntegrationPlan, cls: str) -> HostMixin:
 
 def _shim(prefix: PrefixHook) -> str:
     config = "self.config" if prefix.has_config else "None"
-    arguments = (config, f"head_dim=self.{prefix.head_dim}", f"is_causal={prefix.is_causal}")
+    sizes = {"value_dim": prefix.value_dim, "heads": prefix.heads, "hidden_dim": prefix.hidden_dim}
+    others = (f"{name}={_of_self(size)}" for name, size in sizes.items() if size)
+    arguments = (config, f"head_dim={_of_self(prefix.head_dim)}", f"is_causal={prefix.is_causal}", *others)
     return layout.call(8, "self.prefix_tuning = PrefixTuningShim", arguments)
+
+
+def _of_self(expression: str) -> str:
+    """`self.head_dim` for `head_dim`."""
+    return f"self.{expression}" if expression[0].isalpha() or expression[0] == "_" else expression
 
 
 def model_classes(plan: IntegrationPlan) -> tuple[ModelClass, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from adaptergen.plan import LengthHook, PrefixHook, TermHook
+from adaptergen.plan import KeptHook, LengthHook, PrefixHook, TermHook
 from adaptergen.source import SourceModule, Statement, descendants
 from adaptergen.transforms.edits import (
     Edit,
@@ -35,6 +35,8 @@ def call_prefixes(source: SourceModule, hook: PrefixHook) -> Iterator[Replacemen
         yield _extend_cut(source, hook, length)
     for term in hook.terms:
         yield _extend_term(source, hook, term)
+    for kept in hook.kept:
+        yield _keep_input(source, hook, kept)
     yield _extend_states(source, hook)
 
 
@@ -57,6 +59,16 @@ def _extend_states(source: SourceModule, hook: PrefixHook) -> Replacement:
     extended = _with_extended_bias(source, statement, hook, indentation(lines[0]))
     edit = Edit(hook.cls, hook.method, line, lines, (*added, *extended), hook.because)
     return Replacement(edit, (statement,), (call, parsed(extended)))
+
+
+def _keep_input(source: SourceModule, hook: PrefixHook, kept: KeptHook) -> Replacement:
+    statement = find_statement(source, hook.cls, hook.method, kept.statement, kept.nth)
+    line, lines = upstream_lines(source, statement, statement)
+    added = (f"{indentation(lines[0])}{hook.hidden} = {kept.name}",)
+    because = f"{kept.name} does not hold the input any more where the prefix asks for it"
+    edit = Edit(hook.cls, hook.method, line, (), added, because)
+    binding = parsed(added).with_changes(leading_lines=statement.leading_lines)
+    return Replacement(edit, (statement,), (binding, statement.with_changes(leading_lines=())))
 
 
 def _with_extended_key(source: SourceModule, statement: Statement, hook: PrefixHook, indent: str) -> tuple[str, ...]:

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from transformers import DynamicCache, LlamaForCausalLM, PreTrainedModel, StaticCache
 
 import generated
+from generated.core.composition import Stack
 from generated.core.configuration import PrefixTuningConfig
-from generated.core.errors import AdapterError, UnsupportedMethodError
-from generated.core.layers import PrefixTuningShim
+from generated.core.errors import AdapterError
+from generated.core.layers.prefix_tuning import PrefixTuningShim, rows_of
+from generated.core.layers.prefix_weights import FlatPrefixTuning, LayerPrefix, PrefixShape, PrefixTuning
 from tests_adapters.core.zoo import (
     VOCABULARY,
     add_random,
@@ -208,12 +210,44 @@ def test_weights_are_not_repeated() -> None:
     assert len(names) == 5
 
 
-def test_layers_of_different_shape_are_refused() -> None:
-    model = generated.init(build("bert"))
-    model.encoder.layer[1].attention.self.attention_head_size = 4
-    with pytest.raises(UnsupportedMethodError, match=r"one shape in all layers.*\(4, 8\), \(8, 4\)"):
-        model.add_adapter("prefix", config=CONFIG)
-    model.add_adapter("prefix", config=CONFIG.replace(leave_out=[1]))
+def test_layers_may_differ_in_heads_and_widths() -> None:
+    """Each layer takes its own numbers out of those that all layers share, also when the network is ejected."""
+    shapes = PrefixShape(8, 4, 4), PrefixShape(2, 8, 6)
+    source = PrefixTuning(shapes, 32, CONFIG)
+    flat = source.flatten()
+
+    for index, (heads, key_dim, value_dim) in enumerate(shapes):
+        keys, values = LayerPrefix(source, index).rows(torch.zeros(1))
+        assert (keys.shape, values.shape) == ((heads, PREFIX, key_dim), (heads, PREFIX, value_dim))
+        for made, kept in zip((keys, values), LayerPrefix(flat, index).rows(torch.zeros(1)), strict=True):
+            torch.testing.assert_close(kept, made)
+    numbers = [flat(index, torch.device("cpu")) for index in range(2)]
+    assert torch.equal(torch.cat(numbers, dim=1).flatten(), flat.control_trans)
+
+
+def test_values_that_are_filled_up_to_the_width_of_keys() -> None:
+    shim = PrefixTuningShim(None, head_dim=8, is_causal=False, value_dim=6)
+    shim.prefixes["prefix"] = LayerPrefix(FlatPrefixTuning((PrefixShape(4, 8, 6),), PREFIX, 0.0), 0)
+    shim.active = Stack("prefix")
+    query, key = torch.randn(2, 2, 4, 5, 8)
+    value, hidden_states = torch.randn(2, 4, 5, 6), torch.randn(2, 5, 32)
+
+    narrow = shim(query, key, value, None, hidden_states)[1]
+    filled = shim(query, key, nn.functional.pad(value, (0, 2)), None, hidden_states)[1]
+
+    assert narrow.shape == (2, 4, PREFIX + 5, 6)
+    assert torch.equal(filled, nn.functional.pad(narrow, (0, 2)))
+
+
+@pytest.mark.parametrize(("shape", "rows"), [((2, 3, 3, 4), 2), ((2, 9, 4), 6), ((9, 4), 1)])
+def test_input_in_other_forms(shape: tuple[int, ...], rows: int) -> None:
+    """Images are (batch, height, width, hidden), windows and points are several rows per example."""
+    hidden_states = torch.randn(shape)
+
+    made = rows_of(hidden_states, rows)
+
+    of_examples = hidden_states.reshape(-1, 9, 4)
+    assert torch.equal(made, of_examples.repeat_interleave(rows // len(of_examples), dim=0))
 
 
 def test_heads_in_the_batch() -> None:

@@ -1,8 +1,7 @@
 """Prefix tuning: trained keys and values in front of those of an attention (Li & Liang, 2021).
 
 The prefixes of all layers are made by one module that hangs on the model, in a pool. An attention asks it for the two
-slices that are its own; it does so in its own forward, so that nothing has to be carried through the model. Weights
-are read where their module is called, so that hooks which bring them from elsewhere (accelerate's) find them.
+slices that are its own; it does so in its own forward, so that nothing has to be carried through the model.
 """
 
 from __future__ import annotations
@@ -18,107 +17,11 @@ from transformers import PreTrainedConfig
 
 from generated.core.composition import AdapterCompositionBlock, BatchSplit, Parallel, Route, Stack
 from generated.core.composition.base import BATCH
-from generated.core.configuration import PrefixTuningConfig
 from generated.core.layers import states
 from generated.core.layers.attention_mask import AttentionMask, PrefixColumns, extend_attention_mask, extend_left
-from generated.core.layers.linear import Linear, activation
+from generated.core.layers.prefix_weights import LayerPrefix
 from generated.core.layers.routing import pick
 from generated.core.layers.slot import AdapterModules, AdapterSlot
-
-
-class PrefixShape(NamedTuple):
-    """Sizes of the prefixes of one location: how many layers have one, and the keys and values of a layer."""
-
-    layers: int
-    heads: int
-    head_dim: int
-
-    @property
-    def per_layer(self) -> int:
-        """Numbers per position: keys and values."""
-        return 2 * self.heads * self.head_dim
-
-
-class PrefixTuning(nn.Module):
-    """Prefixes that a small network makes from one embedding per position."""
-
-    def __init__(self, shape: PrefixShape, hidden_size: int, config: PrefixTuningConfig) -> None:
-        super().__init__()
-        self.shape = shape
-        self.prefix_length = config.prefix_length
-        self.wte = nn.Embedding(config.prefix_length, hidden_size)
-        self.control_trans = nn.Sequential(
-            Linear(hidden_size, config.bottleneck_size),
-            activation(config.non_linearity),
-            Linear(config.bottleneck_size, shape.layers * shape.per_layer),
-        )
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(self, index: int, device: torch.device) -> Tensor:
-        """
-        Keys and values of the layer at `index`, (prefix length, 2 · heads · head_dim).
-
-        Args:
-            device: where to make them when the weights are offloaded.
-        """
-        reduce, non_linearity, expand = self.control_trans
-        own = slice(index * self.shape.per_layer, (index + 1) * self.shape.per_layer)
-        weights_at = self.wte.weight.device
-        positions = torch.arange(self.prefix_length, device=device if weights_at.type == "meta" else weights_at)
-        return expand(non_linearity(reduce(self.wte(positions))), own)
-
-    def flatten(self) -> FlatPrefixTuning:
-        """The same prefixes without the network that makes them."""
-        flat = FlatPrefixTuning(self.shape, self.prefix_length, self.dropout.p)
-        rows = self.control_trans(self.wte.weight).detach()
-        flat.control_trans = nn.Parameter(rows.flatten(), requires_grad=self.wte.weight.requires_grad)
-        return flat.train(self.training)
-
-
-class FlatPrefixTuning(nn.Module):
-    """Prefixes that are parameters themselves."""
-
-    def __init__(self, shape: PrefixShape, prefix_length: int, dropout: float) -> None:
-        super().__init__()
-        self.shape = shape
-        self.prefix_length = prefix_length
-        self.control_trans = nn.Parameter(torch.randn(prefix_length * shape.layers * shape.per_layer))
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, index: int, device: torch.device) -> Tensor:
-        """Keys and values of the layer at `index`, (prefix length, 2 · heads · head_dim)."""
-        return self.control_trans.view(self.prefix_length, self.shape.layers, self.shape.per_layer)[:, index]
-
-
-class PrefixTuningPool(nn.Module):
-    """All prefixes of a model: for each adapter one module per location, e.g. self_prefix and cross_prefix."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.prefix_tunings = AdapterModules()
-
-
-class LayerPrefix(NamedTuple):
-    """The prefix of one adapter at one attention: the module that makes it, and which of its layers this is."""
-
-    source: PrefixTuning | FlatPrefixTuning
-    index: int
-
-    def key_values(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values, (batch, heads, prefix length, head_dim), for keys `like` these."""
-        return self._divided(self.source.dropout(self._made(like).expand(like.shape[0], -1, -1)))
-
-    def rows(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """The same for one example and without dropout, (heads, prefix length, head_dim)."""
-        return self._divided(self._made(like))
-
-    def _made(self, like: Tensor) -> Tensor:
-        return self.source(self.index, like.device).to(dtype=like.dtype, device=like.device)
-
-    def _divided(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        shape = self.source.shape
-        keys, values = rows.unflatten(-1, (2, shape.heads, shape.head_dim)).unbind(dim=-3)
-        return keys.transpose(-3, -2), values.transpose(-3, -2)
 
 
 class PrefixTuningState(NamedTuple):
@@ -126,7 +29,7 @@ class PrefixTuningState(NamedTuple):
     What a composition of prefixes works on.
 
     Args:
-        key, value: (batch, heads, prefix so far, head_dim): what stands in front of keys and values.
+        key, value: (batch, heads, prefix so far, width): what stands in front of keys and values.
         hidden_states: input of the attention, (batch, length, hidden).
         visible: (batch, prefix so far), False where a position only fills up; `None` if all are visible.
     """
@@ -180,6 +83,16 @@ class PrefixTuningState(NamedTuple):
         return self._replace(key=key, value=value, visible=F.pad(_seen(self.key, self.visible), (missing, 0)))
 
 
+def rows_of(hidden_states: Tensor, count: int) -> Tensor:
+    """(batch, …, hidden) as `count` rows (length, hidden), those of one example next to each other."""
+    hidden_states = hidden_states.flatten(1, -2) if hidden_states.dim() > 2 else hidden_states.unsqueeze(0)
+    if len(hidden_states) == count:
+        return hidden_states
+    if count % len(hidden_states):
+        return hidden_states.reshape(count, -1, hidden_states.shape[-1])
+    return hidden_states.repeat_interleave(count // len(hidden_states), dim=0)
+
+
 def _seen(keys: Tensor, visible: Tensor | None) -> Tensor:
     return keys.new_ones(keys.shape[0], keys.shape[-2], dtype=torch.bool) if visible is None else visible
 
@@ -192,15 +105,29 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         config: of the model; tells which attention kernel runs; `None` where attention is written out without it.
         head_dim: width of a key.
         is_causal: whether the kernel would hide the future by itself if it were given no mask.
+        value_dim: width of a value; `None` for that of a key.
+        heads: number of heads of keys; `None` if the width of the projection that makes them tells.
+        hidden_dim: width of the input; `None` if it is that of what keys are projected from, or the model's.
     """
 
     supported_blocks = (Stack, BatchSplit, Parallel, Route)
     kind = "prefix tuning"
 
-    def __init__(self, config: PreTrainedConfig | None, head_dim: int, is_causal: bool) -> None:
+    def __init__(
+        self,
+        config: PreTrainedConfig | None,
+        head_dim: int,
+        is_causal: bool,
+        value_dim: int | None = None,
+        heads: int | None = None,
+        hidden_dim: int | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.head_dim = head_dim
+        self.value_dim = value_dim or head_dim
+        self.heads = heads
+        self.hidden_dim = hidden_dim
         self.is_causal = is_causal
         self.prefixes: dict[str, LayerPrefix] = {}
         self.prefix_gates = AdapterModules()
@@ -231,22 +158,25 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         Extend keys, values and mask; unchanged if no prefix is active.
 
         Args:
-            query, key, value: (batch, heads, length, head_dim), after rotary embeddings and cache.
+            query, key, value: (batch, heads, length, width), after rotary embeddings and cache. Values may be filled
+                up with zeros to the width of keys, as some kernels want it.
             mask: any mask that transformers may pass, see `attention_mask`.
-            hidden_states: input of the attention, (batch, length, hidden), which gates read.
+            hidden_states: input of the attention, (batch, …, hidden), which gates read. There may be several rows of
+                keys for each example, such as windows.
         """
         if self.active is None:
             return key, value, mask
-        nothing = key[:, :, :0]
-        state = self.active.run(self, PrefixTuningState(nothing, nothing, hidden_states))
+        nothing = key[:, :, :0], value[:, :, :0, : self.value_dim]
+        state = self.active.run(self, PrefixTuningState(*nothing, rows_of(hidden_states, len(key))))
         implementation = "eager" if self.config is None else self.config._attn_implementation
         mask = extend_attention_mask(mask, state.columns, query, key, implementation, self._hides_future)
-        return torch.cat([state.key, key], dim=-2), torch.cat([state.value, value], dim=-2), mask
+        values = F.pad(state.value, (0, value.shape[-1] - state.value.shape[-1]))
+        return torch.cat([state.key, key], dim=-2), torch.cat([values, value], dim=-2), mask
 
     def flat(
         self, query: Tensor, key: Tensor, value: Tensor, mask: AttentionMask, hidden_states: Tensor
     ) -> tuple[Tensor, Tensor, AttentionMask]:
-        """The same for states (batch · heads, length, head_dim)."""
+        """The same for states (batch · heads, length, width)."""
         query, key, value = (heads.unflatten(0, (len(hidden_states), -1)) for heads in (query, key, value))
         key, value, mask = self(query, key, value, mask, hidden_states)
         return key.flatten(0, 1), value.flatten(0, 1), mask

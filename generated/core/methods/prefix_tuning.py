@@ -11,18 +11,18 @@ from torch import nn
 
 from generated.core.config_names import config_value
 from generated.core.configuration import AdapterConfig, ConfigUnion, PrefixTuningConfig
-from generated.core.errors import AdapterError, UnsupportedMethodError
+from generated.core.errors import AdapterError
 from generated.core.integrations import adapt_site
 from generated.core.layers.linear import Gate, init_bert_weights
 from generated.core.layers.lora import features
 from generated.core.layers.offloading import at_hand
-from generated.core.layers.prefix_tuning import (
+from generated.core.layers.prefix_tuning import PrefixTuningShim
+from generated.core.layers.prefix_weights import (
     FlatPrefixTuning,
     LayerPrefix,
     PrefixShape,
     PrefixTuning,
     PrefixTuningPool,
-    PrefixTuningShim,
 )
 from generated.core.layers.slot import Place, iter_slots
 from generated.core.methods.base import (
@@ -44,7 +44,8 @@ class PrefixSite:
     layer: int
     location: str
     attention: nn.Module
-    heads: int
+    shape: PrefixShape
+    hidden_dim: int
 
     @property
     def shim(self) -> PrefixTuningShim:
@@ -128,7 +129,9 @@ def _find_sites(target: Target) -> Iterator[PrefixSite]:
     for layer, site, location, attention in _wanted_sites(target.model, target.config):
         refuse_instance_forward(resolve(layer.module, site.keys))  # it may make the keys of some heads only
         adapt_site(target.model, attention)
-        yield PrefixSite(layer.index, location, attention, _key_heads(layer, site, attention))
+        shim = attention.prefix_tuning
+        shape = PrefixShape(shim.heads or _key_heads(layer, site, shim.head_dim), shim.head_dim, shim.value_dim)
+        yield PrefixSite(layer.index, location, attention, shape, _hidden_dim(target.model, layer, site, shim))
 
 
 def _wanted_sites(
@@ -142,27 +145,29 @@ def _wanted_sites(
                 yield layer, site, location, attention
 
 
-def _key_heads(layer: PlacedLayer, site: AttentionSite, attention: nn.Module) -> int:
+def _key_heads(layer: PlacedLayer, site: AttentionSite, head_dim: int) -> int:
     """Number of key heads: width of the keys over width of a key. Grouped queries share keys."""
     _, out_features = features(resolve(layer.module, site.keys))
     projection = next((projection for projection in layer.sites.projections if projection.path == site.keys), None)
     parts = len(projection.parts) if projection else 1
-    return out_features // parts // attention.prefix_tuning.head_dim
+    return out_features // parts // head_dim
+
+
+def _hidden_dim(model: nn.Module, layer: PlacedLayer, site: AttentionSite, shim: PrefixTuningShim) -> int:
+    """Width of the input of an attention. Self-attention makes its keys from it."""
+    if shim.hidden_dim is not None:
+        return shim.hidden_dim
+    keys = resolve(layer.module, site.keys) if site.kind == "self" and site.keys else None
+    return config_value(model.config, "hidden_size") if keys is None else features(keys)[0]
 
 
 def _build(target: Target, sites: list[PrefixSite]) -> nn.Module:
-    shapes = {(site.heads, site.shim.head_dim) for site in sites}
-    if len(shapes) > 1:
-        raise UnsupportedMethodError(
-            f"prefix tuning needs keys of one shape in all layers; {sites[0].location} has (heads, head_dim) "
-            f"{sorted(shapes)}; leave out the layers of other shape with leave_out"
-        )
-    shape = PrefixShape(len(sites), *shapes.pop())
+    shapes = tuple(site.shape for site in sites)
     config: PrefixTuningConfig = target.config
     with drawn_from(config.init_weights_seed):
         if config.flat:
-            return FlatPrefixTuning(shape, config.prefix_length, config.dropout)
-        return PrefixTuning(shape, config_value(target.model.config, "hidden_size"), config)
+            return FlatPrefixTuning(shapes, config.prefix_length, config.dropout)
+        return PrefixTuning(shapes, config_value(target.model.config, "hidden_size"), config)
 
 
 def _add_gate(target: Target, site: PrefixSite) -> None:
@@ -170,7 +175,7 @@ def _add_gate(target: Target, site: PrefixSite) -> None:
     site.shim.prefix_gates.place = Place(site.layer, site.location)
     if config.use_gating:
         with drawn_from(config.init_weights_seed):
-            gate = Gate(config_value(target.model.config, "hidden_size"), 1 if config.shared_gating else 2)
+            gate = Gate(site.hidden_dim, 1 if config.shared_gating else 2)
             init_bert_weights(gate)
         install(target, site.shim.prefix_gates, Place(site.layer, site.location), gate, site.attention)
 

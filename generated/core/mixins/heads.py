@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from generated.core import interop, loading
 from generated.core.forward_inputs import repeat_batch
-from generated.core.layers.prefix_tuning import PrefixTuningPool
+from generated.core.layers.prefix_weights import PrefixTuningPool
 from generated.core.layers.prompt_tuning import PromptTuningLayer
 from generated.core.layers.slot import AdapterModules
 from generated.core.methods.invertible import undo_in_front_of

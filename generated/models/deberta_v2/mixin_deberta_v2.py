@@ -15,7 +15,11 @@ class DisentangledSelfAttentionAdaptersMixin(AdapterHostMixin):
     def _init_adapter_modules(self) -> None:
         # is_causal: would the attention function mask the future by itself when it is given no mask?
         self.prefix_tuning = PrefixTuningShim(
-            None, head_dim=self.key_proj.out_features // self.num_attention_heads, is_causal=False
+            None,
+            head_dim=self.key_proj.out_features // self.num_attention_heads,
+            is_causal=False,
+            value_dim=self.value_proj.out_features // self.num_attention_heads,
+            hidden_dim=self.query_proj.in_features,
         )
 
 

@@ -1,0 +1,82 @@
+"""How wide are keys and values where a prefix joins them, how many heads do keys have, and how wide is the input?
+
+A width is an attribute of the module, or how it follows from attributes.
+"""
+
+from __future__ import annotations
+
+from adaptergen.analysis.shapes import VIEWS, Shape, Shapes
+from adaptergen.analysis.sizes import Size, is_known, written
+from adaptergen.analysis.states import projected
+from adaptergen.facts import HeadWidths
+from adaptergen.tracing.graph import is_linear_call, reached
+from adaptergen.tracing.values import Attribute, Instance, Operation, Sequence, Sum, Value
+
+
+def find_widths(query: Value, key: Value, value: Value, module: Instance) -> HeadWidths:
+    """The widths of keys and values as they are joined by a prefix. Queries are as wide as keys."""
+    shapes = Shapes(module)
+    of_key, of_value = shapes.of(key), shapes.of(value)
+    head_dim = _last(of_key) or _last(shapes.of(query)) or _viewed_width(key, module)
+    value_dim = _last(of_value)
+    if not _shares_projection(query, key, value):
+        return HeadWidths(head_dim, "" if value_dim == head_dim else value_dim)
+    heads = _heads(of_key) or _heads(of_value)
+    return HeadWidths(head_dim if heads else "", "" if value_dim == head_dim else value_dim, heads)
+
+
+def has_flat_heads(key: Value, module: Instance) -> bool:
+    """Are keys (batch · heads, length, width)?"""
+    return len(Shapes(module).of(key)) == 3
+
+
+def _heads(shape: Shape) -> Size:
+    """The second of four dimensions, or what the first of three is more than the batch."""
+    if len(shape) == 4:
+        return written(shape[1]) if shape[1] != "1" else ""
+    batch, _, heads = shape[0].partition(" * ") if len(shape) == 3 else ("", "", "")
+    return written(heads) if not is_known(batch) else ""
+
+
+def _last(shape: tuple[Size, ...]) -> Size:
+    return written(shape[-1]) if shape else ""
+
+
+def _shares_projection(query: Value, key: Value, value: Value) -> bool:
+    """Does the projection that makes the keys make more than keys, and not in parts that are split by its output?"""
+    keys = {part.path for part in projected(key) if part.index is None}
+    others = {part.path for state in (query, value) for part in projected(state) if part.index is None}
+    return bool(keys & others)
+
+
+def _viewed_width(key: Value, module: Instance) -> Size:
+    """The attribute that ends the last shape which the projected keys are viewed in."""
+    for view in _views(key):
+        match _dimensions(view.args[1:]):
+            case (*_, Attribute(owner=Instance() as owner, name=name)) if owner.path == module.path:
+                return f"self.{name}"
+    return ""
+
+
+def _views(key: Value) -> list[Operation]:
+    """Views of the projected keys, the last first."""
+    found: list[Operation] = []
+    queue, seen = [key], set[int]()
+    for value in queue:
+        if id(value) in seen or is_linear_call(value):
+            continue
+        seen.add(id(value))
+        if isinstance(value, Operation) and value.name in VIEWS and reached(value, is_linear_call):
+            found.append(value)
+        queue.extend(value.parts())
+    return found
+
+
+def _dimensions(shape: tuple[Value, ...]) -> tuple[Value, ...]:
+    """`(…, heads, head_dim)` of one sequence, of a sum of shapes, or of separate arguments."""
+    match shape:
+        case (Sequence(items=items),):
+            return items
+        case (Sum(right=right),):
+            return _dimensions((right,))
+    return shape
