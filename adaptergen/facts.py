@@ -238,7 +238,6 @@ class ModelFacts:
     forward_parameters: tuple[str, ...]  # of the base class, as written
     forward_imports: tuple[str, ...]  # dotted names that the parameters' annotations and defaults use
     config_defaults: Mapping[str, str]  # attribute → default, as written
-    config_assigned: Mapping[str, str]  # attribute → what the constructor assigns when it is None, as written
     towers: tuple[Tower, ...] = ()
     sub_models: tuple[SubModel, ...] = ()
     docstring: str = ""  # of the module, its first line

@@ -236,9 +236,9 @@ class AdapterModelPlan(Decision):
 
 @dataclass(frozen=True, kw_only=True)
 class TinyConfig(Decision):
-    """Arguments of a configuration that is small enough for tests, and shows all of the structure."""
+    """What a configuration for tests must have that the rules of `verify.tiny` do not see: by hand."""
 
-    arguments: Mapping[str, object]
+    arguments: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -256,7 +256,7 @@ class IntegrationPlan:
     prefixes: tuple[PrefixHook, ...]
     heads: tuple[HeadPlan, ...]
     config_names: tuple[ConfigAlias, ...]
-    tiny_config: TinyConfig
+    tiny_config: TinyConfig = TinyConfig()
     towers: tuple[TowerPlan, ...] = ()
     sub_models: tuple[SubModelPlan, ...] = ()
 

@@ -9,7 +9,7 @@ import libcst as cst
 
 from adaptergen.analysis.attention import attention_calls
 from adaptergen.analysis.blocks import TracedLayer, find_layers, holders, pretrained_classes
-from adaptergen.analysis.config_names import config_assigned, config_defaults, find_config_names
+from adaptergen.analysis.config_names import config_defaults, find_config_names
 from adaptergen.analysis.embeddings import returns_pooled
 from adaptergen.analysis.heads import find_head
 from adaptergen.analysis.modules import find_attentions
@@ -63,7 +63,6 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
         forward_parameters=tuple(_parameter(source, p) for p in _parameters(source, base_class)),
         forward_imports=_imports(source, _parameters(source, base_class)),
         config_defaults=config_defaults(model.configuration, model.config_class),
-        config_assigned=config_assigned(model.configuration, model.config_class),
         towers=tuple(towers.values()),
         sub_models=others,
         docstring=_first_line(source.tree.get_docstring()),

@@ -15,7 +15,7 @@ from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.residuals import additions
 from adaptergen.facts import ConfigName
 from adaptergen.problems import Location
-from adaptergen.source import SourceModule, descendants
+from adaptergen.source import SourceModule
 from adaptergen.tracing.graph import is_dropout, is_linear_call, is_norm, module_of, reached, walk
 from adaptergen.tracing.values import Attribute, Call, Config, Instance, Operation, Value
 
@@ -133,20 +133,6 @@ def config_defaults(configuration: SourceModule | None, config_class: str) -> di
             if parameter.default is not None:
                 defaults[parameter.name.value] = configuration.code(parameter.default)
     return defaults
-
-
-def config_assigned(configuration: SourceModule | None, config_class: str) -> dict[str, str]:
-    """What the constructor assigns to attributes of `self`, as written; the last assignment counts."""
-    if configuration is None:
-        return {}
-    assigned: dict[str, str] = {}
-    for ancestor in reversed(list(configuration.ancestry(config_class))):
-        for method in ("__init__", "__post_init__"):
-            for assignment in descendants(ancestor.methods.get(method) or cst.Pass(), cst.Assign):
-                match assignment.targets[0].target:
-                    case cst.Attribute(value=cst.Name(value="self"), attr=cst.Name(value=name)):
-                        assigned[name] = configuration.code(assignment.value)
-    return assigned
 
 
 def attribute_map(configuration: SourceModule | None, config_class: str) -> Mapping[str, str]:

@@ -15,14 +15,12 @@ from adaptergen.plan import (
     SourceRecord,
     StackPlan,
     SubModelPlan,
-    TinyConfig,
     TowerPlan,
 )
 from adaptergen.planning.hand import keep_hand_entries, keep_hand_methods
 from adaptergen.planning.heads import LANGUAGE_MODELS, head_plans, head_types, sentence_source
 from adaptergen.planning.hooks import layer_plans, place, prefix_hooks, residual_hooks
 from adaptergen.planning.methods import method_support
-from adaptergen.planning.tiny_config import tiny_arguments
 from adaptergen.planning.towers import is_encoder_decoder, layers_that_take, stacks_at
 from adaptergen.problems import Location, Problem, ProblemsFound
 
@@ -56,7 +54,6 @@ def make_plan(facts: ModelFacts, source: SourceRecord, previous: IntegrationPlan
         prefixes=prefix_hooks(prefixes),
         heads=heads,
         config_names=tuple(_alias(name) for name in facts.config_names if not name.known_to_config),
-        tiny_config=_tiny_config(facts),
     )
     return keep_hand_entries(planned, previous) if previous else planned
 
@@ -120,13 +117,6 @@ def _sub_model(model: SubModel) -> SubModelPlan:
         config=model.config,
         because=f"config.{model.config} says of which architecture it is" if model.config else "it is another model",
         at=place(model.at),
-    )
-
-
-def _tiny_config(facts: ModelFacts) -> TinyConfig:
-    return TinyConfig(
-        arguments=tiny_arguments(facts.config_defaults, facts.config_assigned),
-        because="small sizes by what the attributes are called, and nothing dropped",
     )
 
 

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES
 
 from adaptergen.verify import inputs, places
+from adaptergen.verify.tiny import tiny_config
 
 
 DECODER = {"is_decoder": True}
@@ -31,14 +32,14 @@ class ModelCase:
         name: of the generated package.
         adapter_model_class: its class with flexible heads.
         config_class: upstream's configuration class.
-        config: arguments for it.
+        config: what a person has decided on for it; all else is small by rules.
         unsupported: adapter methods that the architecture cannot take, with the reason.
     """
 
     name: str
     adapter_model_class: type[PreTrainedModel]
     config_class: type[Any]
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] = field(default_factory=dict)
     unsupported: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -50,6 +51,11 @@ class ModelCase:
     def package(self) -> str:
         """The generated package of the architecture."""
         return self.adapter_model_class.__module__.removesuffix(".adapter_model")
+
+    def tiny_config(self, cls: type[PreTrainedModel] | None = None) -> Any:
+        """A small configuration for a class: its own, which need not be that of the base class."""
+        config_class = getattr(cls, "config_class", None) or self.config_class
+        return tiny_config(config_class, self.config if config_class is self.config_class else {})
 
     @cached_property
     def subjects(self) -> tuple[Subject, ...]:
@@ -71,7 +77,7 @@ class ModelCase:
                 yield cls
 
     def _decoder_roles(self, cls: type[PreTrainedModel]) -> Iterator[Mapping[str, Any]]:
-        config = self.config_class(**self.config)
+        config = self.tiny_config(cls)
         if config.is_encoder_decoder:
             return
         if getattr(config, "is_decoder", None) is False:
@@ -123,7 +129,7 @@ class Subject:
     @property
     def config(self) -> Any:
         """A configuration of its own: models write into theirs."""
-        config = self.case.config_class(**self.case.config)
+        config = self.case.tiny_config(self.cls)
         for name, value in self.overrides.items():
             setattr(config, name, value)
         return config

@@ -113,7 +113,7 @@ class AdapterModelTests:
 
     @property
     def config(self) -> PreTrainedConfig:
-        return self.case.config_class(**self.case.config)
+        return self.case.tiny_config()
 
     def model(self, kind: str) -> PreTrainedModel:
         """A random model with a random head of a kind."""
@@ -199,7 +199,7 @@ class ClassConversionTests(ClassConversionSuite):
 
     @property
     def config(self) -> PreTrainedConfig:
-        return self.case.config_class(**self.case.config)
+        return self.case.tiny_config()
 
 
 def _heads_of(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:

@@ -12,21 +12,6 @@ DEBERTA_V2 = ModelCase(
     name="deberta_v2",
     adapter_model_class=DebertaV2AdapterModel,
     config_class=DebertaV2Config,
-    config={
-        "vocab_size": 99,
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 48,
-        "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0,
-        "max_position_embeddings": 64,
-        "relative_attention": True,
-        "pad_token_id": 0,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-        "pos_att_type": "c2p|p2c",
-    },
 )
 
 

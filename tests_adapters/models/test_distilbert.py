@@ -12,21 +12,6 @@ DISTILBERT = ModelCase(
     name="distilbert",
     adapter_model_class=DistilBertAdapterModel,
     config_class=DistilBertConfig,
-    config={
-        "vocab_size": 99,
-        "max_position_embeddings": 64,
-        "n_layers": 2,
-        "n_heads": 4,
-        "dim": 32,
-        "hidden_dim": 48,
-        "dropout": 0.0,
-        "attention_dropout": 0.0,
-        "qa_dropout": 0.0,
-        "seq_classif_dropout": 0.0,
-        "pad_token_id": 0,
-        "eos_token_id": 2,
-        "bos_token_id": 1,
-    },
 )
 
 

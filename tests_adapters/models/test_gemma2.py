@@ -12,20 +12,6 @@ GEMMA2 = ModelCase(
     name="gemma2",
     adapter_model_class=Gemma2AdapterModel,
     config_class=Gemma2Config,
-    config={
-        "vocab_size": 99,
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 8,
-        "max_position_embeddings": 64,
-        "pad_token_id": 0,
-        "eos_token_id": 2,
-        "bos_token_id": 1,
-        "sliding_window": 4,
-    },
 )
 
 

@@ -12,20 +12,6 @@ GPT2 = ModelCase(
     name="gpt2",
     adapter_model_class=GPT2AdapterModel,
     config_class=GPT2Config,
-    config={
-        "vocab_size": 99,
-        "n_positions": 64,
-        "n_embd": 32,
-        "n_layer": 2,
-        "n_head": 4,
-        "resid_pdrop": 0.0,
-        "embd_pdrop": 0.0,
-        "attn_pdrop": 0.0,
-        "summary_first_dropout": 0.0,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-        "pad_token_id": 0,
-    },
 )
 
 

@@ -12,19 +12,6 @@ GPT_NEO = ModelCase(
     name="gpt_neo",
     adapter_model_class=GPTNeoAdapterModel,
     config_class=GPTNeoConfig,
-    config={
-        "vocab_size": 99,
-        "max_position_embeddings": 64,
-        "hidden_size": 32,
-        "num_layers": 2,
-        "num_heads": 4,
-        "window_size": 4,
-        "classifier_dropout": 0.0,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-        "pad_token_id": 0,
-        "attention_types": [[["global", "local"], 1]],
-    },
 )
 
 

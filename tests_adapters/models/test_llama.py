@@ -12,19 +12,6 @@ LLAMA = ModelCase(
     name="llama",
     adapter_model_class=LlamaAdapterModel,
     config_class=LlamaConfig,
-    config={
-        "vocab_size": 99,
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 64,
-        "pad_token_id": 0,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-        "head_dim": 8,
-    },
 )
 
 

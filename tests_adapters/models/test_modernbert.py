@@ -12,18 +12,6 @@ MODERNBERT = ModelCase(
     name="modernbert",
     adapter_model_class=ModernBertAdapterModel,
     config_class=ModernBertConfig,
-    config={
-        "vocab_size": 99,
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "max_position_embeddings": 64,
-        "pad_token_id": 0,
-        "eos_token_id": 2,
-        "bos_token_id": 1,
-        "local_attention": 4,
-    },
 )
 
 

@@ -12,19 +12,6 @@ ROBERTA = ModelCase(
     name="roberta",
     adapter_model_class=RobertaAdapterModel,
     config_class=RobertaConfig,
-    config={
-        "vocab_size": 99,
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 48,
-        "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0,
-        "max_position_embeddings": 64,
-        "pad_token_id": 0,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-    },
 )
 
 

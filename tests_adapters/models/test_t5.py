@@ -12,18 +12,6 @@ T5 = ModelCase(
     name="t5",
     adapter_model_class=T5AdapterModel,
     config_class=T5Config,
-    config={
-        "vocab_size": 99,
-        "d_model": 32,
-        "d_kv": 8,
-        "d_ff": 48,
-        "num_layers": 2,
-        "num_heads": 4,
-        "dropout_rate": 0.0,
-        "pad_token_id": 0,
-        "eos_token_id": 2,
-        "decoder_start_token_id": 0,
-    },
     unsupported={
         "prompt_tuning": "a generation calls the encoder by itself, so that the decoder cannot know of a prompt",
     },

@@ -12,14 +12,6 @@ VIT = ModelCase(
     name="vit",
     adapter_model_class=ViTAdapterModel,
     config_class=ViTConfig,
-    config={
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 48,
-        "image_size": 16,
-        "patch_size": 4,
-    },
 )
 
 

@@ -1,0 +1,33 @@
+"""Which configuration makes an architecture small enough for tests, and still shows all of its structure?
+
+Everything starts at upstream's default configuration, as an object: its sizes shrink by what the attributes are called
+and by how they hang together, through all sub-configurations; what is optional and on by default stays on.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+from adaptergen.verify.tiny.shrinking import shrink
+
+
+def tiny_config(config_class: type[PreTrainedConfig], given: Mapping[str, Any] | None = None) -> PreTrainedConfig:
+    """
+    A small configuration without dropout. It is the caller's own, who may write into it.
+
+    Args:
+        config_class: any configuration class.
+        given: attributes that a person has decided on; a mapping is for the attributes of a sub-configuration.
+    """
+    if given:
+        return shrink(config_class(), given)
+    if config_class not in _MADE:
+        _MADE[config_class] = shrink(config_class(), {})
+    return copy.deepcopy(_MADE[config_class])
+
+
+_MADE: dict[type[PreTrainedConfig], PreTrainedConfig] = {}

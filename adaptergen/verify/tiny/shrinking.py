@@ -1,0 +1,166 @@
+"""How does a configuration become small, with all that hangs together in it?"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+from adaptergen.verify.tiny import layers, rotary
+from adaptergen.verify.tiny.backbones import without_missing_library
+from adaptergen.verify.tiny.sizes import HEADS, WIDTH, Sizes, is_width
+from adaptergen.verify.tiny.tokens import TOKENS, is_token, small_tokens
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What all configurations of a model share: where its special tokens are, and how wide its parts are."""
+
+    tokens: Mapping[int, int]
+    widths: tuple[int, ...]
+
+
+def shrink(config: PreTrainedConfig, given: Mapping[str, Any], tree: Tree | None = None) -> PreTrainedConfig:
+    """A new configuration of the same class, with what is given in it, or in its sub-configurations."""
+    tree = tree or Tree(small_tokens(config), tuple(_widths(config)))
+    attributes = _attributes(config)
+    stacks = layers.chosen_layers(attributes)
+    grouped, alone = (_sizes(attributes, tree, grouped=grouped) for grouped in (True, False))
+    arguments = _arguments(config, attributes, _Shrinking(tree, stacks, grouped), given)
+    try:
+        return type(config)(**arguments)
+    except Exception:  # upstream refuses in whatever way it likes; some attentions cannot share keys
+        return type(config)(**_arguments(config, attributes, _Shrinking(tree, stacks, alone), given))
+
+
+@dataclass(frozen=True)
+class _Shrinking:
+    tree: Tree
+    stacks: layers.Stacks
+    sizes: Sizes
+
+    def small(self, name: str, value: Any) -> Any:
+        if name in TOKENS:
+            return TOKENS[name]
+        if is_token(name):
+            return _moved(value, self.tree.tokens)
+        if name.endswith("suppress_tokens") and value is not None:
+            return []
+        few = layers.of_fewer(name, value, self.stacks)
+        if few is not value or layers.is_count(name, value):
+            return few
+        return self.sizes.smaller(name, value)
+
+
+def _arguments(
+    config: PreTrainedConfig, attributes: Mapping[str, Any], shrinking: _Shrinking, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    declared = _declared(type(config))
+    arguments = _unusual(type(config), attributes)
+    if attributes.get("is_encoder_decoder") and "decoder_start_token_id" not in attributes:
+        arguments["decoder_start_token_id"] = TOKENS["pad_token_id"]
+    for name, value in attributes.items():
+        if isinstance(value, PreTrainedConfig):
+            inner = given.get(name)
+            small = shrink(without_missing_library(value), inner if isinstance(inner, Mapping) else {}, shrinking.tree)
+        elif name == layers.PER_LAYER:
+            small = _of_layers(value, attributes, shrinking)
+        elif isinstance(value, Mapping):
+            small = _mapping(value, attributes, shrinking)
+        elif _is_derived(declared, name, value):
+            continue
+        else:
+            small = shrinking.small(name, value)
+        if small is not value and (isinstance(value, PreTrainedConfig) or small != value):
+            arguments[name] = small
+    return arguments | {k: v for k, v in given.items() if not isinstance(arguments.get(k), PreTrainedConfig)}
+
+
+def _attributes(config: PreTrainedConfig) -> dict[str, Any]:
+    """All that is public, and what differs from layer to layer."""
+    attributes = {name: value for name, value in vars(config).items() if not name.startswith("_")}
+    differing = vars(config).get("_heterogeneity_spec")
+    return attributes | ({layers.PER_LAYER: differing.per_layer_overrides} if differing else {})
+
+
+def _widths(config: PreTrainedConfig) -> Iterator[int]:
+    for name, value in vars(config).items():
+        if is_width(name) and type(value) is int:
+            yield value
+        elif isinstance(value, PreTrainedConfig):
+            yield from _widths(value)
+
+
+def _sizes(attributes: Mapping[str, Any], tree: Tree, *, grouped: bool) -> Sizes:
+    head = rotary.head_size(attributes)
+    heads = HEADS if "head_dim" in attributes else max(1, WIDTH // head)
+    own = [value for name, value in attributes.items() if is_width(name) and type(value) is int]
+    keys = max(1, heads // 2) if grouped and attributes.get("kv_lora_rank") is None else heads
+    return Sizes(head, heads, keys, (*own, *tree.widths))
+
+
+def _mapping(value: Mapping[Any, Any], attributes: Mapping[str, Any], shrinking: _Shrinking) -> dict[Any, Any]:
+    """Parameters of positions and the like; attributes of parts that have no configuration class."""
+    small: dict[Any, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            small[key] = _mapping(item, attributes, shrinking)
+        elif key == rotary.SECTIONS and item:
+            small[key] = rotary.small_sections(item, {**attributes, **value})
+        else:
+            small[key] = shrinking.small(key, item) if isinstance(key, str) else item
+    return small
+
+
+def _of_layers(
+    overrides: Mapping[int, Mapping[str, Any]], attributes: Mapping[str, Any], shrinking: _Shrinking
+) -> dict[int, dict[str, Any]]:
+    """What layers have that the others have not: twice as large where it was larger."""
+    kept = shrinking.stacks.get(attributes.get("num_hidden_layers", 0), ())
+    return {
+        new: {
+            name: shrinking.small(name, value) * (2 if type(value) is int and value > attributes[name] else 1)
+            for name, value in overrides[old].items()
+        }
+        for new, old in enumerate(kept)
+        if old in overrides
+    }
+
+
+def _moved(value: Any, tokens: Mapping[int, int]) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(_moved(item, tokens) for item in value)
+    return tokens.get(value, value) if type(value) is int else value
+
+
+def _is_derived(declared: Mapping[str, Any], name: str, value: Any) -> bool:
+    """Does the constructor work it out of other attributes?"""
+    if name not in declared:
+        return name != layers.PER_LAYER
+    chosen = re.fullmatch(r"head_dim|\w*key_value_heads", name) or is_token(name) or name in TOKENS
+    return type(value) is int and declared[name] is None and not chosen
+
+
+def _declared(cls: type[PreTrainedConfig]) -> dict[str, Any]:
+    """What the constructor takes, with the defaults."""
+    fields = {field.name: field.default for field in getattr(cls, "__dataclass_fields__", {}).values()}
+    parameters = inspect.signature(cls.__init__).parameters.values()
+    return fields | {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+
+
+def _unusual(cls: type[PreTrainedConfig], attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What is not as it would be by default: a configuration that holds this one has decided so."""
+    declared = _declared(cls)
+    try:
+        usual = vars(cls())
+    except Exception:
+        usual = {}
+    return {
+        name: value
+        for name, value in attributes.items()
+        if name in declared and not isinstance(value, PreTrainedConfig) and (name not in usual or usual[name] != value)
+    }
