@@ -6,11 +6,12 @@ self.h = nn.ModuleList([GPTNeoBlock(config, layer_id=i) for i in range(config.nu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from adaptergen.source import ClassSource, SourceModule
-from adaptergen.tracing.graph import leaf_classes
+from adaptergen.tracing.binding import elements
+from adaptergen.tracing.graph import depends_on, leaf_classes, walk
 from adaptergen.tracing.tracer import Loader, Tracer
 from adaptergen.tracing.values import Call, Config, External, Instance, Item, Operation, Sequence, Value, alternatives
 
@@ -34,36 +35,59 @@ class TracedLayer:
         return self.instance.cls
 
 
+@dataclass(frozen=True, eq=False)
+class ListedModule:
+    """One kind of element of a list that a loop made, and the lists in it."""
+
+    path: str  # of the list, from the model; `stages.*.blocks` for a list in every element of another one
+    element: Instance
+    inner: tuple[ListedModule, ...]
+
+
 def find_layers(source: SourceModule, model_class: str, load: Loader) -> tuple[TracedLayer, ...]:
     """The layers of a model class: elements of its module lists that compute attention, in order of appearance."""
     tracer = Tracer(source, leaves=leaf_classes(source), load=load)
     model = tracer.make(model_class, Config())
-    layers: list[TracedLayer] = []
-    for path, element in _repeated_modules(tracer, model, MAX_NESTING):
-        layer = _trace(source, path, element, load)
-        if computes_attention(layer.tracer):
-            layers.append(layer)
-    return tuple(layers)
+    listed = _listed_modules(tracer, model, MAX_NESTING)
+    return tuple(layer for each in listed for layer in _layers_of(source, each, load))
 
 
-def _repeated_modules(tracer: Tracer, parent: Instance, depth: int) -> Iterator[tuple[str, Instance]]:
-    """Every kind of element of every module list made by a loop, with the list's path."""
+def _layers_of(source: SourceModule, listed: ListedModule, load: Loader) -> list[TracedLayer]:
+    """Where stages hold blocks it is the blocks that are layers; heads or experts in a list are none."""
+    inner = [layer for each in listed.inner for layer in _layers_of(source, each, load)]
+    if inner and all(map(_adds_to_its_input, inner)):
+        return inner
+    layer = _trace(source, listed.path, listed.element, load)
+    return [layer] if computes_attention(layer.tracer) else []
+
+
+def _adds_to_its_input(layer: TracedLayer) -> bool:
+    """Does it add to a value what was made from it?"""
+    made = {id(value) for value in walk(layer.output)}
+    sums = (total for total in layer.tracer.sums if id(total) in made)
+    return any(depends_on(total.left, total.right) or depends_on(total.right, total.left) for total in sums)
+
+
+def _listed_modules(tracer: Tracer, parent: Instance, depth: int) -> Iterator[ListedModule]:
+    """Every kind of element of every module list made by a loop, below this module."""
     if depth == 0:
         return
-    for name, value in tracer.attributes(parent).items():
-        path = f"{parent.path}.{name}" if parent.path else name
+    for value in tracer.attributes(parent).values():
         for option in alternatives(value):
-            if isinstance(option, Sequence) and option.is_modules and option.repeated:
-                yield from ((path, element) for element in _instances(option))
-            elif isinstance(option, Instance) and isinstance(option.cls, ClassSource):
-                yield from _repeated_modules(tracer, option, depth - 1)
+            yield from _listed_in(tracer, option, depth)
 
 
-def _instances(sequence: Sequence) -> Iterator[Instance]:
-    for item in sequence.items:
-        for option in alternatives(item):
-            if isinstance(option, Instance) and isinstance(option.cls, ClassSource):
-                yield option
+def _listed_in(tracer: Tracer, value: Value, depth: int) -> Iterator[ListedModule]:
+    match value:
+        case Instance(cls=ClassSource()):
+            yield from _listed_modules(tracer, value, depth - 1)
+        case Sequence(is_modules=True, path=str(path)):
+            for element in (option for each in elements(value) for option in alternatives(each)):
+                inner = tuple(_listed_in(tracer, element, depth))
+                if value.repeated and isinstance(element, Instance) and isinstance(element.cls, ClassSource):
+                    yield ListedModule(path, element, inner)
+                else:
+                    yield from inner
 
 
 def _trace(source: SourceModule, list_path: str, element: Instance, load: Loader) -> TracedLayer:
@@ -100,9 +124,16 @@ def holders(
     for name in pretrained_classes(source, load):
         tracer = Tracer(source, leaves=leaf_classes(source), load=load)
         model = tracer.make(name, Config())
-        found = {(path, e.class_name) for path, e in _repeated_modules(tracer, model, MAX_NESTING)} & wanted
+        listed = _listed_modules(tracer, model, MAX_NESTING)
+        found = {(each.path, each.element.class_name) for each in _flat(listed)} & wanted
         if found:
             yield name, frozenset(path for path, _ in found)
+
+
+def _flat(listed: Iterable[ListedModule]) -> Iterator[ListedModule]:
+    for each in listed:
+        yield each
+        yield from _flat(each.inner)
 
 
 def pretrained_classes(source: SourceModule, load: Loader) -> Iterator[str]:

@@ -135,8 +135,4 @@ def _sequence_item(owner: Sequence, position: int) -> Value:
         return element_at(owner, 0)
     if not -len(owner.items) <= position < len(owner.items):
         return Dead()
-    value = owner.items[position]
-    if owner.is_modules and owner.path is not None:
-        path = f"{owner.path}.{position}"
-        return choice([o.moved(path) if isinstance(o, Instance) else o for o in alternatives(value)])
-    return value
+    return element_at(owner, position)

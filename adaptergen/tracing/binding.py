@@ -99,4 +99,9 @@ def element_at(value: Sequence, index: int) -> Value:
 
 
 def _moved(value: Value, path: str) -> Value:
-    return value.moved(path) if isinstance(value, Instance) else value
+    match value:
+        case Instance():
+            return value.moved(path)
+        case Sequence(is_modules=True):
+            return _placed(value, path)
+    return value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from adaptergen.source import ClassSource
-from adaptergen.tracing import attributes, expressions, known_calls
+from adaptergen.tracing import attributes, containers, expressions, known_calls
 from adaptergen.tracing.binding import assign_attribute, elements
 from adaptergen.tracing.parameters import OPEN, bound_names
 from adaptergen.tracing.values import (
@@ -43,8 +43,14 @@ FROM_CONFIG = ("_from_config", "from_config")
 
 Arguments = tuple[tuple[Value, ...], dict[str, Value]]
 
+# Modules that do nothing but call a function, which is what matters about them.
+FUNCTIONS = {"torch.nn.Softmax": "softmax"}
+
 
 def evaluate_call(tracer: Tracer, frame: Frame, node: cst.Call) -> Value:
+    listed = containers.chained_list(tracer, frame, node)
+    if listed is not None:
+        return listed
     match node.func:
         case cst.Name(value="super"):
             return _super(frame)
@@ -89,7 +95,7 @@ def _method_call(
     kwargs: dict[str, Value],
 ) -> Value:
     """`receiver.method(...)`, where a tensor method is an operation whose first argument is the tensor."""
-    if method in ("append", "extend") and _is_list(receiver):
+    if method in ("append", "extend") and containers.is_list(receiver):
         return _grow(frame, node, receiver, method, args)
     if isinstance(receiver, Choice) and is_structured(receiver):
         options = [_method_call(tracer, frame, node, option, method, args, kwargs) for option in receiver.options]
@@ -157,6 +163,8 @@ def call(
             return _call_external(tracer, frame, node, callee, args, dict(kwargs))
         case Instance() if node is not None:
             return _call_module(tracer, frame, node, callee, args, dict(kwargs))
+        case Sequence(is_modules=True, items=[_, *_]) if node is not None and len(args) == 1:
+            return containers.run_chain(tracer, frame, node, callee, args[0])
     if node is None:
         return Value()
     return _recorded(tracer, Call(callee, args, kwargs, frame.site(node)))
@@ -170,6 +178,8 @@ def _recorded(tracer: Tracer, made: Call) -> Call:
 def _call_module(
     tracer: Tracer, frame: Frame, node: cst.Call, callee: Instance, args: tuple[Value, ...], kwargs: dict[str, Value]
 ) -> Value:
+    if isinstance(callee.cls, External) and callee.cls.dotted in FUNCTIONS:
+        return _operation(tracer, frame, node, FUNCTIONS[callee.cls.dotted], args, kwargs)
     if isinstance(callee.cls, External) or callee.cls.name in tracer.leaves:
         return _recorded(tracer, Call(callee, args, kwargs, frame.site(node)))
     found = tracer.find_method(callee.cls, "forward")
@@ -197,12 +207,12 @@ def _call_external(
 ) -> Value:
     name = callee.dotted.rpartition(".")[2]
     special = known_calls.BUILTINS.get(callee.dotted) or known_calls.BY_NAME.get(name)
-    if special is not None:
-        made = special(tracer, frame, node, args, kwargs)
-        if made is not None:
-            return made
-    if name in ("ModuleList", "Sequential") and (not args or _is_list(args[0])):
-        return _module_list(args)
+    known = special(tracer, frame, node, args, kwargs) if special else None
+    if known is not None:
+        return known
+    made = containers.made_of(name, args)
+    if made is not None:
+        return made
     if name in FROM_CONFIG:
         return _made_from_config(tracer, callee, args or tuple(kwargs.values()))
     if name[:1].isupper():
@@ -215,16 +225,6 @@ def _made_from_config(tracer: Tracer, callee: External, args: tuple[Value, ...])
     if tracer.auto_model is not None and not (args and config_path(args[0])):
         return Instance(tracer.auto_model, args[:1])
     return Instance(External(callee.dotted.rpartition(".")[0]), args[:1])
-
-
-def _is_list(value: Value) -> bool:
-    return all(isinstance(option, Sequence) for option in alternatives(value))
-
-
-def _module_list(args: tuple[Value, ...]) -> Value:
-    if not args:
-        return Sequence((), is_modules=True)
-    return choice([Sequence(o.items, o.repeated, True) for o in alternatives(args[0]) if isinstance(o, Sequence)])
 
 
 def _operation(

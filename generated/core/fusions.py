@@ -80,9 +80,9 @@ def add_fusion(model: nn.Module, fuse: Fuse, config: AdapterFusionConfig, overwr
         )
     if fuse.name in model.adapters_config.fusions and model.adapters_config.fusions[fuse.name].adapters != names:
         delete_fusion(model, fuse.name)
-    size, dropout = config_value(model.config, "hidden_size"), _dropout(model, config)
+    dropout = _dropout(model, config)
     for slot in slots:
-        fusion = BertFusion(size, dropout, config)
+        fusion = BertFusion(next(iter(slot.adapters.values())).hidden_size, dropout, config)
         device, dtype = weight_placement(slot, model)
         mark_initialized(fusion.to(device=device, dtype=dtype).train(slot.training))
         slot.adapter_fusion_layer[fuse.name] = fusion

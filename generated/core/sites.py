@@ -25,7 +25,7 @@ class AdapterStack:
 
     Args:
         kind: "encoder" (bidirectional) or "decoder".
-        layers: path of the list.
+        layers: path of the list; `stages.*.blocks` stands for such a list in every element of another one.
         owner: path of the module that embeds the input and runs the layers; "" is the model itself.
         entry: path, from the owner, of the module whose output enters the first layer; "" means that only the
             input of the first layer itself is that value.
@@ -131,7 +131,7 @@ def resolve(root: nn.Module, path: str, of: type[nn.Module] | None = None) -> nn
 
 def present_stacks(model: nn.Module) -> Iterator[AdapterStack]:
     """The stacks of `model.adapter_stacks` that this instance has: a decoder on its own lacks the encoder."""
-    return (stack for stack in model.adapter_stacks if resolve(model, stack.layers) is not None)
+    return (stack for stack in model.adapter_stacks if next(_lists(model, stack.layers), None) is not None)
 
 
 def placed_layers(model: nn.Module) -> Iterator[PlacedLayer]:
@@ -141,7 +141,8 @@ def placed_layers(model: nn.Module) -> Iterator[PlacedLayer]:
     Raises:
         UnsupportedModelError: a layer is of a class for which no sites are known.
     """
-    layers = ((stack, layer) for stack in present_stacks(model) for layer in resolve(model, stack.layers))
+    lists = ((stack, found) for stack in present_stacks(model) for found in _lists(model, stack.layers))
+    layers = ((stack, layer) for stack, found in lists for layer in found)
     for index, (stack, layer) in enumerate(layers):
         yield PlacedLayer(index, stack, layer, _sites_of(model, layer))
 
@@ -154,6 +155,25 @@ def placed_projections(model: nn.Module) -> Iterator[PlacedProjection]:
             linear = resolve(layer.module, projection.path)
             if linear is not None:
                 yield PlacedProjection(paths[linear], layer, projection, _unwrapped(linear))
+
+
+def projection_modules(layer: PlacedLayer) -> Iterator[tuple[Projection, nn.Module]]:
+    """The linear maps that a layer has, each with how it is declared."""
+    for projection in layer.sites.projections:
+        linear = resolve(layer.module, projection.path)
+        if linear is not None:
+            yield projection, _unwrapped(linear)
+
+
+def _lists(root: nn.Module, path: str) -> Iterator[nn.Module]:
+    """The module at a path; where that has a `*`, one for each element of the list before it."""
+    head, star, rest = path.partition("*")
+    found = resolve(root, head.rstrip("."))
+    if found is None or not star:
+        yield from () if found is None else (found,)
+        return
+    for element in found:
+        yield from _lists(element, rest.lstrip("."))
 
 
 def _unwrapped(linear: nn.Module) -> nn.Module:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from torch import nn
@@ -18,20 +18,31 @@ from adaptergen.verify.subjects import ModelCase, Subject
 
 
 def every_site_is_reached(subject: Subject, form: AdapterForm) -> None:
-    """Each planned place of each layer holds the adapter, and the forward passes it exactly once."""
+    """Each planned place of each layer holds the adapter, and each run of the layer passes it exactly once."""
     model = subject.initialized()
     add_random(model, subject.case, form)
     planned = dict(_PLANNED_SITES[form.method](subject.case, model.base_model))
     missing = [path for path, module in planned.items() if module is None]
     if missing:
         raise CheckFailed(f"no adapter at {', '.join(missing)}")
-    with _counted({path: module for path, module in planned.items() if module is not None}) as calls:
+    layers = {f"{_RUNS} layer {index}": layer for index, layer in model.iter_layers()}
+    hosts = {path: module for path, module in planned.items() if module is not None}
+    with _counted({**layers, **hosts}) as calls:
         run(model, subject.inputs(model, padded=True))
-    times = 2 if form.method == "invertible" and model.inverse_site() is not None else 1  # there and back
-    wrong = {path: calls[path] for path in planned if calls[path] != times}
+    there_and_back = form.method == "invertible" and model.inverse_site() is not None
+    wrong = {path: calls[path] for path in planned if calls[path] != (2 if there_and_back else _runs(path, calls))}
     if wrong or not planned:
         listed = ", ".join(f"{path} ({count} times)" for path, count in wrong.items())
         raise CheckFailed(f"not passed exactly once in a forward: {listed or 'anything'}")
+
+
+_RUNS = "runs of"
+
+
+def _runs(path: str, calls: Mapping[str, int]) -> int:
+    """How often a forward runs the layer of a place: layers may be shared."""
+    layer = " ".join(path.split()[:2])
+    return max(1, calls[f"{_RUNS} {layer}"])
 
 
 def every_layer_uses_its_own_norm(subject: Subject, form: AdapterForm) -> None:
@@ -48,14 +59,14 @@ def every_layer_uses_its_own_norm(subject: Subject, form: AdapterForm) -> None:
         norms.extend((slot, module) for module in given if isinstance(module, nn.Module))
         return original(slot, hidden, residual, *norm, **inner_norm)
 
-    with patch.object(layer_class, "adapter_layer_forward", noted):
+    with patch.object(layer_class, "adapter_layer_forward", noted), _counted(dict(enumerate(layers))) as runs:
         run(model, subject.inputs(model, padded=False))
     for slot, norm in norms:
-        home = next(layer for layer in layers if slot in set(layer.modules()))
-        if norm not in set(home.modules()):
+        home = next(index for index, layer in enumerate(layers) if slot in set(layer.modules()))
+        if norm not in set(layers[home].modules()):
             raise CheckFailed("an adapter is given the norm of another layer")
-    if any(norms.count(pair) > 1 for pair in norms):
-        raise CheckFailed("an adapter is passed twice in one forward")
+        if norms.count((slot, norm)) > max(1, runs[home]):
+            raise CheckFailed("an adapter is passed twice in one run of its layer")
 
 
 def unreached_places(case: ModelCase) -> tuple[str, ...]:
@@ -138,10 +149,13 @@ _PLANNED_SITES = {
 }
 
 
+Name = TypeVar("Name", bound=Hashable)
+
+
 @contextmanager
-def _counted(modules: Mapping[str, nn.Module]) -> Iterator[Counter[str]]:
+def _counted(modules: Mapping[Name, nn.Module]) -> Iterator[Counter[Name]]:
     """Count how often each module is called."""
-    calls: Counter[str] = Counter()
+    calls: Counter[Name] = Counter()
     handles = [
         module.register_forward_hook(lambda *_, path=path: calls.update([path])) for path, module in modules.items()
     ]

@@ -55,6 +55,7 @@ class BottleneckAdapter(nn.Module):
     def __init__(self, hidden_size: int, width: int, config: BnConfig, shared: nn.Module | None = None) -> None:
         super().__init__()
         self.config = config
+        self.hidden_size = hidden_size
         down = []
         if config.ln_before:
             self.adapter_norm_before = LayerNorm(hidden_size)

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from transformers.utils import logging
 
 from generated.core import fusions, lifecycle
-from generated.core.config_names import config_value
 from generated.core.configuration import AdapterConfig, PrefixTuningConfig, config_from_dict
 from generated.core.errors import AdapterFileError
 from generated.core.layers.offloading import at_hand
@@ -40,6 +39,7 @@ from generated.core.loading.placement import (
 from generated.core.loading.stored_form import from_file, to_file
 from generated.core.methods.prefix_tuning import adds_position_bias
 from generated.core.version import VERSION
+from generated.core.widths import model_width
 
 
 logger = logging.get_logger(__name__)
@@ -130,7 +130,7 @@ def describe(model: nn.Module, config: Mapping[str, Any] | None, name: str | Non
     """What AdapterHub's JSON files say beside the configuration itself."""
     return {
         "config": config,
-        "hidden_size": config_value(model.config, "hidden_size"),
+        "hidden_size": model_width(model.adapted_base),
         "model_class": type(model).__name__,
         "model_name": model.config.name_or_path or None,
         "model_type": model.config.model_type,

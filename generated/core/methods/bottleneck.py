@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from generated.core.config_names import config_value
 from generated.core.configuration import AdapterConfig, BnConfig
 from generated.core.errors import AdapterConfigError
 from generated.core.integrations import adapt_site
@@ -23,15 +22,15 @@ from generated.core.methods.base import (
     restore_vacant_hosts,
 )
 from generated.core.sites import BottleneckSite, PlacedLayer, placed_layers, resolve
+from generated.core.widths import layer_width
 
 
 def add(target: Target) -> int:
-    hidden_size = config_value(target.model.config, "hidden_size")
-    shared = _add_shared(target, hidden_size)
+    layers = [layer for layer in placed_layers(target.model) if not target.leaves_out(layer.index)]
+    shared = _add_shared(target, layers)
     return sum(
-        _add_to_site(target, layer, site, hidden_size, shared)
-        for layer in placed_layers(target.model)
-        if not target.leaves_out(layer.index)
+        _add_to_site(target, layer, site, shared)
+        for layer in layers
         for site in layer.sites.bottleneck
         if target.config[site.location]
     )
@@ -53,14 +52,13 @@ def bottleneck_width(hidden_size: int, factor: float | Mapping[str, float], laye
     return max(int(hidden_size // factor), 1)
 
 
-def _add_to_site(
-    target: Target, layer: PlacedLayer, site: BottleneckSite, hidden_size: int, shared: nn.Module | None
-) -> int:
+def _add_to_site(target: Target, layer: PlacedLayer, site: BottleneckSite, shared: nn.Module | None) -> int:
     host = resolve(layer.module, site.host, of=site.of)
     if host is None or resolve(layer.module, site.needs) is None:
         return 0
     adapt_site(target.model, host)
     slot: AdapterLayerMixin = getattr(host, site.slot) if site.slot else host
+    hidden_size = layer_width(target.model, layer)
     width = bottleneck_width(hidden_size, target.config.reduction_factor, layer.index)
     with drawn_from(target.config.init_weights_seed):
         adapter = BottleneckAdapter(hidden_size, width, target.config, shared)
@@ -68,13 +66,20 @@ def _add_to_site(
     return 1
 
 
-def _add_shared(target: Target, hidden_size: int) -> SharedPHM | None:
+def _add_shared(target: Target, layers: Sequence[PlacedLayer]) -> SharedPHM | None:
     """The matrices that all hypercomplex projections share hang on the model itself."""
     config: BnConfig = target.config
     if not config.phm_layer or not (config.shared_phm_rule or config.shared_W_phm):
         return None
     if config.shared_W_phm and isinstance(config.reduction_factor, Mapping):
         raise AdapterConfigError("shared_W_phm needs one reduction_factor for all layers, not a mapping")
+    widths = {layer_width(target.model, layer) for layer in layers}
+    if config.shared_W_phm and len(widths) > 1:
+        raise AdapterConfigError(
+            f"shared_W_phm needs layers of one width, but those of {type(target.model).__name__} are "
+            f"{', '.join(map(str, sorted(widths)))} wide"
+        )
+    hidden_size = max(widths, default=0)
     width = (
         0
         if isinstance(config.reduction_factor, Mapping)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import nn
 
-from generated.core.config_names import config_value
 from generated.core.configuration import AdapterConfig, BnConfig
 from generated.core.layers.invertible import InvertibleAdapters, build_invertible
 from generated.core.layers.slot import Place
 from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
 from generated.core.methods.hooks import remove_hooks
-from generated.core.sites import present_stacks, resolve
+from generated.core.sites import placed_layers, present_stacks, resolve
+from generated.core.widths import entry_width
 
 
 def add(target: Target) -> int:
@@ -19,9 +19,8 @@ def add(target: Target) -> int:
     if not hasattr(owner, "invertible_adapters"):
         owner.invertible_adapters = InvertibleAdapters()
         _attach(model, owner.invertible_adapters)
-    size = getattr(model.config, "embedding_size", None) or config_value(model.config, "hidden_size")
     with drawn_from(target.config.init_weights_seed):
-        coupling = build_invertible(size, target.config)
+        coupling = build_invertible(entry_width(model), target.config)
     install(target, owner.invertible_adapters, Place(-1, "invertible"), coupling, owner)
     return 1
 
@@ -69,7 +68,7 @@ def _detach(model: nn.Module, adapters: InvertibleAdapters) -> None:
 def _entry(model: nn.Module) -> nn.Module:
     """The module whose output, or else the first layer, whose input is what the layers start from."""
     stack = next(present_stacks(model))
-    return resolve(invertible_owner(model), stack.entry) if stack.entry else resolve(model, stack.layers)[0]
+    return resolve(invertible_owner(model), stack.entry) if stack.entry else next(placed_layers(model)).module
 
 
 def _is_wanted(config: AdapterConfig) -> bool:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoTokenizer
 
-from generated.core.config_names import config_value
 from generated.core.configuration import AdapterConfig, PromptTuningConfig
 from generated.core.errors import AdapterConfigError, UnsupportedMethodError
 from generated.core.layers.prompt_tuning import EMBEDDING_MASK, PromptTuning, PromptTuningLayer
@@ -19,6 +18,7 @@ from generated.core.layers.slot import Place
 from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
 from generated.core.methods.hooks import remove_hooks
 from generated.core.sites import placed_layers, present_stacks, resolve
+from generated.core.widths import entry_width
 
 
 ROTARY = frozenset({"position_embeddings", "position_ids"})
@@ -127,7 +127,7 @@ def _looks_at_mask(embedding_module: nn.Module) -> bool:
 
 def _size(model: nn.Module, is_hooked: bool) -> int:
     if is_hooked:
-        return getattr(model.config, "embedding_size", None) or config_value(model.config, "hidden_size")
+        return entry_width(model)
     return model.get_input_embeddings().weight.shape[-1]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from generated.core.config_names import config_value
 from generated.core.configuration import AdapterConfig, ReftConfig
 from generated.core.layers.positions import SequenceOfStack
 from generated.core.layers.reft import ReftLayer, ReftModule
@@ -12,14 +11,14 @@ from generated.core.layers.slot import Place
 from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
 from generated.core.methods.hooks import remove_hooks
 from generated.core.sites import PlacedLayer, placed_layers, present_stacks
+from generated.core.widths import layer_width
 
 
 def add(target: Target) -> int:
-    size = config_value(target.model.config, "hidden_size")
     chosen = [layer for layer in placed_layers(target.model) if target.config.changes(layer.index)]
     for layer in chosen:
         with drawn_from(target.config.init_weights_seed):
-            module = ReftModule(size, target.config)
+            module = ReftModule(layer_width(target.model, layer), target.config)
         slot = _slot(target.model, layer)
         install(target, slot.refts, Place(layer.index, "reft"), module, layer.module)
     return len(chosen)
