@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from adaptergen.pipeline import Integration, integrate
+from adaptergen.pipeline import integrate
 from adaptergen.plan import IntegrationPlan
 from adaptergen.plan_file import dump
 from adaptergen.problems import ProblemsFound
 from adaptergen.surveying.kinds import Kind, kind_of
 from adaptergen.surveying.record import PARALLEL, Architecture, Cell, refused
+from adaptergen.surveying.resuming import deciding_folders, key_of
 from adaptergen.upstream import Upstream
 from adaptergen.workspace import Workspace, find_workspace
 
@@ -27,11 +28,9 @@ def survey_one(name: str, upstream: Upstream, workspace: Workspace | None) -> Ar
         return Architecture(model.name, kind, refused(_reason(kind, found)))
     except Exception as error:  # one architecture that adaptergen fails on must not hide the others
         return Architecture(model.name, kind, refused(f"adaptergen itself fails: {error!r}"))
-    return architecture_of(made, kind)
-
-
-def architecture_of(made: Integration, kind: Kind) -> Architecture:
-    return Architecture(made.plan.name, kind, _cells(made.plan), plan=dump(made.plan))
+    plan = dump(made.plan)
+    key = key_of(plan, made.borrowed.code, deciding_folders(workspace, composed=bool(made.plan.sub_models)))
+    return Architecture(model.name, kind, _cells(made.plan), plan=plan, key=key)
 
 
 def _reason(kind: Kind, found: ProblemsFound) -> str:

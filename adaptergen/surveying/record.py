@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from adaptergen.plan import METHODS
@@ -96,6 +97,13 @@ def written(survey: Survey) -> str:
     """The survey as JSON, the same for the same findings."""
     document = {"transformers": survey.transformers, "architectures": dict(_entries(survey))}
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def store(survey: Survey, path: Path) -> None:
+    """Write a survey so that whoever reads the file, also after an end without warning, finds all of one."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_text(written(survey), encoding="utf-8")
+    beside.replace(path)
 
 
 def _entries(survey: Survey) -> Iterator[tuple[str, dict[str, Any]]]:

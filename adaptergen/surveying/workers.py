@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
-from multiprocessing.context import BaseContext
 from pathlib import Path
 
 from adaptergen.surveying.analysing import survey_one, upstream_at, workspace_at
 from adaptergen.surveying.record import Architecture
 from adaptergen.upstream import Upstream
 from adaptergen.workspace import Workspace
+
+
+Context = multiprocessing.context.ForkServerContext | multiprocessing.context.SpawnContext
 
 
 def surveyed(
@@ -34,10 +37,18 @@ def _survey_one(name: str, root: Path, project: Path | None) -> Architecture:
     return survey_one(name, upstream_at(root), workspace_at(project) if project else None)
 
 
-def context() -> BaseContext:
-    """Processes that start from a clean one: a fork of this one would have its threads' locks."""
-    methods = multiprocessing.get_all_start_methods()
-    return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+def context(preloaded: Sequence[str] = ()) -> Context:
+    """Processes that start from a clean one: a fork of this one would have its threads' locks.
+
+    Args:
+        preloaded: modules that the clean one imports, if this is the first call of this process.
+    """
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    found = multiprocessing.get_context("forkserver")
+    if preloaded:
+        found.set_forkserver_preload(list(preloaded))
+    return found
 
 
 def cores() -> int:

@@ -1,0 +1,119 @@
+"""Does an architecture keep the promises of each method? One form of each, on the base model, method by method.
+
+Every check is run but those that are slow because they compile.
+`adaptergen survey --verify` runs this in a process of its own for each architecture.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+import transformers
+
+from adaptergen.plan import IntegrationPlan
+from adaptergen.verify.adapters import FORMS, AdapterForm
+from adaptergen.verify.checks import ADAPTER_CHECKS, MODEL_CHECKS
+from adaptergen.verify.outputs import CheckFailed
+from adaptergen.verify.subjects import ModelCase
+
+
+LONGEST = 240  # characters of a failure: errors of compilers are long
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    One check.
+
+    Args:
+        method: that it is about; "" for the model without adapters.
+        check: "" says that all checks of the method were run.
+        failure: why the promise is not kept, in one line; "" if it is.
+    """
+
+    method: str
+    check: str
+    failure: str = ""
+    trace: str = ""
+
+
+def outcomes_of(plan: IntegrationPlan, package: str) -> Iterator[Outcome]:
+    """Run everything for a plan whose package can be imported; a case that cannot be built is an outcome.
+
+    Nothing is run with adapters on a model that is not right without them.
+    """
+    from adaptergen.verify import case_of
+
+    quiet()
+    try:
+        case = case_of(plan, package)
+        trials = list(_trials(case))
+    except Exception as error:
+        yield _failed("", "no tiny model can be built and run", error)
+        return
+    is_right = True
+    for method, check, run in trials:
+        if method and not is_right:
+            return
+        if run is None:
+            yield Outcome(method, "")
+            continue
+        try:
+            run()
+        except Exception as error:
+            is_right = is_right and bool(method)
+            yield _failed(method, check, error)
+        else:
+            yield Outcome(method, check)
+
+
+def quiet() -> None:
+    """Only outcomes are told."""
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    warnings.simplefilter("ignore")
+
+
+def _trials(case: ModelCase) -> Iterator[tuple[str, str, Callable[[], None] | None]]:
+    """(method, check, what runs it), and None after the last check of a method."""
+    subject = case.subjects[0]
+    yield from (("", _said(check.__name__), partial(check, subject)) for check in MODEL_CHECKS)
+    checks = [check for check in ADAPTER_CHECKS if not check.slow and check.applies(subject)]
+    for form in first_forms(case):
+        for check in checks:
+            if check.is_about(form):
+                yield form.method, _said(check.name), partial(check.run, subject, form)
+        yield form.method, "", None
+
+
+def first_forms(case: ModelCase) -> Iterator[AdapterForm]:
+    """One form of each supported method."""
+    first = {form.method: form for form in reversed(FORMS)}
+    return (form for method, form in reversed(first.items()) if method not in case.unsupported)
+
+
+def _said(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _failed(method: str, check: str, error: Exception) -> Outcome:
+    return Outcome(method, check, _reason(error), "".join(traceback.format_exception(error)))
+
+
+def _reason(error: Exception) -> str:
+    """In one line, without what differs between two runs."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, CheckFailed):
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}: {text}"
+    text = re.sub(r"\b0x[0-9a-f]+\b", "0x…", text.replace(sys.prefix, "…"))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

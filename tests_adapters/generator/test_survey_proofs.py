@@ -1,0 +1,101 @@
+"""Is what was run turned into what is proven, and kept as long as it holds? Nothing is run here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from adaptergen.surveying.judging import OF_ROWS, Proof, judged
+from adaptergen.surveying.kinds import Kind
+from adaptergen.surveying.record import COLUMNS, Architecture, Cell
+from adaptergen.surveying.resuming import is_proven_throughout, with_known_proofs
+
+
+@dataclass(frozen=True)
+class Outcome:
+    method: str
+    check: str
+    failure: str = ""
+    trace: str = ""
+
+
+SUPPORTED = ("lora", "reft", "parallel")
+EACH = Architecture(
+    "case",
+    Kind("attention", "text encoder", "text"),
+    {method: Cell(method in SUPPORTED, f"planned for {method}") for method in COLUMNS},
+    key="1",
+)
+WITHOUT = [Outcome("", "equals upstream")]
+LORA = [Outcome("lora", "an effect"), Outcome("lora", OF_ROWS), Outcome("lora", "")]
+REFT = [Outcome("reft", "an effect"), Outcome("reft", OF_ROWS), Outcome("reft", "")]
+ALL = [*WITHOUT, *LORA, *REFT]
+
+
+def failing(outcomes: list[Outcome], number: int, failure: str = "no") -> list[Outcome]:
+    return [replace(each, failure=failure) if i == number else each for i, each in enumerate(outcomes)]
+
+
+def proven(outcomes: list[Outcome], ended: str = "") -> dict[str, tuple[bool | None, str]]:
+    """Of the methods that are supported; of the others nothing may be said."""
+    cells = judged(EACH, Proof(outcomes, ended)).methods
+    assert all(cell.proven is None for method, cell in cells.items() if method not in SUPPORTED)
+    return {method: (cells[method].proven, cells[method].because) for method in SUPPORTED}
+
+
+def test_everything_is_right() -> None:
+    assert proven(ALL) == {method: (True, f"planned for {method}") for method in SUPPORTED}
+
+
+def test_one_method_is_not() -> None:
+    found = proven([*WITHOUT, *failing(LORA, 0), *REFT])
+
+    assert found["lora"] == (False, "an effect: no")
+    assert (found["reft"][0], found["parallel"][0]) == (True, True)
+
+
+def test_only_the_rows_are_not() -> None:
+    found = proven([*WITHOUT, *LORA, *failing(REFT, 1)])
+
+    assert (found["lora"][0], found["reft"][0]) == (True, True)
+    assert found["parallel"] == (False, f"reft, {OF_ROWS}: no")
+
+
+def test_several_failures_are_counted() -> None:
+    more = [Outcome("lora", "gradients", "none")]
+    assert proven([*WITHOUT, *more, *failing(LORA, 0), *REFT])["lora"] == (False, "gradients: none (and 1 more)")
+
+
+def test_not_right_without_adapters() -> None:
+    assert proven(failing(WITHOUT, 0)) == dict.fromkeys(SUPPORTED, (False, "without adapters, equals upstream: no"))
+
+
+def test_an_early_end_fails_what_was_not_complete() -> None:
+    found = proven([*WITHOUT, *LORA, *REFT[:1]], "was not run to the end in 60 s")
+
+    assert found["lora"][0] is True
+    assert found["reft"] == found["parallel"] == (False, "was not run to the end in 60 s")
+
+
+def test_no_method_is_right() -> None:
+    found = proven([*WITHOUT, *failing(LORA, 0), *failing(REFT, 0)])
+    assert found["parallel"] == (False, "no method that acts on rows is right by itself")
+
+
+@pytest.mark.parametrize("outcomes", [ALL, failing(ALL, 1)])
+def test_proofs_of_the_same_are_kept(outcomes: list[Outcome]) -> None:
+    before = judged(EACH, Proof(outcomes))
+    (kept,) = with_known_proofs([EACH], [before])
+
+    assert kept == before
+    assert is_proven_throughout(kept)
+
+
+@pytest.mark.parametrize("change", [{"key": "2"}, {"key": ""}, {"name": "other"}])
+def test_proofs_of_something_else_are_not(change: dict[str, str]) -> None:
+    before = replace(judged(EACH, Proof(ALL)), **change)
+    (fresh,) = with_known_proofs([EACH], [before])
+
+    assert fresh == EACH
+    assert not is_proven_throughout(fresh)
