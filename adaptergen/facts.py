@@ -43,7 +43,8 @@ class Residual:
     inner_norm: str | None = None  # of a norm that alone makes the branch, out of the output
     inner_norm_site: StatementSite | None = None  # where that norm is called, if not in the same expression
     normed: str = ""  # what that norm takes
-    branches: int = 1  # how many sub-layer outputs the branch sums
+    turn: int = 0  # how many additions of its kind come before it in its module; alternatives have the same number
+    needs: str = ""  # path of a module that only some configurations have, and without which it does not happen
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ class Layer:
     at: Location
     unclear: tuple[str, ...] = ()  # what could not be understood, one sentence each
     configs: tuple[str, ...] = ("",)  # paths of the configurations that its instances are made of
+    unclear_sums: tuple[Location, ...] = ()  # of the hidden states with something that is no branch of them
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,10 @@ class SubModelPlan(Decision):
 
 @dataclass(frozen=True, kw_only=True)
 class ResidualHook(Decision):
-    """A residual addition that becomes a call of `adapter_layer_forward`."""
+    """
+    A residual addition that becomes a call of `adapter_layer_forward`. Several of one statement are the branches of
+    one addition: each takes what the one before it gives as its residual.
+    """
 
     cls: str
     method: str

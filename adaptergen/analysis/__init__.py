@@ -14,7 +14,7 @@ from adaptergen.analysis.embeddings import returns_pooled
 from adaptergen.analysis.heads import find_head
 from adaptergen.analysis.modules import find_attentions
 from adaptergen.analysis.projections import find_projections
-from adaptergen.analysis.residuals import find_residuals
+from adaptergen.analysis.residuals import find_residuals, find_unclear_sums
 from adaptergen.analysis.towers import base_model_prefix, composites, find_towers, stacks_of, sub_models
 from adaptergen.facts import Head, Layer, ModelFacts, Stack
 from adaptergen.problems import Location, Problem, ProblemsFound
@@ -121,6 +121,7 @@ def _layer(layer: TracedLayer) -> Layer:
         at=_class_location(layer.cls.module, layer.cls.name),
         unclear=unclear,
         configs=(config_of(layer.instance),),
+        unclear_sums=tuple(find_unclear_sums(layer)),
     )
 
 
@@ -148,6 +149,7 @@ def _union(left: Layer, right: Layer) -> Layer:
         projections=tuple(projections.values()),
         unclear=tuple(dict.fromkeys((*left.unclear, *right.unclear))),
         configs=tuple(dict.fromkeys((*left.configs, *right.configs))),
+        unclear_sums=tuple(dict.fromkeys((*left.unclear_sums, *right.unclear_sums))),
     )
 
 

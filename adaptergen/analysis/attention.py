@@ -6,7 +6,7 @@ does it by hand: a product of queries and keys, a softmax, a product with the va
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,16 +57,17 @@ def attention_calls(layer: TracedLayer) -> list[AttentionCall]:
 
 def is_unclear_attention(branch: Value, stream: Value, calls: Sequence[AttentionCall]) -> bool:
     """Does the branch compute attention, but not in a way that was followed? Routers of experts do not."""
-    between = list(walk(branch, stop=stream))
+    between = {id(value): value for value in walk(branch, stop=stream)}
     outputs = {id(call.output) for call in calls}
-    return any(map(_normalises_scores, between)) and not any(id(value) in outputs for value in between)
+    return any(_normalises_scores(v, between) for v in between.values()) and not outputs & between.keys()
 
 
-def _normalises_scores(value: Value) -> bool:
-    """A softmax over what two projections, or two parts of one, make together."""
+def _normalises_scores(value: Value, between: Mapping[int, Value]) -> bool:
+    """A softmax over what two projections of the branch, or two parts of one, make together."""
     if not isinstance(value, Operation) or value.name != "softmax":
         return False
-    return len({(id(part.call), part.index) for part in projected(value.args[0])}) > 1
+    own = (part for part in projected(value.args[0]) if id(part.call) in between)
+    return len({(id(part.call), part.index) for part in own}) > 1
 
 
 def first_input(layer: TracedLayer) -> str:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import libcst as cst
 
+from adaptergen.analysis.additions import additions
 from adaptergen.analysis.attention import attention_calls, through_elementwise
 from adaptergen.analysis.blocks import TracedLayer
-from adaptergen.analysis.residuals import additions
 from adaptergen.facts import ConfigName
 from adaptergen.problems import Location
 from adaptergen.source import SourceModule

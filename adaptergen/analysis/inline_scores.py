@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 
 import libcst as cst
 
+from adaptergen.analysis.additions import operand_text
 from adaptergen.analysis.attention import AttentionCall, score_sums
-from adaptergen.analysis.residuals import operand_text
 from adaptergen.analysis.statements import statement_site
 from adaptergen.facts import ScoreTerm
 from adaptergen.source import SourceModule, Statement, descendants

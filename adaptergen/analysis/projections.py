@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from adaptergen.analysis.additions import Addition, additions
 from adaptergen.analysis.attention import AttentionCall, attention_calls, is_unclear_attention
 from adaptergen.analysis.blocks import TracedLayer
-from adaptergen.analysis.residuals import Addition, additions
 from adaptergen.analysis.states import Part, projected
 from adaptergen.facts import Projection, Role
 from adaptergen.tracing.graph import (

@@ -1,4 +1,4 @@
-"""Which statements of a layer add a sub-layer's output back to the residual stream?
+"""What do the residual additions of a layer say: which sub-layer, which operands, which norm?
 
 hidden_states = attn_output + residual
                 ^^^^^^^^^^^ branch      depends on the stream through modules
@@ -7,103 +7,145 @@ hidden_states = attn_output + residual
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
 
 import libcst as cst
 
-from adaptergen.analysis.attention import AttentionCall, attention_calls, is_unclear_attention
+from adaptergen.analysis.additions import Addition, additions, expression, transforms, unclear_sums
+from adaptergen.analysis.attention import AttentionCall, attention_calls, is_nothing, is_unclear_attention
 from adaptergen.analysis.blocks import TracedLayer
-from adaptergen.analysis.statements import statement_site
+from adaptergen.analysis.inlining import inlined
+from adaptergen.analysis.statements import enclosing_blocks, method_node, statement_site
+from adaptergen.analysis.turns import turns
 from adaptergen.facts import Residual, StatementSite, Sublayer
-from adaptergen.tracing.graph import Consumers, depends_on, is_linear_call, is_norm_call, reached, walk
-from adaptergen.tracing.values import Call, Operation, Site, Sum, Value, alternatives
-
-
-# Steps that leave a tensor what it is; a stream that went through them is still the stream.
-TRANSPARENT = frozenset(("clone", "contiguous", "to", "float", "type_as", "view", "reshape"))
-
-
-@dataclass(frozen=True, eq=False)
-class Addition:
-    """A sum of a branch and the stream that the branch was made from."""
-
-    total: Sum
-    branch: Value
-    stream: Value
-
-
-def additions(layer: TracedLayer) -> Iterator[Addition]:
-    """The residual additions that the layer's output is made with, in the order in which they happen."""
-    reachable = {id(value) for value in walk(layer.output)}
-    for total in layer.tracer.sums:
-        if id(total) not in reachable:
-            continue
-        for branch, stream in ((total.left, total.right), (total.right, total.left)):
-            bare = _bare(stream)
-            if branch is not stream and _comes_from(branch, bare) and _passes_linear(branch, bare):
-                yield Addition(total, branch, stream)
-                break
-
-
-def _comes_from(branch: Value, stream: Value) -> bool:
-    """A stream that is one of several values is that also where the choice is made anew, as for given queries."""
-    return depends_on(branch, stream) or all(depends_on(branch, option) for option in alternatives(stream))
-
-
-def _bare(stream: Value) -> Value:
-    while isinstance(stream, Operation) and stream.name in TRANSPARENT and stream.args:
-        stream = stream.args[0]
-    return stream
+from adaptergen.problems import Location
+from adaptergen.source import Statement
+from adaptergen.tracing.graph import Consumers, is_norm_call, module_of, walk
+from adaptergen.tracing.values import Call, Site, Sum, Value, alternatives
 
 
 def find_residuals(layer: TracedLayer) -> Iterator[Residual]:
+    """The additions in the order in which they happen; branches of one sum follow each other, attention first."""
     attentions = attention_calls(layer)
     consumers = Consumers([layer.output])
-    for addition in additions(layer):
-        total, at = addition.total, addition.total.at
-        norm = _consuming_norm(total, consumers)
-        inner = None if norm else _inner_norm(addition, consumers)
-        yield Residual(
-            site=statement_site(at),
-            addition=at.module.code(_expression(at)),
-            branch=operand_text(total, addition.branch),
-            stream=operand_text(total, addition.stream),
-            sublayer=_sublayer(addition, attentions),
-            host=at.instance.path if at.instance else "",
-            host_class=at.instance.class_name if at.instance else "",
-            norm=norm.at.module.code(_callee(norm)) if norm else None,
-            norm_site=_norm_site(total, norm) if norm else None,
-            norm_follows=norm is not None and at.module.following(at.statement) is norm.at.statement,
-            inner_norm=at.module.code(_callee(inner)) if inner else None,
-            inner_norm_site=_norm_site(total, inner) if inner else None,
-            normed=at.module.code(_argument(inner)) if inner else "",
-            branches=_branch_count(addition, attentions),
-        )
+    found: list[tuple[Site, Residual]] = []
+    for _, group in groupby(additions(layer), key=lambda addition: id(addition.total)):
+        branches = list(group)
+        at = branches[0].total.at
+        found += [(at, residual) for residual in _residuals(branches, attentions, consumers)]
+    yield from _in_turn(_clear(found))
 
 
-def _passes_linear(branch: Value, stream: Value) -> bool:
-    """Does the branch transform the stream through at least one linear module of its own?"""
-    return bool(reached(branch, is_linear_call, stop=stream))
+def find_unclear_sums(layer: TracedLayer) -> Iterator[Location]:
+    return (total.at.module.at(total.at.statement) for total in unclear_sums(layer))
 
 
-def _expression(site: Site) -> cst.CSTNode:
-    """The expression `a + b`, or the whole statement `a += b`."""
-    statement = site.statement
-    if isinstance(statement, cst.SimpleStatementLine) and isinstance(statement.body[0], cst.AugAssign):
-        return statement.body[0]
-    return site.expression
+def _residuals(
+    branches: Sequence[Addition], attentions: list[AttentionCall], consumers: Consumers
+) -> Iterator[Residual]:
+    """Those of one sum: one for each kind of sub-layer, the last of which the norm after the sum belongs to."""
+    by_kind: dict[Sublayer, list[Addition]] = {}
+    for addition in branches:
+        by_kind.setdefault(_sublayer(addition, attentions), []).append(addition)
+    kinds = [kind for kind in _ORDER if kind in by_kind]
+    norm = _consuming_norm(branches[0].total, consumers)
+    for kind in kinds:
+        residual = _residual(by_kind[kind], kind, None if norm or len(branches) > 1 else consumers)
+        yield residual if norm is None or kind != kinds[-1] else _with_norm(residual, branches[0].total, norm)
 
 
-def operand_text(total: Sum, operand: Value) -> str:
-    """One side of an addition, as written."""
-    node = _expression(total.at)
-    match node:
-        case cst.BinaryOperation():
-            return total.at.module.code(node.left if operand is total.left else node.right)
-        case cst.AugAssign():
-            return total.at.module.code(node.target if operand is total.left else node.value)
+_ORDER: tuple[Sublayer, ...] = ("attention", "cross_attention", "several", "unclear_attention", "feed_forward")
+
+
+def _residual(branches: list[Addition], kind: Sublayer, consumers: Consumers | None) -> Residual:
+    first = branches[0]
+    at = first.total.at
+    call = None if at.cls else inlined(at)
+    site = call.site if call else at
+    text = call.text if call else at.module.code
+    inner = _inner_norm(first, consumers) if consumers and at.cls else None
+    return Residual(
+        site=statement_site(site),
+        addition=site.module.code(site.expression if call else expression(at)),
+        branch=" + ".join(text(addition.branch_term.node) for addition in branches),
+        stream=text(first.stream_term.node),
+        sublayer=kind,
+        host=site.instance.path if site.instance else "",
+        host_class=site.instance.class_name if site.instance else "",
+        inner_norm=at.module.code(_callee(inner)) if inner else None,
+        inner_norm_site=_norm_site(first.total, inner) if inner else None,
+        normed=at.module.code(_argument(inner)) if inner else "",
+        needs=_needs(branches, site),
+    )
+
+
+def _needs(branches: list[Addition], site: Site) -> str:
+    """A module that only some configurations have, and that is asked for around the addition."""
+    host = site.instance
+    if host is None or not any(isinstance(block, cst.If) for block in _around(site)):
+        return ""
+    attributes = host.making.attributes or {}
+    for value in (value for addition in branches for value in walk(addition.branch, stop=addition.stream)):
+        module = module_of(value)
+        name = "" if module is None else _below(module.path, host.path).partition(".")[0]
+        if name in host.making.conditional or any(map(is_nothing, alternatives(attributes.get(name, Value())))):
+            return f"{host.path}.{name}".lstrip(".")
     return ""
+
+
+def _around(site: Site) -> list[Statement]:
+    return enclosing_blocks(method_node(site.module, site.cls, site.method), site.statement)
+
+
+def _below(path: str, parent: str) -> str:
+    """The rest of a path, "" if it does not lead through the parent."""
+    prefix = f"{parent}." if parent else ""
+    return path.removeprefix(prefix) if path.startswith(prefix) else ""
+
+
+def _with_norm(residual: Residual, total: Sum, norm: Call) -> Residual:
+    module = norm.at.module
+    return replace(
+        residual,
+        norm=module.code(_callee(norm)),
+        norm_site=_norm_site(total, norm),
+        norm_follows=module.following(total.at.statement) is norm.at.statement,
+    )
+
+
+def _clear(found: list[tuple[Site, Residual]]) -> list[tuple[Site, Residual]]:
+    """A mixer that stands next to the attention in one branch belongs to it where the feed-forward has its own."""
+    if not any(residual.sublayer == "feed_forward" for _, residual in found):
+        return found
+    return [(at, replace(r, sublayer="attention") if r.sublayer == "several" else r) for at, r in found]
+
+
+def _in_turn(found: list[tuple[Site, Residual]]) -> Iterator[Residual]:
+    """Each with its number among those of its kind in its module."""
+    once = _once(found)
+    groups: dict[tuple[str, str, Sublayer], list[Site]] = {}
+    for at, residual in once:
+        groups.setdefault(_group(residual), []).append(at)
+    numbers = {group: iter(turns(sites)) for group, sites in groups.items()}
+    for _, residual in once:
+        yield replace(residual, turn=next(numbers[_group(residual)]))
+
+
+def _group(residual: Residual) -> tuple[str, str, Sublayer]:
+    return residual.host, residual.host_class, residual.sublayer
+
+
+def _once(found: list[tuple[Site, Residual]]) -> list[tuple[Site, Residual]]:
+    """What one module adds in two calls is one place; it is unclear which, if the calls are of different kinds."""
+    met: dict[tuple[StatementSite, str, str, str], tuple[Site, Residual]] = {}
+    for at, residual in found:
+        key = (residual.site, residual.host, residual.host_class, residual.branch)
+        known = met.get(key)
+        is_other = known is not None and known[1].sublayer != residual.sublayer
+        met[key] = (at, replace(residual, sublayer="several")) if is_other else known or (at, residual)
+    return list(met.values())
 
 
 def _consuming_norm(total: Sum, consumers: Consumers) -> Call | None:
@@ -127,7 +169,7 @@ def _inner_norm(addition: Addition, consumers: Consumers) -> Call | None:
 def _is_bound_right_before(norm: Call, addition: Addition) -> bool:
     """`branch = self.norm(output)` in the statement above `stream + branch`."""
     module, total = norm.at.module, addition.total
-    call, name = module.code(norm.at.expression), operand_text(total, addition.branch)
+    call, name = module.code(norm.at.expression), module.code(addition.branch_term.node)
     binds = module.header(norm.at.statement) == f"{name} = {call}"
     return binds and module.preceding(total.at.statement) is norm.at.statement
 
@@ -152,17 +194,17 @@ def _sublayer(addition: Addition, attentions: list[AttentionCall]) -> Sublayer:
     if not kinds:
         unclear = is_unclear_attention(addition.branch, addition.stream, attentions)
         return "unclear_attention" if unclear else "feed_forward"
-    if _branch_count(addition, attentions) > 1:
+    if _sums_two(addition, attentions):
         return "several"
     return "cross_attention" if "cross" in kinds else "attention"
 
 
-def _branch_count(addition: Addition, attentions: list[AttentionCall]) -> int:
-    """How many sub-layers the branch sums: `attention + feed_forward + residual` has two."""
+def _sums_two(addition: Addition, attentions: list[AttentionCall]) -> bool:
+    """Is the branch a name for the sum of an attention and of something that is none?"""
     outputs = {id(call.output) for call in attentions}
     stream = addition.stream
     match addition.branch:
-        case Sum(left=left, right=right) if _passes_linear(left, stream) and _passes_linear(right, stream):
+        case Sum(left=left, right=right) if transforms(left, stream) and transforms(right, stream):
             sides = [any(id(value) in outputs for value in walk(side, stop=stream)) for side in (left, right)]
-            return 2 if sides[0] != sides[1] else 1
-    return 1
+            return sides[0] != sides[1]
+    return False

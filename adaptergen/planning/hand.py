@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -20,7 +21,9 @@ def keep_hand_entries(planned: IntegrationPlan, previous: IntegrationPlan) -> In
         stacks=_joined(planned.stacks, previous.stacks, lambda stack: stack.layers),
         sub_models=_joined(planned.sub_models, previous.sub_models, lambda model: model.path),
         layers=_kept_layers(planned.layers, previous.layers),
-        residuals=_joined(planned.residuals, previous.residuals, lambda h: (h.cls, h.method, h.statement, h.nth)),
+        residuals=_joined_by_turn(
+            planned.residuals, previous.residuals, lambda h: (h.cls, h.method, h.statement, h.nth)
+        ),
         prefixes=_joined(planned.prefixes, previous.prefixes, lambda h: (h.cls, h.method)),
         heads=_joined(planned.heads, previous.heads, lambda head: head.cls),
         config_names=_joined(planned.config_names, previous.config_names, lambda name: name.canonical),
@@ -51,7 +54,7 @@ def _kept_layers(planned: tuple[LayerPlan, ...], previous: tuple[LayerPlan, ...]
 def _kept_layer(planned: LayerPlan, previous: LayerPlan) -> LayerPlan:
     return replace(
         planned,
-        bottleneck=_joined(planned.bottleneck, previous.bottleneck, lambda place: place.location),
+        bottleneck=_joined_by_turn(planned.bottleneck, previous.bottleneck, lambda place: place.location),
         attention=_joined(planned.attention, previous.attention, lambda place: place.path),
         projections=_joined(planned.projections, previous.projections, lambda place: place.path),
     )
@@ -61,3 +64,16 @@ def _joined(planned: tuple[D, ...], previous: Iterable[D], key: Callable[[D], Ha
     by_hand = {key(entry): entry for entry in previous if entry.by == "hand"}
     kept = tuple(by_hand.pop(key(entry), entry) for entry in planned)
     return (*kept, *by_hand.values())
+
+
+def _joined_by_turn(planned: tuple[D, ...], previous: tuple[D, ...], key: Callable[[D], Hashable]) -> tuple[D, ...]:
+    """As `_joined`, where several entries have the same key: the first replaces the first."""
+    numbers = {id(entry): number for entries in (planned, previous) for entry, number in _numbered(entries, key)}
+    return _joined(planned, previous, lambda entry: (key(entry), numbers[id(entry)]))
+
+
+def _numbered(entries: tuple[D, ...], key: Callable[[D], Hashable]) -> Iterator[tuple[D, int]]:
+    met: Counter[Hashable] = Counter()
+    for entry in entries:
+        yield entry, met[key(entry)]
+        met[key(entry)] += 1

@@ -45,36 +45,39 @@ def residual_obstacles(layer: Layer) -> Iterator[str]:
         if not residual.site.cls:
             yield f"the addition at {where} is in a function, which several modules may share"
         elif residual.sublayer == "several":
-            yield f"one addition serves attention and feed-forward at once ({where})"
-        elif residual.norm_site is not None and not _is_applied_next(residual):
-            yield f"the norm after the addition at {where} is not applied by the statement that follows"
-    if "attention" not in found and "several" not in found:
+            yield f"one addition serves several sub-layers at once ({where})"
+        elif residual.sublayer == "unclear_attention":
+            yield f"what is added at {where} comes from an attention that is not understood"
+        elif "*" in residual.host.split("."):
+            yield f"the addition at {where} is in the modules of a list within {layer.cls}"
+    if not layer.residuals:
+        yield f"{layer.cls} has no residual addition that is understood"
+    elif layer.attentions and not found & {"attention", "cross_attention", "several"}:
         yield f"{layer.cls} has no addition after its attention that is understood"
-    if "feed_forward" not in found and "several" not in found:
-        yield f"{layer.cls} has no addition after its feed-forward that is understood"
-    repeated = sorted({r.sublayer for r in layer.residuals if _count(layer, r.sublayer) > 1} & set(LOCATIONS))
-    for sublayer in repeated:
-        yield f"{layer.cls} adds {_count(layer, sublayer)} {_SUBLAYER_WORDS[sublayer]} branches, one was expected"
-
-
-def _count(layer: Layer, sublayer: Sublayer) -> int:
-    return sum(residual.sublayer == sublayer for residual in layer.residuals)
+    if not {"attention", "feed_forward"} <= found:
+        for at in layer.unclear_sums:
+            yield f"what {layer.cls} adds at {place(at)} is not understood"
 
 
 def _is_applied_next(residual: Residual) -> bool:
     """The next statement is `x = self.norm(x)` for the `x` that the addition binds."""
     norm, add = residual.norm_site, residual.site
-    assert norm is not None
+    if norm is None:
+        return True
     target = add.text.partition("=")[0].strip()
     return residual.norm_follows and norm.text == f"{target} = {residual.norm}({target})"
 
 
 def slot_of(layer: Layer, residual: Residual) -> str:
-    """A sub-module with one addition is itself the adapter layer; a layer, or a class with several, has slots."""
-    own = {(r.site, r.host_class) for r in layer.residuals if r.host_class == residual.host_class}
+    """
+    A sub-module with one addition is itself the adapter layer; a layer, or a class with several, has slots. The second
+    addition of a kind, in the order in which they happen, gets one that ends in `_2`.
+    """
+    own = {(r.site, r.branch) for r in layer.residuals if r.host_class == residual.host_class}
     if residual.host and len(own) == 1:
         return ""
-    return SLOTS[LOCATIONS[residual.sublayer]]
+    slot = SLOTS[LOCATIONS[residual.sublayer]]
+    return f"{slot}_{residual.turn + 1}" if residual.turn else slot
 
 
 def _with_location(layer: Layer) -> Iterator[Residual]:
@@ -83,19 +86,17 @@ def _with_location(layer: Layer) -> Iterator[Residual]:
 
 
 def residual_hooks(layers: Sequence[Layer]) -> tuple[ResidualHook, ...]:
-    hooks: dict[StatementSite, ResidualHook] = {}
+    hooks: dict[tuple[StatementSite, str, str], ResidualHook] = {}
     for layer in layers:
         for residual in _with_location(layer):
-            hooks.setdefault(residual.site, _residual_hook(layer, residual))
+            key = (residual.site, residual.addition, residual.branch)
+            hooks.setdefault(key, _residual_hook(layer, residual))
     return tuple(hooks.values())
 
 
 def _residual_hook(layer: Layer, residual: Residual) -> ResidualHook:
-    sublayer = _SUBLAYER_WORDS[residual.sublayer]
-    norm = f", and {residual.norm} alone consumes the sum (post-LN)" if residual.norm else " (pre-LN)"
-    if residual.inner_norm:
-        norm = f", and {residual.inner_norm} normalises the output before it is added"
     branch = residual.normed or residual.branch
+    norm = residual.norm if residual.norm and _is_applied_next(residual) else ""
     return ResidualHook(
         cls=residual.site.cls,
         method=residual.site.method,
@@ -104,14 +105,23 @@ def _residual_hook(layer: Layer, residual: Residual) -> ResidualHook:
         addition=residual.addition,
         branch=branch,
         residual=residual.stream,
-        norm=residual.norm or "",
-        norm_statement=residual.norm_site.text if residual.norm_site else "",
+        norm=norm,
+        norm_statement=residual.norm_site.text if norm and residual.norm_site else "",
         inner_norm=residual.inner_norm or "",
         inner_norm_statement=residual.inner_norm_site.text if residual.inner_norm_site else "",
         slot=slot_of(layer, residual),
-        because=f"{branch} is the {sublayer} output, {residual.stream} its input{norm}",
+        because=f"{branch} is the {_SUBLAYER_WORDS[residual.sublayer]} output, {residual.stream} its input"
+        f"{_about_norm(residual, norm)}",
         at=place(residual.site.at),
     )
+
+
+def _about_norm(residual: Residual, norm: str) -> str:
+    if residual.inner_norm:
+        return f", and {residual.inner_norm} normalises the output before it is added"
+    if norm:
+        return f", and {norm} alone consumes the sum (post-LN)"
+    return f"; {residual.norm} comes later, on its own" if residual.norm else " (pre-LN)"
 
 
 def prefix_obstacles(layer: Layer) -> Iterator[str]:
@@ -206,25 +216,24 @@ def layer_plans(facts: ModelFacts, *, bottleneck: Sequence[Layer], prefixes: Seq
 
 
 def _bottleneck_places(layer: Layer) -> Iterator[BottleneckPlace]:
+    """One for each slot: additions of which only one happens share it."""
     order = list(SLOTS)
+    met: set[tuple[str, str, str]] = set()
     for residual in sorted(_with_location(layer), key=lambda r: order.index(LOCATIONS[r.sublayer])):
         has_index = any(part.lstrip("-").isdigit() for part in residual.host.split("."))
+        slot, of = slot_of(layer, residual), residual.host_class if has_index else ""
+        if (residual.host, slot, of) in met:
+            continue
+        met.add((residual.host, slot, of))
         yield BottleneckPlace(
             location=LOCATIONS[residual.sublayer],  # type: ignore[arg-type]  # the values of LOCATIONS are the literals
             host=residual.host,
-            slot=slot_of(layer, residual),
-            of=residual.host_class if has_index else "",
-            needs=_needed_attention(layer, residual),
+            slot=slot,
+            of=of,
+            needs=residual.needs,
             because=f"{residual.host_class} adds the {_SUBLAYER_WORDS[residual.sublayer]} output to its input",
             at=place(residual.site.at),
         )
-
-
-def _needed_attention(layer: Layer, residual: Residual) -> str:
-    """The cross-attention that an addition of the layer itself belongs to, when only some configurations have it."""
-    if residual.sublayer != "cross_attention" or residual.host:
-        return ""
-    return next((a.path for a in layer.attentions if a.kind == "cross" and a.is_optional), "")
 
 
 def _attention_places(layer: Layer) -> Iterator[AttentionPlace]:

@@ -56,7 +56,7 @@ def host_mixins(plan: IntegrationPlan) -> tuple[HostMixin, ...]:
 def _host_mixin(plan: IntegrationPlan, cls: str) -> HostMixin:
     prefix = next((hook for hook in plan.prefixes if hook.cls == cls), None)
     hooks = [hook for hook in plan.residuals if hook.cls == cls]
-    slots = tuple(hook.slot for hook in hooks if hook.slot)
+    slots = tuple(dict.fromkeys(hook.slot for hook in hooks if hook.slot))
     is_layer = any(not hook.slot for hook in hooks)
     parts = []
     if prefix:

@@ -10,6 +10,7 @@ from adaptergen.tracing.values import (
     Choice,
     Config,
     Dead,
+    Dictionary,
     Instance,
     Item,
     Sequence,
@@ -32,6 +33,15 @@ def bind(frame: Frame, target: cst.BaseExpression, value: Value) -> None:
             _bind_attribute(frame, owner, name, value)
         case cst.Tuple() | cst.List():
             _bind_tuple(frame, target, value)
+        case cst.Subscript(value=cst.Name(value=name)) if not _is_container(frame.names.get(name)):
+            frame.names[name] = choice([frame.names.get(name, value), value])
+
+
+def _is_container(value: Value | None) -> bool:
+    """Something of which one element is not the whole, unlike a tensor that is filled."""
+    return any(
+        isinstance(option, Sequence | Dictionary | Instance | Config) for option in alternatives(value or Value())
+    )
 
 
 def _bind_attribute(frame: Frame, owner: str, name: str, value: Value) -> None:

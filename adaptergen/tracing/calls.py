@@ -112,7 +112,10 @@ def _method_call(
         callee = attributes.attribute(tracer, frame, receiver, method)
         if not isinstance(callee, Attribute) or callee.value is not None:
             return call(tracer, callee, args, kwargs, frame, node)
-    return _operation(tracer, frame, node, method, (receiver, *args), kwargs)
+    made = _operation(tracer, frame, node, method, (receiver, *args), kwargs)
+    if method.endswith("_") and isinstance(node.func, cst.Attribute):  # torch changes the tensor in place
+        _rebind(frame, node.func.value, made)
+    return made
 
 
 def _cache_update(tracer: Tracer, frame: Frame, node: cst.Call, receiver: Value, args: tuple[Value, ...]) -> Value:

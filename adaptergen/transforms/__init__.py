@@ -33,7 +33,7 @@ def borrow_classes(source: SourceModule, plan: IntegrationPlan) -> Borrowed:
         ProblemsFound: a statement that the plan names is gone, or undoing the edits does not give upstream back.
     """
     replacements = [
-        *(call_adapters(source, hook) for hook in plan.residuals),
+        *call_adapters(source, plan.residuals),
         *(replacement for hook in plan.prefixes for replacement in call_prefixes(source, hook)),
     ]
     methods = sorted({(r.edit.cls, r.edit.method) for r in replacements}, key=lambda key: _place(source, *key))

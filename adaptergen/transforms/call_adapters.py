@@ -5,9 +5,23 @@
 
 A norm that alone consumes the sum (post-LN) goes into the call, whether it stands around the addition or after it;
 so does one that takes the sub-layer's output and alone makes the branch, within the addition or before it.
+
+Several branches of one addition become calls in each other, the first one innermost; where two are summed before they
+meet the stream, which rounds differently, one call takes both:
+
+    hidden_states = residual + attn_output + mlp_output
+    hidden_states = self.output_adapters.adapter_layer_forward(
+        mlp_output, self.attention_adapters.adapter_layer_forward(attn_output, residual, None), None
+    )
+    hidden_states = attn_output + mlp_output + residual
+    hidden_states = self.output_adapters.adapter_layer_forward(
+        mlp_output, residual, None, beside=(self.attention_adapters, attn_output)
+    )
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 import libcst as cst
 
@@ -29,13 +43,23 @@ from adaptergen.transforms.edits import (
 )
 
 
-def call_adapters(source: SourceModule, hook: ResidualHook) -> Replacement:
+def call_adapters(source: SourceModule, hooks: Sequence[ResidualHook]) -> Iterator[Replacement]:
+    """One replacement for each addition; hooks of one addition are its branches."""
+    by_addition: dict[tuple[str, ...], list[ResidualHook]] = {}
+    for hook in hooks:
+        by_addition.setdefault((hook.cls, hook.method, hook.statement, str(hook.nth)), []).append(hook)
+    return (_replacement(source, branches) for branches in by_addition.values())
+
+
+def _replacement(source: SourceModule, branches: Sequence[ResidualHook]) -> Replacement:
+    hook = branches[-1]
     addition = find_statement(source, hook.cls, hook.method, hook.statement, hook.nth)
     replaced = (*_norm_before(source, addition, hook), addition, *_norm_after(source, addition, hook))
     line, before = upstream_lines(source, replaced[0], replaced[-1])
-    after = _rewritten(source, addition, hook, indentation(before[0]))
+    after = _rewritten(source, addition, branches, indentation(before[0]))
     statement = parsed(after).with_changes(leading_lines=replaced[0].leading_lines)
-    edit = Edit(hook.cls, hook.method, line, before, after, hook.because)
+    because = "; ".join(branch.because for branch in branches)
+    edit = Edit(hook.cls, hook.method, line, before, after, because)
     return Replacement(edit, replaced, (statement,))
 
 
@@ -60,12 +84,41 @@ def _norm_after(source: SourceModule, addition: Statement, hook: ResidualHook) -
     return (following,)
 
 
-def _rewritten(source: SourceModule, statement: Statement, hook: ResidualHook, indent: str) -> tuple[str, ...]:
-    before, after = _around_addition(source, statement, hook)
-    owner = f"self.{hook.slot}" if hook.slot else "self"
+def _rewritten(
+    source: SourceModule, statement: Statement, branches: Sequence[ResidualHook], indent: str
+) -> tuple[str, ...]:
+    *inner, last = branches
+    before, after = _around_addition(source, statement, last)
+    head = f"{before}{_call_head(last)}"
+    if len(inner) == 1 and _adds_stream_last(source, statement, last):
+        beside = f"beside=({_slot(inner[0])}, {inner[0].branch})"
+        return call_lines(indent, head, (*_arguments(last, last.residual), beside), after)
+    residual = last.residual
+    for hook in inner:
+        residual = f"{_call_head(hook)}({', '.join(_arguments(hook, residual))})"
+    return call_lines(indent, head, _arguments(last, residual), after)
+
+
+def _adds_stream_last(source: SourceModule, statement: Statement, hook: ResidualHook) -> bool:
+    """`a + b + stream`, of which `a + b` is computed first."""
+    node = find_expression(source, statement, hook.addition, lambda node: reads(source, node, hook.addition))
+    match node:
+        case cst.BinaryOperation(left=cst.BinaryOperation(), right=right):
+            return reads(source, right, hook.residual)
+    return False
+
+
+def _slot(hook: ResidualHook) -> str:
+    return f"self.{hook.slot}" if hook.slot else "self"
+
+
+def _call_head(hook: ResidualHook) -> str:
+    return f"{_slot(hook)}.adapter_layer_forward"
+
+
+def _arguments(hook: ResidualHook, residual: str) -> tuple[str, ...]:
     norm = f"inner_norm={hook.inner_norm}" if hook.inner_norm else hook.norm or "None"
-    arguments = (hook.branch, hook.residual, norm)
-    return call_lines(indent, f"{before}{owner}.adapter_layer_forward", arguments, after)
+    return (hook.branch, residual, norm)
 
 
 def _around_addition(source: SourceModule, statement: Statement, hook: ResidualHook) -> tuple[str, str]:

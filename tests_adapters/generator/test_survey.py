@@ -31,8 +31,7 @@ transformers 5.23.0
 
       family        bottleneck  lora  ia3  prefix_tuning  invertible  reft  prompt_tuning  parallel
 case  text encoder  -           yes   yes  yes            yes         yes   yes            yes
-    bottleneck: CaseLayer has no addition after its attention that is understood
-    bottleneck: CaseLayer has no addition after its feed-forward that is understood
+    bottleneck: CaseLayer has no residual addition that is understood
 """
 
 

@@ -94,16 +94,27 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
         layer_norm: Norm | None = None,
         *,
         inner_norm: Norm | None = None,
+        beside: tuple[AdapterLayerMixin, Tensor] | None = None,
     ) -> Tensor:
         """
         Take the place of `layer_norm(hidden_states + residual)`, or of `inner_norm(hidden_states) + residual`.
+
+        Where two sub-layers start from the same hidden states, as in `attention + feed_forward + residual`, the
+        adapters see them as if one came after the other.
 
         Args:
             hidden_states: output of the sub-layer, (batch, length, hidden).
             residual: what the layer adds to it, of the same shape, or `None`.
             layer_norm: the norm that follows the addition, or `None` in a pre-norm model.
             inner_norm: the norm between the sub-layer and the addition, if the model has one there.
+            beside: the adapters and the output of a sub-layer that comes first, where the model adds both outputs
+                before it adds the residual.
         """
+        if beside is not None:
+            adapters, output = beside
+            if self.active is None and adapters.active is None:
+                return add_and_norm(output + hidden_states, residual, layer_norm)  # rounded as in the model
+            residual = adapters.adapter_layer_forward(output, residual)
         if self.active is None:
             return add_and_norm(hidden_states, residual, layer_norm, inner_norm)
         is_inner = inner_norm is not None

@@ -1,0 +1,191 @@
+"""Which sums of a layer add what a sub-layer made to the residual stream?
+
+hidden_states = residual + attn_output                   one branch
+hidden_states = attn_output + mlp_output + residual      two branches, one sum
+
+The stream is followed from the layer's output back to its input: through norms and everything else, but at an addition
+only along the side that was there before. What a sub-layer adds up for itself, positions for example, is not met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import libcst as cst
+
+from adaptergen.analysis.attention import PRODUCTS, attention_calls, first_input
+from adaptergen.analysis.blocks import TracedLayer
+from adaptergen.tracing.graph import depends_on, derives_from, is_linear, is_linear_call, module_of, reached, walk
+from adaptergen.tracing.values import (
+    Attribute,
+    External,
+    Input,
+    Instance,
+    Item,
+    Operation,
+    Site,
+    Sum,
+    Value,
+    alternatives,
+)
+
+
+# Steps that leave a tensor what it is; a stream that went through them is still the stream.
+TRANSPARENT = frozenset(("clone", "contiguous", "to", "float", "type_as", "view", "reshape"))
+SCALES = frozenset(("mul", "div"))
+CONVOLUTIONS = tuple(f"torch.nn.Conv{kind}" for kind in ("1d", "2d", "3d", "Transpose1d", "Transpose2d"))
+VIEWS = TRANSPARENT | {"transpose", "permute", "t", "unsqueeze", "squeeze"}
+MULTIPLICATIONS = (*PRODUCTS, "linear", "addmm", "mm", "conv1d", "conv2d", "_grouped_mm", "grouped_mm")
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One side of a sum, or of a sum of sums, as it is written."""
+
+    value: Value
+    node: cst.BaseExpression
+
+
+@dataclass(frozen=True, eq=False)
+class Addition:
+    """One branch of a sum, and the stream that the branch was made from and is added to."""
+
+    total: Sum
+    branch: Value
+    stream: Value
+    branch_term: Term
+    stream_term: Term
+
+
+def additions(layer: TracedLayer) -> Iterator[Addition]:
+    """The residual additions on the way of the stream, in the order in which they happen, one for each branch."""
+    found = {id(total): parts for total, parts in _followed_back(layer)}
+    for total in layer.tracer.sums:
+        yield from found.get(id(total), ())
+
+
+def unclear_sums(layer: TracedLayer) -> Iterator[Sum]:
+    """Sums on the way of the stream, both sides of which come from it, though neither is a branch of the other."""
+    stream = first_input(layer)
+    for total, parts in _followed_back(layer):
+        sides = (total.left, total.right)
+        if not parts and all(any(isinstance(v, Input) and v.name == stream for v in walk(side)) for side in sides):
+            yield total
+
+
+def _followed_back(layer: TracedLayer) -> Iterator[tuple[Sum, tuple[Addition, ...]]]:
+    """Every sum on the way of the stream, with what it adds to the stream if that can be told."""
+    stops = {id(call.output) for call in attention_calls(layer)}
+    seen: set[int] = set()
+    queue = [layer.output]
+    for current in queue:
+        if id(current) in seen or id(current) in stops:
+            continue
+        seen.add(id(current))
+        parts = _divided(current) if isinstance(current, Sum) else ()
+        if isinstance(current, Sum):
+            yield current, parts
+        queue.extend([parts[0].stream] if parts else current.parts())
+
+
+def _divided(total: Sum) -> tuple[Addition, ...]:
+    """A sum as the stream and its branches, if it is one of these."""
+    terms = _terms(total)
+    return _with_stream(total, terms) or (_with_stream(total, _sides(total)) if len(terms) > 2 else ())
+
+
+def _with_stream(total: Sum, terms: Sequence[Term]) -> tuple[Addition, ...]:
+    for stream in reversed(terms):
+        branches = [term for term in terms if term is not stream]
+        for origin in _origins(stream.value):
+            if all(_is_branch(branch.value, origin) for branch in branches):
+                return tuple(Addition(total, branch.value, origin, branch, stream) for branch in branches)
+    return ()
+
+
+def _is_branch(branch: Value, stream: Value) -> bool:
+    return branch is not stream and _comes_from(branch, stream) and transforms(branch, stream)
+
+
+def _comes_from(branch: Value, stream: Value) -> bool:
+    """A stream that is one of several values is that also where the choice is made anew, as for given queries."""
+    return depends_on(branch, stream) or all(depends_on(branch, option) for option in alternatives(stream))
+
+
+def _origins(stream: Value) -> Iterator[Value]:
+    """The stream before it was reshaped, converted or scaled for the sum."""
+    yield stream
+    while isinstance(stream, Operation) and stream.name in TRANSPARENT and stream.args:
+        stream = stream.args[0]
+        yield stream
+    if isinstance(stream, Operation) and stream.name in SCALES:
+        for factor in stream.args:
+            yield from _origins(factor)
+
+
+def transforms(branch: Value, stream: Value) -> bool:
+    """Does the branch take the stream through at least one linear map with weights of its own?"""
+    return bool(reached(branch, _is_weighted, stop=stream))
+
+
+def _is_weighted(value: Value) -> bool:
+    if is_linear_call(value):
+        return True
+    module = module_of(value)
+    if module is not None:
+        return _has_weights(module)
+    return isinstance(value, Operation) and value.name in MULTIPLICATIONS and any(map(_is_weight, value.args))
+
+
+def _has_weights(module: Instance) -> bool:
+    """A convolution, or a chain of modules with a linear map or a convolution in it."""
+    if derives_from(module, ("torch.nn.Sequential",)):
+        parts = (part for part in module.args if isinstance(part, Instance))
+        return any(is_linear(part) or _has_weights(part) for part in parts)
+    return derives_from(module, CONVOLUTIONS)
+
+
+def _is_weight(value: Value) -> bool:
+    """A parameter of the module, or what was read of one, such as the weights of one expert."""
+    match value:
+        case Instance(cls=External(dotted=dotted)):
+            return dotted.endswith("nn.Parameter")
+        case Attribute(name="weight", value=None, owner=Instance()):
+            return True
+        case Attribute(value=Value() as inner) | Item(value=inner):
+            return _is_weight(inner)
+        case Operation(name=name, args=(inner, *_)) if name in VIEWS:
+            return _is_weight(inner)
+    return False
+
+
+def expression(site: Site) -> cst.CSTNode:
+    """The expression `a + b`, or the whole statement `a += b`."""
+    statement = site.statement
+    if isinstance(statement, cst.SimpleStatementLine) and isinstance(statement.body[0], cst.AugAssign):
+        return statement.body[0]
+    return site.expression
+
+
+def _terms(total: Sum) -> list[Term]:
+    """`a + b + c` as three, unless it has names for parts of it."""
+    terms = []
+    for side in _sides(total):
+        is_written_here = isinstance(side.value, Sum) and side.value.at.expression is side.node
+        terms += _terms(side.value) if is_written_here and isinstance(side.value, Sum) else [side]
+    return terms
+
+
+def _sides(total: Sum) -> list[Term]:
+    match expression(total.at):
+        case cst.BinaryOperation(left=left, right=right):
+            return [Term(total.left, left), Term(total.right, right)]
+        case cst.AugAssign(target=cst.BaseExpression() as target, value=value):
+            return [Term(total.left, target), Term(total.right, value)]
+    return []
+
+
+def operand_text(total: Sum, operand: Value) -> str:
+    """One side of a sum, as written."""
+    return next((total.at.module.code(side.node) for side in _sides(total) if side.value is operand), "")
