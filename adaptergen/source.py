@@ -30,6 +30,10 @@ class ClassSource:
     constants: dict[str, cst.BaseExpression]
     module: SourceModule
 
+    @property
+    def is_dataclass(self) -> bool:
+        return any(dotted_name(decorator.decorator) == "dataclass" for decorator in self.node.decorators)
+
 
 @dataclass(frozen=True)
 class ImportedName:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from adaptergen.analysis.attention import PRODUCTS, attention_calls, first_input
-from adaptergen.analysis.blocks import TracedLayer
+from adaptergen.analysis.blocks import PROJECTING_KERNELS, TracedLayer
 from adaptergen.tracing.graph import depends_on, derives_from, is_linear, is_linear_call, module_of, reached, walk
 from adaptergen.tracing.values import (
     Attribute,
@@ -135,7 +135,10 @@ def _is_weighted(value: Value) -> bool:
     module = module_of(value)
     if module is not None:
         return _has_weights(module)
-    return isinstance(value, Operation) and value.name in MULTIPLICATIONS and any(map(_is_weight, value.args))
+    if not isinstance(value, Operation):
+        return False
+    multiplies = value.name in MULTIPLICATIONS and any(map(_is_weight, value.args))
+    return multiplies or value.name in PROJECTING_KERNELS
 
 
 def _has_weights(module: Instance) -> bool:

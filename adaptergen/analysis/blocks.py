@@ -17,7 +17,9 @@ from adaptergen.tracing.values import Call, Config, External, Instance, Item, Op
 
 
 MAX_NESTING = 6
-KERNELS = ("scaled_dot_product_attention", "_flash_attention_forward", "flash_attn_func")
+# Those that take weights, too, and project by themselves.
+PROJECTING_KERNELS = ("multi_head_attention_forward", "multi_head_attention")
+KERNELS = ("scaled_dot_product_attention", "_flash_attention_forward", "flash_attn_func", *PROJECTING_KERNELS)
 
 
 @dataclass(frozen=True, eq=False)

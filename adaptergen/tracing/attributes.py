@@ -58,8 +58,10 @@ def _instance_attribute(tracer: Tracer, frame: Frame, owner: Instance, name: str
     attributes = tracer.attributes(owner)
     if name in attributes:
         return _read(owner, name, attributes[name])
+    if owner.is_record and name in owner.kwargs:
+        return owner.kwargs[name]
     if isinstance(owner.cls, External):
-        return owner.kwargs.get(name) or Attribute(owner, name)
+        return Attribute(owner, name)
     found = tracer.find_method(owner.cls, name)
     if found is not None:
         method = Function(found[1], found[0].module, found[0], owner)

@@ -10,6 +10,7 @@ import libcst as cst
 from adaptergen.source import ClassSource
 from adaptergen.tracing import attributes, containers, expressions, known_calls
 from adaptergen.tracing.binding import assign_attribute, elements
+from adaptergen.tracing.graph import external_bases
 from adaptergen.tracing.parameters import OPEN, bound_names
 from adaptergen.tracing.values import (
     Attribute,
@@ -44,7 +45,10 @@ FROM_CONFIG = ("_from_config", "from_config")
 Arguments = tuple[tuple[Value, ...], dict[str, Value]]
 
 # Modules that do nothing but call a function, which is what matters about them.
-FUNCTIONS = {"torch.nn.Softmax": "softmax"}
+FUNCTIONS = {"torch.nn.Softmax": "softmax", "torch.nn.MultiheadAttention": "multi_head_attention"}
+
+# `Function.apply(…)` of a class that derives from this calls `forward(context, …)`.
+AUTOGRAD = "torch.autograd.Function"
 
 
 def evaluate_call(tracer: Tracer, frame: Frame, node: cst.Call) -> Value:
@@ -106,6 +110,8 @@ def _method_call(
         return receiver if method == "get_text_config" else Value()
     if method in FROM_CONFIG and isinstance(receiver, ClassReference):
         return Instance(receiver.cls, args[:1] or tuple(kwargs.values())[:1])
+    if isinstance(receiver, ClassReference) and method == "apply" and AUTOGRAD in external_bases(receiver.cls):
+        method, args = "forward", (Value(), *args)
     if method == "update" and len(args) >= 3:
         return _cache_update(tracer, frame, node, receiver, args)
     if isinstance(receiver, Instance | External | SuperOf | ClassReference):
@@ -182,7 +188,8 @@ def _call_module(
     tracer: Tracer, frame: Frame, node: cst.Call, callee: Instance, args: tuple[Value, ...], kwargs: dict[str, Value]
 ) -> Value:
     if isinstance(callee.cls, External) and callee.cls.dotted in FUNCTIONS:
-        return _operation(tracer, frame, node, FUNCTIONS[callee.cls.dotted], args, kwargs)
+        inputs = [kwargs.pop(name) for name in ("query", "key", "value") if name in kwargs]
+        return _operation(tracer, frame, node, FUNCTIONS[callee.cls.dotted], (*args, *inputs), kwargs)
     if isinstance(callee.cls, External) or callee.cls.name in tracer.leaves:
         return _recorded(tracer, Call(callee, args, kwargs, frame.site(node)))
     found = tracer.find_method(callee.cls, "forward")

@@ -121,7 +121,12 @@ class Instance(Value):
     making: Making = field(default_factory=Making)
 
     def parts(self) -> tuple[Value, ...]:
-        return (*self.args, *self.kwargs.values()) if isinstance(self.cls, External) else ()
+        return (*self.args, *self.kwargs.values()) if self.is_record else ()
+
+    @property
+    def is_record(self) -> bool:
+        """Does it hold what it was made with, and nothing else? Outputs do, and so does whatever is not followed."""
+        return isinstance(self.cls, External) or self.cls.is_dataclass
 
     def moved(self, path: str) -> Instance:
         """The same module reached by another path, its own modules not yet made."""

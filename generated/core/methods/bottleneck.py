@@ -92,7 +92,7 @@ def _add_shared(target: Target, layers: Sequence[PlacedLayer]) -> SharedPHM | No
 
 
 def _is_wanted(config: AdapterConfig) -> bool:
-    return isinstance(config, BnConfig)
+    return isinstance(config, BnConfig) and (config.mh_adapter or config.cross_adapter or config.output_adapter)
 
 
 METHOD = AdapterMethod("bottleneck", _is_wanted, add, restore_vacant_hosts)
