@@ -18,12 +18,15 @@ NOT_COUNTS = (
     r"\w*(adapter|postnet|prenet|residual|lstm|conv|feat_extract|predictor|proj|shared|dense|window|feature|"
     r"upsampl|nextn|lqe|head|first|last)\w*"
 )
-INDICES = r"\w*(index|indexes|indices|idx|_layers?|_blocks|layer_ids)"
+INDICES = r"\w*(index|indexes|indices|idx|_layers?|_blocks|layer_ids|source_layers)"
 AT_THE_START = r"first_k_\w+|num_(first_)?dense_layers|moe_layer_start_index|num_first_\w+_layers"
 AT_THE_END = r"num_kv_shared_layers|num_last_\w+_layers"
 EVERY = r"\w*(interval|_period|_frequency|_freq|sparse_step|layer_step|every_n\w*|window_pattern)"
 PER_LAYER = "per_layer_config"
-AT_MOST, FEW = 6, 4
+ONE = r"merge_index"
+ELSEWHERE = r"\w*feature_layers?"
+SHARED = "hybrid"  # layers of this kind may share weights: one alone shows nothing
+AT_MOST, FEW, LAYERS = 6, 4, 2
 
 
 def chosen_layers(attributes: Mapping[str, Any]) -> Stacks:
@@ -44,11 +47,13 @@ def of_fewer(name: str, value: Any, stacks: Stacks) -> Any:
     if not isinstance(value, list | tuple) or not value:
         return value
     if len(value) in stacks:
-        return type(value)(value[layer] for layer in stacks[len(value)])
+        return type(value)(_of_kept(name, value, stacks[len(value)]))
     if is_pattern(value):
         return type(value)(type(item)((item[0], 1)) for item in value)
     if _holds_layers(name, value) and stacks:
         return type(value)(_renumbered(value, stacks))
+    if _holds_layers(name, value) and re.fullmatch(ELSEWHERE, name):
+        return type(value)(_last(value))
     return value
 
 
@@ -66,6 +71,8 @@ def _number_of_fewer(name: str, value: int, stacks: Stacks) -> int:
     if not stacks:
         return value
     length = max(stacks)
+    if re.fullmatch(ONE, name) and value in stacks[length]:
+        return stacks[length].index(value)
     if re.fullmatch(AT_THE_START, name):
         return sum(layer < value for layer in stacks[length])
     if re.fullmatch(AT_THE_END, name):
@@ -75,6 +82,21 @@ def _number_of_fewer(name: str, value: int, stacks: Stacks) -> int:
     if re.fullmatch(r"\w+_offset", name):
         return min(value, 1)
     return value
+
+
+def _of_kept(name: str, values: Sequence[Any], kept: Sequence[int]) -> list[Any]:
+    """Entries of the layers that are kept. Where they are numbers of other layers, a layer that is gone is its own."""
+    picked = [values[layer] for layer in kept]
+    if _holds_layers(name, values) and len(set(values)) > FEW:
+        return [kept.index(other) if other in kept else new for new, other in enumerate(picked)]
+    return picked
+
+
+def _last(numbers: Sequence[int]) -> list[int]:
+    """Numbers of layers of another configuration, whose stack is small: the last ones, in the same order."""
+    ranks = sorted({max(number, -LAYERS) for number in numbers})
+    near = {n: n if n < 0 else max(0, LAYERS - len(ranks) + rank) for rank, n in enumerate(ranks)}
+    return list(dict.fromkeys(near[max(number, -LAYERS)] for number in numbers))
 
 
 def _renumbered(numbers: Sequence[int], stacks: Stacks) -> list[int]:
@@ -89,13 +111,16 @@ def _chosen(length: int, attributes: Mapping[str, Any]) -> tuple[int, ...]:
     kinds = _kinds(length, attributes)
     kept = {0, length - 1} | {n for name, value in attributes.items() for n in _named(name, value, length)}
     for layer in range(length):
-        if len(kept) < AT_MOST and kinds[layer] not in {kinds[other] for other in kept}:
+        others = [kinds[other] for other in kept - {layer}]
+        if len(kept) < AT_MOST and others.count(kinds[layer]) < (2 if SHARED in kinds[layer] else 1):
             kept.add(layer)
     return tuple(sorted(kept))
 
 
 def _named(name: str, value: Any, length: int) -> Collection[int]:
-    """Each of a few layers that a list names is used in a way of its own."""
+    """Each of a few layers that a list or a number names is used in a way of its own."""
+    if re.fullmatch(ONE, name) and type(value) is int and 0 <= value < length:
+        return (value,)
     few = _holds_layers(name, value) and len(value) <= FEW and max(value) <= length
     return [number for number in value if 0 <= number < length] if few else ()
 

@@ -13,9 +13,19 @@ PART = "partial_rotary_factor"
 
 def head_size(attributes: Mapping[str, Any]) -> int:
     """The smallest size of which every part that turns is a multiple of four, or of eight where sections share it."""
-    parts, unit = set(_said(attributes, PART)) or {1.0}, 8 if any(_said(attributes, SECTIONS)) else 4
+    parts, unit = (
+        set(_said(attributes, PART)) or {1.0},
+        8 if any(_said(attributes, SECTIONS)) or lacks_sections(attributes) else 4,
+    )
     sizes = (SMALLEST << doublings for doublings in range(4))
     return next((size for size in sizes if all(_turns(size * part, unit) for part in parts)), LARGEST)
+
+
+def lacks_sections(attributes: Mapping[str, Any]) -> bool:
+    """Do positions have sections that the default does not name?"""
+    parameters = attributes.get("rope_parameters")
+    known = attributes.get("ignore_keys_at_rope_validation") or ()
+    return isinstance(parameters, Mapping) and SECTIONS in known and not any(_said(attributes, SECTIONS))
 
 
 def small_sections(sections: Sequence[int], attributes: Mapping[str, Any]) -> list[int]:

@@ -12,8 +12,11 @@ from transformers import PreTrainedConfig
 
 from adaptergen.verify.tiny import layers, rotary
 from adaptergen.verify.tiny.backbones import without_missing_library
-from adaptergen.verify.tiny.sizes import HEADS, WIDTH, Sizes, is_width
+from adaptergen.verify.tiny.sizes import HEADS, WIDTH, Sizes, is_stages, is_width
 from adaptergen.verify.tiny.tokens import TOKENS, is_token, small_tokens
+
+
+SAID = (layers.PER_LAYER, "out_indices")  # what constructors take without declaring it
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ def shrink(config: PreTrainedConfig, given: Mapping[str, Any], tree: Tree | None
     """A new configuration of the same class, with what is given in it, or in its sub-configurations."""
     tree = tree or Tree(small_tokens(config), tuple(_widths(config)))
     attributes = _attributes(config)
-    stacks = layers.chosen_layers(attributes)
+    declared = _declared(type(config))
+    stacks = layers.chosen_layers({k: v for k, v in attributes.items() if k in declared or k in SAID})
     grouped, alone = (_sizes(attributes, tree, grouped=grouped) for grouped in (True, False))
     arguments = _arguments(config, attributes, _Shrinking(tree, stacks, grouped), given)
     try:
@@ -50,7 +54,7 @@ class _Shrinking:
             return _moved(value, self.tree.tokens)
         if name.endswith("suppress_tokens") and value is not None:
             return []
-        few = layers.of_fewer(name, value, self.stacks)
+        few = value if is_stages(name, value) else layers.of_fewer(name, value, self.stacks)
         if few is not value or layers.is_count(name, value):
             return few
         return self.sizes.smaller(name, value)
@@ -81,10 +85,15 @@ def _arguments(
 
 
 def _attributes(config: PreTrainedConfig) -> dict[str, Any]:
-    """All that is public, and what differs from layer to layer."""
+    """All that is public, which stages a backbone shows, and what differs from layer to layer."""
     attributes = {name: value for name, value in vars(config).items() if not name.startswith("_")}
     differing = vars(config).get("_heterogeneity_spec")
-    return attributes | ({layers.PER_LAYER: differing.per_layer_overrides} if differing else {})
+    shown = vars(config).get("_out_indices")
+    return (
+        attributes
+        | ({layers.PER_LAYER: differing.per_layer_overrides} if differing else {})
+        | ({"out_indices": shown} if shown else {})
+    )
 
 
 def _widths(config: PreTrainedConfig) -> Iterator[int]:
@@ -100,7 +109,7 @@ def _sizes(attributes: Mapping[str, Any], tree: Tree, *, grouped: bool) -> Sizes
     heads = HEADS if "head_dim" in attributes else max(1, WIDTH // head)
     own = [value for name, value in attributes.items() if is_width(name) and type(value) is int]
     keys = max(1, heads // 2) if grouped and attributes.get("kv_lora_rank") is None else heads
-    return Sizes(head, heads, keys, (*own, *tree.widths))
+    return Sizes(head, heads, keys, (*own, *tree.widths), attributes)
 
 
 def _mapping(value: Mapping[Any, Any], attributes: Mapping[str, Any], shrinking: _Shrinking) -> dict[Any, Any]:
@@ -113,6 +122,8 @@ def _mapping(value: Mapping[Any, Any], attributes: Mapping[str, Any], shrinking:
             small[key] = rotary.small_sections(item, {**attributes, **value})
         else:
             small[key] = shrinking.small(key, item) if isinstance(key, str) else item
+    if value is attributes.get("rope_parameters") and rotary.lacks_sections(attributes):
+        small[rotary.SECTIONS] = rotary.small_sections((1, 1, 1), attributes)
     return small
 
 
@@ -123,12 +134,16 @@ def _of_layers(
     kept = shrinking.stacks.get(attributes.get("num_hidden_layers", 0), ())
     return {
         new: {
-            name: shrinking.small(name, value) * (2 if type(value) is int and value > attributes[name] else 1)
+            name: _of_layer(shrinking.small(name, value), value, attributes.get(name))
             for name, value in overrides[old].items()
         }
         for new, old in enumerate(kept)
         if old in overrides
     }
+
+
+def _of_layer(small: Any, value: Any, usual: Any) -> Any:
+    return 2 * small if type(value) is int and type(usual) is int and value > usual else small
 
 
 def _moved(value: Any, tokens: Mapping[int, int]) -> Any:
@@ -140,7 +155,7 @@ def _moved(value: Any, tokens: Mapping[int, int]) -> Any:
 def _is_derived(declared: Mapping[str, Any], name: str, value: Any) -> bool:
     """Does the constructor work it out of other attributes?"""
     if name not in declared:
-        return name != layers.PER_LAYER
+        return name not in SAID
     chosen = re.fullmatch(r"head_dim|\w*key_value_heads", name) or is_token(name) or name in TOKENS
     return type(value) is int and declared[name] is None and not chosen
 
@@ -156,11 +171,13 @@ def _unusual(cls: type[PreTrainedConfig], attributes: Mapping[str, Any]) -> dict
     """What is not as it would be by default: a configuration that holds this one has decided so."""
     declared = _declared(cls)
     try:
-        usual = vars(cls())
+        usual = _attributes(cls())
     except Exception:
         usual = {}
     return {
         name: value
         for name, value in attributes.items()
-        if name in declared and not isinstance(value, PreTrainedConfig) and (name not in usual or usual[name] != value)
+        if name in (*declared, "out_indices")
+        and not isinstance(value, PreTrainedConfig)
+        and (name not in usual or usual[name] != value)
     }

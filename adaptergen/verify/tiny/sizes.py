@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,16 @@ from adaptergen.verify.tiny.tokens import VOCABULARY
 
 WIDTH, HEADS, INNER, POSITIONS, IMAGE, PATCH, STAGE = 32, 4, 48, 64, 16, 4, 8
 
+Sized = tuple[tuple[str, int | None], ...]  # patterns, and the largest number for what is called so
+
 # The first pattern that matches an attribute's name decides; a number that is smaller already stays, None keeps any.
-SIZES: tuple[tuple[str, int | None], ...] = (
+SIZES: Sized = (
     (r"num_channels|in_chans|input_channels|\w*(kernel|stride|padding|dilation|ratio|scale)\w*", None),
     (r"num_mel_bins|mel_dim|\w*_mel_bins|n_mels|input_feat_per_channel", 8),
-    (r"\w*(key_value|kv)(_attention)?_heads\w*|n_head_kv", HEADS // 2),
     (r"kv_lora_rank", 16),
     (r"\w*_rank", 8),
-    (r"\w*codebook_size", 64),
-    (r"\w*vocab_size\w*", VOCABULARY),
+    (r"\w*codebook_size|num_embeddings|num_embeds", 64),
+    (r"\w*vocab(_size)?\w*", VOCABULARY),
     (
         r"(\w+_)?intermediate_(size|dim)|(\w+_)?(ffn|feed_?forward)_(hidden_)?(size|dim)|(\w+_)?d_ff|n_inner|d_inner|"
         r"inner_dim|\w*dim_feedforward|\w*linear_units|hidden_dim",
@@ -33,7 +34,10 @@ SIZES: tuple[tuple[str, int | None], ...] = (
         POSITIONS,
     ),
     (r"\w*(image|img|crop)_size|image_resolution", IMAGE),
-    (r"\w*patch_size", PATCH),
+    (r"visual_prompt_size", 2),
+    (r"upsample_initial_channel", 64),
+    (r"patch_length|patch_stride", 8),
+    (r"(\w*patch|tubelet)_size", PATCH),
     (r"\w*window_size|sliding_window(_size)?|local_attention|attention_(chunk_size|window)|chunk_size", 4),
     (r"\w*num_(local_|routed_)?experts|n_routed_experts", 4),
     (r"num_experts_per_tok(en)?|\w*moe_(topk|top_k|k)|top_k_experts|num_selected_experts|n_group|num_expert_group", 2),
@@ -41,16 +45,24 @@ SIZES: tuple[tuple[str, int | None], ...] = (
     (r"\w*n_groups", 2),
     (r"\w*(d_state|state_size)", 8),
     (r"rotary_dim|qk_rope_head_dim", 4),
-    (r"\w*num_queries|prediction_length|context_length", 8),
+    (r"\w*num_queries|prediction_length", 8),
+    (r"context_length", 32),
 )
+INDEX: Sized = ((r"index\w*_(topk|budget)", 4), (r"index\w*_ratio", 2), (r"indexer_kv_heads", 1))
+STAGED: Sized = ((r"\w*embed_dim", 2 * STAGE), (r"\w*(image|img)_size", 64), (r"\w*window_size", 2))
 # Without these there is no model, though the default may be None.
-NEEDED = ("vocab_size", "prediction_length", "n_routed_experts", "n_shared_experts", "num_experts_per_tok")
+NEEDED = (
+    r"vocab_size|prediction_length|n_routed_experts|n_shared_experts|num_experts(_per_tok)?|top_k_experts|"
+    r"moe_intermediate_size|num_key_value_heads|head_dim|indexer_\w+"
+)
 # What trained models have, though it is not the default.
 FEATURES: dict[str, Any] = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
+KEYS_OF = r"\w*(key_value|kv)(_attention)?_heads\w*|n_head_kv"
 HEADS_OF = r"(\w+_)?(num_)?(attention_)?heads|n_heads?|num_\w*heads"
+MAMBA_HEAD = r"mamba_d_head"
 HEAD_DIM = r"(\w+_)?head_dim|d_kv|kv_channels|dim_head|\w*_dim_head|attention_head_size|\w*d_head"
-TAIL = r"\w*(dim|size|channels?|width|units|features|hidden)"
-STAGES = r"\w*(hidden_sizes|embed_dims?|dims|channels|per_stage|conv_dim)"
+TAIL = r"\w*(dim|size|channels?|width|units|features|hidden|groups)"
+STAGES = r"\w*(hidden_sizes|embed_dims?|dims|channels|per_stage|conv_dim|out_features)"
 LARGE = 64
 
 
@@ -64,12 +76,14 @@ class Sizes:
         heads: number of heads.
         keys: heads of keys and values, where fewer can be.
         widths: of the default models, the configuration's own first.
+        default: all attributes, as they are by default.
     """
 
     head: int
     heads: int
     keys: int
     widths: Sequence[int]
+    default: Mapping[str, Any]
 
     def smaller(self, name: str, value: Any) -> Any:
         """The value for a small model."""
@@ -79,32 +93,48 @@ class Sizes:
             return type(value)(0)
         if type(value) is int:
             return self._number(name, value)
-        if value is None and name in NEEDED:
+        if value is None and re.fullmatch(NEEDED, name):
             return self._number(name, 2**20)
-        if value is None and name == "head_dim":
-            return self.head
         if isinstance(value, list | tuple) and value and all(type(v) is int for v in value):
             return type(value)(self._numbers(name, value))
         return value
 
     def _number(self, name: str, value: int) -> int:
-        size = self._size(name)
-        if size is not False:
-            return value if size is None else min(size, value)
+        own = ((KEYS_OF, self.keys), (MAMBA_HEAD, 2 * WIDTH // HEADS), (HEADS_OF, self.heads), (HEAD_DIM, self.head))
+        for pattern, size in (*self._in_stages(), *self._in_parts(name, value), *INDEX, *own, *SIZES):
+            if re.fullmatch(pattern, name):
+                small = self._inner(value) if size == INNER else size
+                return value if small is None else min(small, value)
         return self._related(value) if re.fullmatch(TAIL, name) and value >= LARGE else value
 
-    def _size(self, name: str) -> int | None:
-        if re.fullmatch(SIZES[2][0], name):
-            return self.keys
-        for pattern, size in ((HEADS_OF, self.heads), (HEAD_DIM, self.head), *SIZES):
-            if re.fullmatch(pattern, name):
-                return size
-        return False
+    def _in_stages(self) -> Sized:
+        """Where each stage halves the image, and doubles the width."""
+        staged = any(
+            isinstance(self.default.get(name), list | tuple) for name in ("depths", "num_heads", "hidden_sizes")
+        )
+        return STAGED if staged or "num_windows" in self.default else ()
+
+    def _in_parts(self, name: str, value: int) -> Sized:
+        """Heads whose queries and keys consist of a part that is turned, and one that is not."""
+        if name in ("qk_rope_head_dim", "qk_nope_head_dim"):
+            return ()
+        turned, still = (self.default.get(f"qk_{part}_head_dim") for part in ("rope", "nope"))
+        if type(turned) is int and type(still) is int and value == turned + still:
+            return ((HEAD_DIM, self._number("qk_rope_head_dim", turned) + self._number("qk_nope_head_dim", still)),)
+        return ()
+
+    def _inner(self, value: int) -> int:
+        """Narrower than the model, if it was."""
+        width = self._width
+        return INNER if value >= width else max(STAGE, -(-WIDTH * value // width // 4) * 4)
 
     def _related(self, value: int) -> int:
         """Smaller or larger than the width of the model, if it was."""
-        own = self.widths[0] if self.widths else LARGE
-        return WIDTH if value in self.widths else WIDTH // 2 if value < own else 2 * WIDTH
+        return WIDTH if value in self.widths else WIDTH // 2 if value < self._width else 2 * WIDTH
+
+    @property
+    def _width(self) -> int:
+        return self.widths[0] if self.widths else LARGE
 
     def _numbers(self, name: str, values: Sequence[int]) -> list[int]:
         """Sizes of stages keep their proportions, all others shrink one by one."""
@@ -114,6 +144,11 @@ class Sizes:
         if re.fullmatch(STAGES, name) and common > 1:
             return [value // common * STAGE for value in values]
         return [self._number(name, value) for value in values]
+
+
+def is_stages(name: str, value: Any) -> bool:
+    """A width for each stage, of which none is left out?"""
+    return isinstance(value, list | tuple) and re.fullmatch(STAGES, name) is not None
 
 
 def is_width(name: str) -> bool:
