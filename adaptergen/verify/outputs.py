@@ -31,10 +31,17 @@ def floats(output: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
                 yield from floats(value, f"{path}[{index}]")
 
 
-def run(model: nn.Module, inputs: Mapping[str, Tensor], **options: Any) -> dict[str, Tensor]:
+def call(model: nn.Module, inputs: Mapping[str, Any], **options: Any) -> Any:
+    """What a forward gives; where it draws numbers, they are the same each time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return model(**inputs, **options)
+
+
+def run(model: nn.Module, inputs: Mapping[str, Any], **options: Any) -> dict[str, Tensor]:
     """The floating-point results of a forward without gradients."""
     with torch.no_grad():
-        return dict(floats(model(**inputs, **options)))
+        return dict(floats(call(model, inputs, **options)))
 
 
 def expect_identical(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
@@ -71,8 +78,8 @@ def _distance(first: Tensor, second: Tensor) -> float:
     return float(difference.max()) if difference.numel() else 0.0
 
 
-def loss(model: nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
+def loss(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     """A random projection of all results: a norm at the end would hide most changes from a plain sum."""
     random = torch.Generator().manual_seed(2)
-    results = [value for _, value in floats(model(**inputs))]
+    results = [value for _, value in floats(call(model, inputs))]
     return torch.stack([(value * torch.randn(value.shape, generator=random)).sum() for value in results]).sum()

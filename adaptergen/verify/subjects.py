@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,14 +13,17 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES
 
 from adaptergen.verify import inputs, places
+from adaptergen.verify.inputs import Layout
 from adaptergen.verify.tiny import tiny_config
 
 
 DECODER = {"is_decoder": True}
+GAIN = 1.7  # of a map: large, without making signals endless in deep or wide models
 CROSS_ATTENTION = {"is_decoder": True, "add_cross_attention": True}
 
 
@@ -149,7 +153,12 @@ class Subject:
     def inputs(self, model: PreTrainedModel, *, padded: bool) -> dict[str, torch.Tensor]:
         """A batch of two examples, with padding on the right of the second if asked for."""
         choices = self.cls.__name__ in MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES.values()
-        return inputs.batch(model, padded=padded, choices=choices)
+        return inputs.batch(model, padded=padded, choices=choices, layout=self.layout)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How upstream's model is called."""
+        return inputs.layout_of(self.upstream())
 
     @property
     def generates(self) -> bool:
@@ -159,13 +168,20 @@ class Subject:
 
 
 def spread(model: nn.Module) -> None:
-    """Weights of linear maps and embeddings become large, those of norms and biases differ; nothing is dropped."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
+    """Weights of maps and embeddings become large, those of norms and biases differ; nothing is dropped."""
     with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.normal_(std=0.3)
-            else:
-                parameter.add_(0.1 * torch.randn_like(parameter))
+        for module in model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+            for parameter in module.parameters(recurse=False):
+                if parameter.dim() > 1:
+                    parameter.normal_(std=min(0.3, GAIN / math.sqrt(max(1, _inputs(module, parameter)))))
+                else:
+                    parameter.add_(0.1 * torch.randn_like(parameter))
+
+
+def _inputs(module: nn.Module, weight: nn.Parameter) -> int:
+    """How many numbers are summed for each that comes out; of maps of experts, the smaller of the two sizes."""
+    if isinstance(module, _ConvNd):
+        return math.prod(weight.shape[1:])
+    return int(weight.shape[1] if weight.dim() == 2 else min(weight.shape[-2:]))

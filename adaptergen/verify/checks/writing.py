@@ -23,11 +23,11 @@ def cache_equals_recompute(subject: Subject, form: AdapterForm) -> None:
     for attention in subject.attentions:
         model = subject.initialized(attention)
         add_random(model, subject.case, form)
-        expected = _write(model, use_cache=False)
-        expect_close(_write(model, use_cache=True), expected, f"{attention}: with a cache")
+        expected = _write(subject, model, use_cache=False)
+        expect_close(_write(subject, model, use_cache=True), expected, f"{attention}: with a cache")
         has_static = attention == "sdpa" and model._can_compile_fullgraph and not form.lengthens
         if has_static and _upstream_writes(subject, **STATIC_CACHE):
-            static = _write(model, **STATIC_CACHE)
+            static = _write(subject, model, **STATIC_CACHE)
             expect_close(static, expected, f"{attention}: with a static cache")
 
 
@@ -35,9 +35,9 @@ def adapter_acts_while_writing(subject: Subject, form: AdapterForm) -> None:
     """Without the adapter, the text or its logits differ."""
     model = subject.initialized()
     add_random(model, subject.case, form)
-    written = _write(model, use_cache=True)
+    written = _write(subject, model, use_cache=True)
     model.set_active_adapters(None)
-    if all(torch.equal(value, written[key]) for key, value in _write(model, use_cache=True).items()):
+    if all(torch.equal(value, written[key]) for key, value in _write(subject, model, use_cache=True).items()):
         raise CheckFailed("the adapter has no effect on what is written")
 
 
@@ -48,15 +48,15 @@ def generates(subject: Subject) -> bool:
 
 def _upstream_writes(subject: Subject, **options: Any) -> bool:
     try:
-        _write(subject.upstream(), **options)
+        _write(subject, subject.upstream(), **options)
     except Exception:  # whatever upstream raises: there is nothing to compare with
         return False
     return True
 
 
-def _write(model: PreTrainedModel, **options: Any) -> dict[str, Tensor]:
+def _write(subject: Subject, model: PreTrainedModel, **options: Any) -> dict[str, Tensor]:
     written = model.generate(
-        **inputs.prompts(model),
+        **inputs.prompts(model, subject.layout),
         max_new_tokens=NEW_TOKENS,
         min_new_tokens=NEW_TOKENS,
         do_sample=False,

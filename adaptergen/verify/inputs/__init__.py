@@ -1,0 +1,89 @@
+"""What can a model be called with? Valid random inputs, from the parameters of its forward and its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from adaptergen.verify.inputs.call import CHOICES, LENGTH, PADDING, Call, parameters
+from adaptergen.verify.inputs.decoding import CROSS_STATES, source
+from adaptergen.verify.inputs.layout import Layout, layouts
+from adaptergen.verify.inputs.marks import entities, marks, regions
+from adaptergen.verify.inputs.series import game, series
+from adaptergen.verify.inputs.sounds import without_masks
+from adaptergen.verify.inputs.text import text
+
+
+__all__ = ["CHOICES", "CROSS_STATES", "LENGTH", "PADDING", "Layout", "batch", "layout_of", "parameters", "prompts"]
+__all__ += ["words"]
+
+
+def batch(
+    model: PreTrainedModel, *, padded: bool, choices: bool = False, layout: Layout | None = None
+) -> dict[str, Tensor]:
+    """
+    A batch of two.
+
+    Args:
+        padded: the second example ends in padding.
+        choices: texts are (batch, choices, length), as multiple-choice models want them.
+        layout: how the model wants it, if that is known.
+    """
+    return _batch(Call(model, padded, choices), layout or layout_of(model))
+
+
+def layout_of(model: PreTrainedModel) -> Layout:
+    """The first layout that a model takes; the likeliest, if it takes none."""
+    first, *others = [*layouts(model)] or [Layout()]
+    if not others:
+        return first
+    return next((each for each in (first, *others) if _is_taken(model, each)), first)
+
+
+def _is_taken(model: PreTrainedModel, layout: Layout) -> bool:
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            model(**_batch(Call(model, padded=True), layout))
+    except Exception:  # whatever upstream raises: this is not what it wants
+        return False
+    return True
+
+
+def _batch(call: Call, layout: Layout) -> dict[str, Tensor]:
+    sound = layout.sound(call)
+    inputs = layout.image(call) | (sound if layout.masked else without_masks(sound))
+    for bring in (series, game, marks, regions, entities):
+        inputs |= bring(call)
+    if call.takes("input_ids") and not call.takes("returns_to_go"):
+        inputs |= text(call, layout.placeholders)
+        inputs |= source(call)
+    if call.takes("decoder_input_ids") and call.model.config.is_encoder_decoder:
+        inputs |= _written(call, inputs)
+    return inputs
+
+
+def _written(call: Call, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What the decoder has read: the text of the encoder, or one of its own after pictures and sounds."""
+    if "input_ids" in inputs:
+        return {"decoder_input_ids": inputs["input_ids"].clone()}
+    own = text(call, {})
+    return {f"decoder_{name}": own[name] for name in ("input_ids", "attention_mask")}
+
+
+def prompts(model: PreTrainedModel, layout: Layout | None = None) -> dict[str, Tensor]:
+    """What to go on writing from: two texts, one of them padded, on the left unless an encoder reads it; or speech."""
+    inputs = batch(model, padded=True, layout=layout)
+    inputs = {name: value for name, value in inputs.items() if not name.startswith("decoder_")}
+    if model.config.is_encoder_decoder or "input_ids" not in inputs:
+        return inputs
+    shape = inputs["input_ids"].shape
+    return {name: value.flip(-1) if value.shape == shape else value for name, value in inputs.items()}
+
+
+def words(inputs: Mapping[str, Tensor]) -> tuple[str, Tensor]:
+    """The argument that brings the text that is read, and the mask of its words."""
+    prefix = "" if "input_ids" in inputs else "decoder_"
+    return f"{prefix}input_ids", inputs[f"{prefix}attention_mask"]

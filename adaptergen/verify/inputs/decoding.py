@@ -1,0 +1,34 @@
+"""What does a decoder get besides its own words: what another model has read, or what it has written so far?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from adaptergen.verify.inputs.call import BATCH, PADDING, SOURCE_LENGTH, Call
+
+
+Inputs = dict[str, Tensor]
+CROSS_STATES = "encoder_hidden_states"
+ENCODED = "encoder_outputs"  # what some decoders on their own call the same
+
+
+def source(call: Call) -> Inputs:
+    """The states of an encoder, for a decoder on its own."""
+    if _cross_attends(call):
+        mask = call.mask(BATCH, SOURCE_LENGTH, padding=PADDING)
+        return {CROSS_STATES: _states(call), "encoder_attention_mask": mask}
+    if not call.model.config.is_encoder_decoder and call.takes(ENCODED) and call.takes("input_ids"):
+        return {ENCODED: _states(call)}
+    return {}
+
+
+def _cross_attends(call: Call) -> bool:
+    config = call.model.config
+    wants = getattr(config, "add_cross_attention", getattr(config, "is_decoder", False))
+    return bool(wants) and call.takes(CROSS_STATES)
+
+
+def _states(call: Call) -> Tensor:
+    width = call.number("cross_attention_hidden_size", "hidden_size", default=32)
+    return torch.randn(BATCH, SOURCE_LENGTH, width, generator=call.random)

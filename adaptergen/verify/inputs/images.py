@@ -1,0 +1,150 @@
+"""What does a model see? Pictures, films or patches, in each of the layouts that models want them in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from adaptergen.verify.inputs.call import BATCH, SIGHT, Call
+
+
+Inputs = dict[str, Tensor]
+PIXELS = ("pixel_values", "image_pixel_values", "pixel_values_videos", "flattened_patches", "image")
+GRIDS = {"pixel_values": "image_grid_thw", "pixel_values_videos": "video_grid_thw"}
+SIZES = (32, 64, 128, 224)  # where the configuration does not say
+
+
+def image_layouts(call: Call) -> Iterator[Callable[[Call], Inputs]]:
+    """Ways to bring pictures that the parameters of the forward allow, the likeliest first."""
+    name = call.first(*PIXELS)
+    if name is None:
+        return
+    if call.takes(GRIDS.get(name, "")):
+        yield from (_packed, _packed_images)
+    if call.takes("target_sizes"):
+        yield _strips
+    if call.takes("spatial_shapes", "image_position_ids") or name == "flattened_patches":
+        yield _patches
+    films, images = _sized(_films), _sized(_images)
+    several = call.find("num_frames", near=SIGHT) is not None or name == "pixel_values_videos"
+    yield from (*films, *images) if several else (*images, *films)
+    yield _packed
+
+
+def _sized(layout: Callable[[Call, tuple[int, int]], Inputs]) -> Iterator[Callable[[Call], Inputs]]:
+    yield lambda call: layout(call, _size(call))
+    for size in SIZES:
+        yield lambda call, size=size: layout(call, (size, size))  # type: ignore[misc]
+
+
+def _size(call: Call) -> tuple[int, int]:
+    """Height and width."""
+    size = call.find("image_size", "img_size", "input_size", "image_resolution", near=SIGHT)
+    if isinstance(size, dict):
+        size = (size["height"], size["width"])
+    if isinstance(size, list | tuple) and len(size) >= 2:
+        return int(size[-2]), int(size[-1])
+    if isinstance(size, list | tuple) and size:
+        size = size[0]
+    return (size, size) if isinstance(size, int) else (SIZES[0], SIZES[0])
+
+
+def _channels(call: Call) -> int:
+    return call.number("num_channels", "in_channels", "in_chans", "n_channels", default=3, near=SIGHT)
+
+
+def _images(call: Call, size: tuple[int, int]) -> Inputs:
+    """(batch, channels, height, width)"""
+    inputs = {_name(call): call.normal(BATCH, _channels(call), *size)}
+    return inputs | _extent(call, (BATCH,), size)
+
+
+def _films(call: Call, size: tuple[int, int]) -> Inputs:
+    """(batch, frames, channels, height, width): a film, several pictures or the parts of one"""
+    frames = call.number("num_frames", "frames_per_clip", "fps", default=2, near=SIGHT)
+    inputs = {_name(call): call.normal(BATCH, frames, _channels(call), *size)}
+    return inputs | _extent(call, (BATCH, frames), size)
+
+
+def _extent(call: Call, batch: tuple[int, ...], size: tuple[int, int]) -> Inputs:
+    """Which of the pixels are picture, for models that ask."""
+    inputs: Inputs = {}
+    for name in ("pixel_mask", "pixel_attention_mask"):
+        if call.takes(name):
+            inputs[name] = torch.ones(*batch, *size, dtype=torch.long)
+    if call.takes("image_sizes"):
+        inputs["image_sizes"] = torch.tensor([size] * math.prod(batch))
+    return inputs
+
+
+def _patch(call: Call) -> int:
+    return call.number("patch_size", "patch_height", default=4, near=SIGHT)
+
+
+def _merge(call: Call) -> int:
+    """How many patches, in each direction, become one token."""
+    return call.number("spatial_merge_size", "merge_size", "merge_kernel_size", default=2, near=SIGHT)
+
+
+def _grid(call: Call) -> tuple[int, int, int]:
+    """Patches of each picture: frames, rows and columns."""
+    side = 2 * _merge(call)
+    return 1, side, side
+
+
+def _packed(call: Call) -> Inputs:
+    """(patches of all pictures, pixels of a patch)"""
+    name, grid = _name(call), _grid(call)
+    depth = call.number("temporal_patch_size", default=1, near=SIGHT)
+    pixels = _channels(call) * depth * _patch(call) ** 2
+    return {
+        name: call.normal(BATCH * math.prod(grid), pixels),
+        GRIDS.get(name, "image_grid_thw"): torch.tensor([grid] * BATCH),
+    }
+
+
+def _packed_images(call: Call) -> Inputs:
+    """(patches of all pictures, channels, height, width)"""
+    name, grid, patch = _name(call), _grid(call), _patch(call)
+    return {
+        name: call.normal(BATCH * math.prod(grid), _channels(call), patch, patch),
+        GRIDS.get(name, "image_grid_thw"): torch.tensor([grid] * BATCH),
+    }
+
+
+def _strips(call: Call) -> Inputs:
+    """(1, channels, height of a patch, all patches of all pictures one after the other)"""
+    _, rows, columns = _grid(call)
+    patch = _patch(call)
+    return {
+        _name(call): call.normal(1, _channels(call), patch, BATCH * rows * columns * patch),
+        "target_sizes": torch.tensor([(rows, columns)] * BATCH),
+    }
+
+
+def _patches(call: Call) -> Inputs:
+    """(batch, patches, pixels of a patch)"""
+    name, (_, rows, columns) = _name(call), _grid(call)
+    pixels = _channels(call) * _patch(call) ** 2
+    places = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
+    inputs = {name: call.normal(BATCH, rows * columns, pixels)}
+    if call.takes("spatial_shapes"):
+        inputs["spatial_shapes"] = torch.tensor([(rows, columns)] * BATCH)
+    for mask in ("pixel_attention_mask",):
+        if call.takes(mask):
+            inputs[mask] = torch.ones(BATCH, rows * columns, dtype=torch.long)
+    if call.takes("image_position_ids"):
+        inputs["image_position_ids"] = places.flip(-1).expand(BATCH, -1, -1).clone()
+    if name == "flattened_patches":
+        numbered = (places + 1).float().expand(BATCH, -1, -1)
+        inputs[name] = torch.cat([numbered, inputs[name]], dim=-1)
+    return inputs
+
+
+def _name(call: Call) -> str:
+    name = call.first(*PIXELS)
+    assert name is not None
+    return name

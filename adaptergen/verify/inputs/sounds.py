@@ -1,0 +1,84 @@
+"""What does a model hear? Samples or spectrograms, in each of the layouts that models want them in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from torch import Tensor, nn
+
+from adaptergen.verify.inputs.call import BATCH, HEARING, Call
+
+
+Inputs = dict[str, Tensor]
+Bring = Callable[[Call], Inputs]
+SOUNDS = ("input_features", "input_values", "audio_input_features", "audio_values")
+MASKS = ("input_features_mask", "feature_attention_mask", "padding_mask", "audio_attention_mask", "input_values_mask")
+LENGTHS = (16, 64, 128, 256)
+SECONDS = (400, 1600, 4000, 16000)
+
+
+def sound_layouts(call: Call) -> Iterator[Bring]:
+    """Ways to bring sounds that the parameters of the forward allow, the likeliest first."""
+    name = call.first(*SOUNDS)
+    if name is None:
+        return
+    spectrograms: list[Bring] = [
+        *(partial(_filling, name=name, last=last) for last in (False, True) if _positions(call)),
+        *(partial(_spectrograms, name=name, length=length, last=last) for length in LENGTHS for last in (True, False)),
+    ]
+    samples: list[Bring] = [
+        partial(_samples, name=name, length=length, channels=channels)
+        for length in SECONDS
+        for channels in (False, True)
+    ]
+    yield from (*spectrograms, *samples) if "features" in name else (*samples, *spectrograms)
+
+
+def _positions(call: Call) -> int:
+    """Positions of the encoder, which some want to be filled."""
+    return call.number("max_source_positions", default=0, near=HEARING)
+
+
+def _filling(call: Call, name: str, last: bool) -> Inputs:
+    """Spectrograms of the one length that fills all positions of the encoder."""
+    strides = (module.stride[0] for module in call.model.modules() if isinstance(module, nn.Conv1d))
+    return _spectrograms(call, name, _positions(call) * math.prod(strides), last)
+
+
+def _spectrograms(call: Call, name: str, length: int, last: bool) -> Inputs:
+    """(batch, bands, frames), or with the bands last"""
+    bands = call.number(
+        "num_mel_bins",
+        "feature_size",
+        "input_feat_per_channel",
+        "mel_bins",
+        "n_mels",
+        "input_dim",
+        "feature_projection_input_dim",
+        "input_feat_size",
+        default=80,
+        near=HEARING,
+    )
+    shape = (BATCH, length, bands) if last else (BATCH, bands, length)
+    return {name: call.normal(*shape)} | _masks(call, length)
+
+
+def _samples(call: Call, name: str, length: int, channels: bool) -> Inputs:
+    """(batch, samples), or with the channels between"""
+    shape = (BATCH, call.number("audio_channels", default=1, near=HEARING), length) if channels else (BATCH, length)
+    return {name: call.normal(*shape)} | _masks(call, length)
+
+
+def _masks(call: Call, length: int) -> Inputs:
+    """Texts have places for whole sounds: only what is nothing but a sound ends in padding."""
+    if call.takes("input_ids"):
+        return {name: call.mask(BATCH, length, padding=0) for name in MASKS if call.takes(name)}
+    masks = ("attention_mask", *MASKS)
+    return {name: call.mask(BATCH, length, padding=length // 4) for name in masks if call.takes(name)}
+
+
+def without_masks(inputs: Inputs) -> Inputs:
+    """Sounds alone, for models that cannot be told which parts are padding."""
+    return {name: value for name, value in inputs.items() if name not in ("attention_mask", *MASKS)}

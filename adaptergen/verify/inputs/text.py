@@ -1,0 +1,102 @@
+"""Which words does a model read, and what does it want to know of each of them?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from adaptergen.verify.inputs.call import BATCH, CHOICES, LENGTH, PADDING, WORDS, Call, configs
+
+
+FIRST_WORD = 3  # smaller tokens have a meaning of their own
+BYTES = 256  # of models that have no vocabulary
+PLACEHOLDERS = {"image": 1, "video": 2, "audio": 3}  # and their types, where a model wants to know them
+SPECIAL = ("_token_id", "_token_index", "_token_ids")
+
+
+def text(call: Call, placeholders: Mapping[str, int]) -> dict[str, Tensor]:
+    """
+    Words, a mask of them, and whatever else each word has.
+
+    Args:
+        placeholders: how many positions of each example stand for a picture or a sound.
+    """
+    length = LENGTH + sum(placeholders.values())
+    shape = (BATCH, CHOICES, length) if call.choices else (BATCH, length)
+    tokens, mask = _words(call, shape), call.mask(*shape, padding=PADDING)
+    kinds = torch.zeros(shape, dtype=torch.long)
+    start = 1 if placeholders else 0  # a picture is seldom the first
+    for kind, count in placeholders.items():
+        tokens[..., start : start + count] = placeholder(call, kind)
+        kinds[..., start : start + count] = PLACEHOLDERS[kind]
+        start += count
+    tokens = _ended(call, tokens, mask)
+    inputs = {"input_ids": tokens, "attention_mask": mask}
+    if call.takes("mm_token_type_ids"):
+        inputs["mm_token_type_ids"] = kinds
+    return inputs | {name: make(call, shape) for name, make in PER_WORD.items() if call.takes(name)}
+
+
+def placeholder(call: Call, kind: str) -> int | None:
+    """The token that stands for a picture or a sound in a text."""
+    token = call.find(f"{kind}_token_id", f"{kind}_token_index", near=WORDS)
+    return token if isinstance(token, int) else None
+
+
+def vocabulary(call: Call) -> int:
+    """How many tokens there are; models that hash their tokens know any."""
+    config = call.model.config.get_text_config()
+    size = getattr(config, "vocab_size", None) or call.find("vocab_size", "text_vocab_size", near=WORDS)
+    return size if isinstance(size, int) and size > FIRST_WORD else BYTES
+
+
+def codebooks(call: Call) -> int:
+    """How many tokens stand at each position of a text that is sound; 0 for none."""
+    return call.number("num_codebooks", "audio_codebooks", "num_channels", default=0, near=WORDS)
+
+
+def _words(call: Call, shape: tuple[int, ...]) -> Tensor:
+    special = {token for config in configs(call.model.config) for token in _special_tokens(vars(config))}
+    usual = torch.tensor([token for token in range(FIRST_WORD, vocabulary(call)) if token not in special])
+    return usual[torch.randint(len(usual), shape, generator=call.random)]
+
+
+def _special_tokens(attributes: Mapping[str, object]) -> Iterator[int]:
+    for name, value in attributes.items():
+        if name.endswith(SPECIAL):
+            yield from (each for each in (value if isinstance(value, list | tuple) else [value]) if type(each) is int)
+
+
+def _ended(call: Call, tokens: Tensor, mask: Tensor) -> Tensor:
+    """Each text ends in the end token: some heads read the sentence there."""
+    tokens = torch.where(mask == 0, _token(call, "pad_token_id") or 0, tokens)
+    end = _token(call, "eos_token_id")
+    if end is not None:
+        tokens[-1, ..., -PADDING - 1 if call.padded else -1] = end
+        tokens[:-1, ..., -1] = end
+    return tokens
+
+
+def _token(call: Call, name: str) -> int | None:
+    token = call.find(name, near=WORDS)
+    token = token[0] if isinstance(token, list | tuple) and token else token
+    return token if type(token) is int and 0 <= token < vocabulary(call) else None
+
+
+def _boxes(call: Call, shape: tuple[int, ...]) -> Tensor:
+    """Where each word stands on its page: left, top, right, bottom."""
+    size = call.number("max_2d_position_embeddings", default=64)
+    corners = torch.randint(size, (*shape, 2, 2), generator=call.random).sort(dim=-2).values
+    return corners.flatten(-2)
+
+
+def _languages(call: Call, shape: tuple[int, ...]) -> Tensor:
+    return torch.zeros(shape, dtype=torch.long)
+
+
+PER_WORD: Mapping[str, Callable[[Call, tuple[int, ...]], Tensor]] = {
+    "bbox": _boxes,
+    "langs": _languages,
+}
