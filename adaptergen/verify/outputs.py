@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor, nn
+from transformers import set_seed
 
 
 TOLERANCE = 2e-4  # of float32 sums in another order, after layers with weights of std 0.3
@@ -33,9 +37,21 @@ def floats(output: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
 
 def call(model: nn.Module, inputs: Mapping[str, Any], **options: Any) -> Any:
     """What a forward gives; where it draws numbers, they are the same each time."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with same_numbers():
         return model(**inputs, **options)
+
+
+@contextmanager
+def same_numbers() -> Iterator[None]:
+    """Whatever is drawn inside, with torch, numpy or Python, is the same each time; outside, nothing has happened."""
+    states = random.getstate(), numpy.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        set_seed(0)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            numpy.random.set_state(states[1])
 
 
 def run(model: nn.Module, inputs: Mapping[str, Any], **options: Any) -> dict[str, Tensor]:
@@ -80,6 +96,6 @@ def _distance(first: Tensor, second: Tensor) -> float:
 
 def loss(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     """A random projection of all results: a norm at the end would hide most changes from a plain sum."""
-    random = torch.Generator().manual_seed(2)
+    drawn = torch.Generator().manual_seed(2)
     results = [value for _, value in floats(call(model, inputs))]
-    return torch.stack([(value * torch.randn(value.shape, generator=random)).sum() for value in results]).sum()
+    return torch.stack([(value * torch.randn(value.shape, generator=drawn)).sum() for value in results]).sum()

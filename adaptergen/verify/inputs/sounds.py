@@ -16,7 +16,7 @@ Bring = Callable[[Call], Inputs]
 SOUNDS = ("input_features", "input_values", "audio_input_features", "audio_values")
 MASKS = ("input_features_mask", "feature_attention_mask", "padding_mask", "audio_attention_mask", "input_values_mask")
 LENGTHS = (16, 64, 128, 256)
-SECONDS = (400, 1600, 4000, 16000)
+SAMPLES = (4800, 1600, 400, 16000)  # the first is long enough for what is masked in training
 
 
 def sound_layouts(call: Call) -> Iterator[Bring]:
@@ -30,7 +30,7 @@ def sound_layouts(call: Call) -> Iterator[Bring]:
     ]
     samples: list[Bring] = [
         partial(_samples, name=name, length=length, channels=channels)
-        for length in SECONDS
+        for length in SAMPLES
         for channels in (False, True)
     ]
     yield from (*spectrograms, *samples) if "features" in name else (*samples, *spectrograms)
