@@ -9,7 +9,7 @@ from typing import Literal
 from adaptergen.problems import Location
 
 
-Sublayer = Literal["attention", "cross_attention", "feed_forward", "several", "unclear_attention"]
+Sublayer = Literal["attention", "cross_attention", "feed_forward", "several"]
 AttentionKind = Literal["self", "cross"]
 StackKind = Literal["encoder", "decoder"]
 Role = Literal["q", "k", "v", "o", "gate", "up", "down"]
@@ -149,6 +149,11 @@ class Layer:
     unclear: tuple[str, ...] = ()  # what could not be understood, one sentence each
     configs: tuple[str, ...] = ("",)  # paths of the configurations that its instances are made of
     unclear_sums: tuple[Location, ...] = ()  # of the hidden states with something that is no branch of them
+
+    @property
+    def has_attention(self) -> bool:
+        """As far as it shows: attention that is not understood shows where its output is added."""
+        return bool(self.attentions) or any("attention" in residual.sublayer for residual in self.residuals)
 
 
 @dataclass(frozen=True)
