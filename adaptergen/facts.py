@@ -168,6 +168,7 @@ class Stack:
     entry: str  # path, from the owner, of the module whose output enters the first layer; "" if that can be bypassed
     at: Location
     config: str = ""  # path of the configuration that the layers are made of, from the model's own, e.g. "text_config"
+    is_packed: bool = False  # all examples are one sequence, with the places where one ends and the next begins
 
 
 @dataclass(frozen=True)
