@@ -120,11 +120,12 @@ class Upstream:
         """Join a parsed modeling file with what the auto mappings know of its classes."""
         model_type = self._model_type(name, modeling, configuration)
         base = _first(self.table("MODEL_MAPPING_NAMES").get(model_type), modeling)
+        is_known = model_type in self.table("CONFIG_MAPPING_NAMES")
         tasks = {
             match.group(1).lower(): names
             for table, entries in self._auto.items()
             if (match := re.fullmatch(r"MODEL_FOR_(\w+)_MAPPING_NAMES", table))
-            and (names := _present(entries.get(model_type), modeling))
+            and (names := _present(entries.get(model_type), modeling) if is_known else _called(match[1], modeling))
         }
         config_class = str(self.table("CONFIG_MAPPING_NAMES").get(model_type, "")) or _declared_config(modeling)
         mapped = (_first(classes, modeling) for classes in self.table("MODEL_MAPPING_NAMES").values())
@@ -258,6 +259,12 @@ def _present(names: object, modeling: SourceModule) -> tuple[str, ...]:
     """Those of the mapped class names that the file defines."""
     listed = names if isinstance(names, tuple | list) else (names,)
     return tuple(name for name in listed if isinstance(name, str) and name in modeling.classes)
+
+
+def _called(task: str, modeling: SourceModule) -> tuple[str, ...]:
+    """The classes of a file that no mapping lists, which are called as all that mappings list: `FooForCausalLM`."""
+    ends = (f"for{task.replace('_', '').lower()}", *(["lmheadmodel"] if task == "CAUSAL_LM" else []))
+    return tuple(name for name in modeling.classes if name.lower().endswith(ends))
 
 
 def _first(names: object, modeling: SourceModule) -> str:

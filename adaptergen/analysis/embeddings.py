@@ -15,7 +15,7 @@ from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.facts import Stack, StackKind
 from adaptergen.source import SourceModule
 from adaptergen.tracing.graph import config_of, leaf_classes, module_of, reached, walk
-from adaptergen.tracing.tracer import Loader, Tracer, inputs
+from adaptergen.tracing.tracer import Loader, Tracer
 from adaptergen.tracing.values import Call, Config, Instance, Operation, Value, alternatives
 
 
@@ -50,7 +50,6 @@ def find_stacks(
                 entry=entry.path,
                 at=source.at(call.at.statement),
                 config=made_of[layer.list_path],
-                is_packed=_is_packed(layer),
             )
         )
     return tuple(stacks)
@@ -90,12 +89,6 @@ def _entry(tracer: Tracer, call: Call) -> _Entry:
     return _Entry(owner, path if runs_once else "")
 
 
-def _is_packed(layer: TracedLayer) -> bool:
-    """Are layers told, as transformers calls it, where in one sequence of all examples each of them ends?"""
-    found = layer.tracer.find_method(layer.cls, "forward")
-    return found is not None and "cu_seqlens" in inputs(found[1])
-
-
 def _only_module(value: Value) -> Call | None:
     """The module call that the value is, or that functional dropout was applied to."""
     while isinstance(value, Operation) and value.name == "dropout" and value.args:
@@ -115,12 +108,30 @@ def _kind(layer: TracedLayer, call: Call, *, several: bool) -> StackKind:
     """With several of one configuration the one with cross-attention decodes; alone, one with a causal mask."""
     if several:
         return "decoder" if any(found.kind == "cross" for found in attention_calls(layer)) else "encoder"
-    return "decoder" if any(map(_is_causal_mask, (*call.args, *call.kwargs.values()))) else "encoder"
+    given = (*call.args, *call.kwargs.values())
+    if any(map(_mask_makers, given)):
+        return "decoder" if any(map(_is_causal_mask, given)) else "encoder"
+    return "decoder" if any(map(_is_triangular, given)) or _caches_keys(layer) else "encoder"
 
 
 def _is_causal_mask(value: Value) -> bool:
-    makers = {made.name for made in walk(value) if isinstance(made, Operation) and _MASK_MAKER.match(made.name)}
+    makers = _mask_makers(value)
     return bool(makers) and not any("bidirectional" in name for name in makers)
 
 
+def _mask_makers(value: Value) -> set[str]:
+    return {made.name for made in walk(value) if isinstance(made, Operation) and _MASK_MAKER.match(made.name)}
+
+
 _MASK_MAKER = re.compile(r"create_\w*mask")
+
+
+def _is_triangular(value: Value) -> bool:
+    """A mask that the file makes by itself, and that ends at the diagonal."""
+    return any(isinstance(made, Operation) and made.name in ("triu", "tril", "triu_", "tril_") for made in walk(value))
+
+
+def _caches_keys(layer: TracedLayer) -> bool:
+    """Are the keys of earlier calls kept? That is of use only where nothing sees the future."""
+    keys = (call.key for call in attention_calls(layer) if call.kind == "self")
+    return any(isinstance(value, Operation) and value.name == "cache_update" for key in keys for value in walk(key))

@@ -46,7 +46,6 @@ def _import_of(source: SourceModule, name: str) -> Import | None:
         module, _, attribute = imported.dotted.rpartition(".")
         if attribute == name:
             return Import(module, name) if module else Import(name)
-        return None if imported.dotted != name else Import(name)
     known = name in source.imports or name in source.classes or name in source.functions or name in source.constants
     return Import(source.name, name) if known else None
 

@@ -76,8 +76,8 @@ class ModelCase:
     def _public_classes(self) -> Iterator[type[PreTrainedModel]]:
         modeling = importlib.import_module(f"{self.package}.modeling_{self.name}")
         for cls in modeling.ADAPTED_CLASSES:
-            public = getattr(sys.modules[cls.__module__], "__all__", ())
-            if issubclass(cls, PreTrainedModel) and cls.__name__ in public:
+            public = getattr(sys.modules[cls.__module__], "__all__", None)
+            if issubclass(cls, PreTrainedModel) and (public is None or cls.__name__ in public):
                 yield cls
 
     def _decoder_roles(self, cls: type[PreTrainedModel]) -> Iterator[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -16,6 +16,7 @@ from transformers.models.auto.configuration_auto import model_type_to_module_nam
 
 from generated.core.errors import StaleModuleError, UnsupportedModelError
 from generated.core.integrations import load_integration, package_of
+from generated.core.remote_code import base_class_in_code
 from generated.models import ADAPTER_MODEL_MAPPING_NAMES
 
 
@@ -93,16 +94,23 @@ def _base_class(
     return next((choice for choice in choices if choice.__name__ in architectures), choices[0])
 
 
-def adapter_model_class_for(config: PreTrainedConfig) -> type[PreTrainedModel]:
+def adapter_model_class_for(
+    config: PreTrainedConfig, location: Mapping[str, Any] | None = None
+) -> type[PreTrainedModel]:
     """The class for models of this configuration: the generated one, or else one over the base class that AutoModel
     would load, if `generated.init` takes that.
+
+    Args:
+        location: arguments of `from_pretrained` that say where the checkpoint is, if it has code of its own.
 
     Raises:
         UnsupportedModelError: no module was generated for this architecture.
     """
-    base_class = _base_class(type(config), config.architectures or ())
-    if config.model_type in ADAPTER_MODEL_MAPPING_NAMES or base_class is None:
-        return adapter_model_class(config.model_type)
+    base_class = base_class_in_code(config, location)
+    if base_class is None:
+        base_class = _base_class(type(config), config.architectures or ())
+        if config.model_type in ADAPTER_MODEL_MAPPING_NAMES or base_class is None:
+            return adapter_model_class(config.model_type)
     from generated.core.generic_adapter_model import Traits, generic_adapter_model
 
     return adapter_model_over(base_class) or generic_adapter_model(base_class, Traits.of(base_class, config))
@@ -125,10 +133,10 @@ class AutoAdapterModel:
             UnsupportedModelError: no module was generated for this architecture.
         """
         config = kwargs.get("config")
+        location = {name: kwargs[name] for name in LOCATION_ARGUMENTS if name in kwargs}
         if not isinstance(config, PreTrainedConfig):
-            location = {name: kwargs[name] for name in LOCATION_ARGUMENTS if name in kwargs}
             config = AutoConfig.from_pretrained(config or pretrained_model_name_or_path, **location)
-        model_class = adapter_model_class_for(config)
+        model_class = adapter_model_class_for(config, location)
         return model_class.from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
 
     @classmethod

@@ -14,19 +14,24 @@ from transformers import PreTrainedConfig
 from generated.models import CONFIG_CLASS_KEYS_MAPPING
 
 
-_OF_CLASSES: dict[type[PreTrainedConfig], Mapping[str, str]] = {}  # of packages that are in no project
+_OF_CLASSES: dict[tuple[str, str], Mapping[str, str]] = {}  # of packages that are in no project
 
 
 def remember(names: Mapping[type[PreTrainedConfig], Mapping[str, str]]) -> None:
     """Take over what a package that is in no project says of its configuration class."""
-    _OF_CLASSES.update(names)
+    _OF_CLASSES.update({_written_in(cls): attributes for cls, attributes in names.items()})
 
 
 def _names_of(config: PreTrainedConfig) -> Mapping[str, str]:
     for cls in type(config).__mro__:
-        if cls in _OF_CLASSES:
-            return _OF_CLASSES[cls]
+        if _written_in(cls) in _OF_CLASSES:
+            return _OF_CLASSES[_written_in(cls)]
     return CONFIG_CLASS_KEYS_MAPPING.get(config.model_type, {})
+
+
+def _written_in(cls: type) -> tuple[str, str]:
+    """The file and the name of a class: code of a checkpoint is imported twice, as its configuration and its model."""
+    return cls.__module__.rpartition(".")[2], cls.__qualname__
 
 
 def config_value(config: PreTrainedConfig, name: str) -> Any:

@@ -64,10 +64,12 @@ def reads_text(subject: Subject) -> bool:
 
 
 def _last_states(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
+    """Of the last layer, or what a head makes of them where it returns nothing else."""
     with torch.no_grad():
         output = call(model, inputs, output_hidden_states=True)
     states = output.get("decoder_hidden_states", output.get("hidden_states"))
-    return states[-1].detach()
+    last: Tensor = states[-1] if states is not None else output["logits"]
+    return last.detach()
 
 
 def _changes(subject: Subject, model: nn.Module) -> list[str]:
