@@ -95,7 +95,7 @@ def _distance(first: Tensor, second: Tensor) -> float:
 
 
 def loss(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
-    """A random projection of all results: a norm at the end would hide most changes from a plain sum."""
+    """A random projection of all finite results: a norm at the end would hide most changes from a plain sum."""
     drawn = torch.Generator().manual_seed(2)
-    results = [value for _, value in floats(call(model, inputs))]
+    results = [value.masked_fill(~value.isfinite(), 0.0) for _, value in floats(call(model, inputs))]
     return torch.stack([(value * torch.randn(value.shape, generator=drawn)).sum() for value in results]).sum()

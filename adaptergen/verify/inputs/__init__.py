@@ -9,9 +9,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from adaptergen.verify.inputs.call import CHOICES, LENGTH, PADDING, Call, parameters
-from adaptergen.verify.inputs.decoding import CROSS_STATES, source
+from adaptergen.verify.inputs.decoding import CROSS_STATES, source, states
 from adaptergen.verify.inputs.layout import Layout, layouts
-from adaptergen.verify.inputs.marks import entities, marks, regions
+from adaptergen.verify.inputs.marks import entities, example, marks, regions, tasks
 from adaptergen.verify.inputs.series import game, series
 from adaptergen.verify.inputs.sounds import without_masks
 from adaptergen.verify.inputs.text import text
@@ -55,22 +55,28 @@ def _is_taken(model: PreTrainedModel, layout: Layout) -> bool:
 def _batch(call: Call, layout: Layout) -> dict[str, Tensor]:
     sound = layout.sound(call)
     inputs = layout.image(call) | (sound if layout.masked else without_masks(sound))
-    for bring in (series, game, marks, regions, entities):
+    for bring in (series, game, states, marks, regions, entities, tasks):
         inputs |= bring(call)
+    inputs |= example(call, inputs)
     if call.takes("input_ids") and not call.takes("returns_to_go"):
         inputs |= text(call, layout.placeholders)
+        if not call.takes("decoder_input_ids"):
+            inputs["input_ids"] = layout.tokens(inputs["input_ids"])
         inputs |= source(call)
     if call.takes("decoder_input_ids") and call.model.config.is_encoder_decoder:
-        inputs |= _written(call, inputs)
+        inputs |= _written(call, layout, inputs)
     return inputs
 
 
-def _written(call: Call, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _written(call: Call, layout: Layout, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What the decoder has read: the text of the encoder, or one of its own after pictures and sounds."""
     if "input_ids" in inputs:
-        return {"decoder_input_ids": inputs["input_ids"].clone()}
+        return {"decoder_input_ids": layout.tokens(inputs["input_ids"].clone())}
     own = text(call, {})
-    return {f"decoder_{name}": own[name] for name in ("input_ids", "attention_mask")}
+    return {
+        "decoder_input_ids": layout.tokens(own["input_ids"]),
+        "decoder_attention_mask": own["attention_mask"],
+    }
 
 
 def prompts(model: PreTrainedModel, layout: Layout | None = None) -> dict[str, Tensor]:

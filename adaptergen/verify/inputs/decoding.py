@@ -32,3 +32,15 @@ def _cross_attends(call: Call) -> bool:
 def _states(call: Call) -> Tensor:
     width = call.number("cross_attention_hidden_size", "hidden_size", default=32)
     return torch.randn(BATCH, SOURCE_LENGTH, width, generator=call.random)
+
+
+def states(call: Call) -> Inputs:
+    """Hidden states, for models that get nothing else: what is guessed so far, what another model has read."""
+    width = call.number("hidden_size", default=32)
+    if call.takes("context_hidden_states"):
+        layers = call.find("target_layer_ids") or [0]
+        return {
+            "noise_embeds": call.normal(BATCH, SOURCE_LENGTH, width),
+            "context_hidden_states": call.normal(BATCH, SOURCE_LENGTH, len(layers) * width),
+        }
+    return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -28,28 +29,29 @@ def image_layouts(call: Call) -> Iterator[Callable[[Call], Inputs]]:
         yield _strips
     if call.takes("spatial_shapes", "image_position_ids") or name == "flattened_patches":
         yield _patches
-    films, images = _sized(_films), _sized(_images)
+    films, images = _sized(call, _films), _sized(call, _images)
     several = call.find("num_frames", near=SIGHT) is not None or name == "pixel_values_videos"
     yield from (*films, *images) if several else (*images, *films)
     yield _packed
 
 
-def _sized(layout: Callable[[Call, tuple[int, int]], Inputs]) -> Iterator[Callable[[Call], Inputs]]:
-    yield lambda call: layout(call, _size(call))
-    for size in SIZES:
-        yield lambda call, size=size: layout(call, (size, size))  # type: ignore[misc]
+def _sized(call: Call, layout: Callable[..., Inputs]) -> Iterator[Callable[[Call], Inputs]]:
+    known = _size(call)
+    for size in [known] if known else [(side, side) for side in SIZES]:
+        yield partial(layout, size=size)
 
 
-def _size(call: Call) -> tuple[int, int]:
-    """Height and width."""
+def _size(call: Call) -> tuple[int, int] | None:
+    """Height and width, where the configuration says them."""
     size = call.find("image_size", "img_size", "input_size", "image_resolution", near=SIGHT)
     if isinstance(size, dict):
         size = (size["height"], size["width"])
     if isinstance(size, list | tuple) and len(size) >= 2:
-        return int(size[-2]), int(size[-1])
+        stacked = 2 if call.takes("prompt_pixel_values") else 1  # an example stands above the picture
+        return int(size[-2]) // stacked, int(size[-1])
     if isinstance(size, list | tuple) and size:
         size = size[0]
-    return (size, size) if isinstance(size, int) else (SIZES[0], SIZES[0])
+    return (size, size) if isinstance(size, int) else None
 
 
 def _channels(call: Call) -> int:
@@ -133,9 +135,8 @@ def _patches(call: Call) -> Inputs:
     inputs = {name: call.normal(BATCH, rows * columns, pixels)}
     if call.takes("spatial_shapes"):
         inputs["spatial_shapes"] = torch.tensor([(rows, columns)] * BATCH)
-    for mask in ("pixel_attention_mask",):
-        if call.takes(mask):
-            inputs[mask] = torch.ones(BATCH, rows * columns, dtype=torch.long)
+    if call.takes("pixel_attention_mask"):
+        inputs["pixel_attention_mask"] = torch.ones(BATCH, rows * columns, dtype=torch.long)
     if call.takes("image_position_ids"):
         inputs["image_position_ids"] = places.flip(-1).expand(BATCH, -1, -1).clone()
     if name == "flattened_patches":

@@ -1,11 +1,12 @@
-"""What else is given with a picture: points and boxes in it, parts that are masked, things that are looked for?"""
+"""What else is given with a picture: points in it, things that are looked for, another picture as an example?"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from adaptergen.verify.inputs.call import BATCH, Call
+from adaptergen.verify.inputs.call import BATCH, LENGTH, Call
+from adaptergen.verify.inputs.text import words_of
 
 
 Inputs = dict[str, Tensor]
@@ -22,7 +23,7 @@ def marks(call: Call) -> Inputs:
 
 def regions(call: Call) -> Inputs:
     """Features of parts of a picture that something else has found, and where they are."""
-    if not call.needs("visual_feats") and not call.takes("visual_feats"):
+    if not call.takes("visual_feats"):
         return {}
     count = 4
     return {
@@ -45,3 +46,25 @@ def entities(call: Call) -> Inputs:
         "entity_position_ids": positions,
         "entity_token_type_ids": torch.zeros(BATCH, count, dtype=torch.long),
     }
+
+
+def tasks(call: Call) -> Inputs:
+    """What is to be done with a picture, and which classes of things are looked for in it, in words."""
+    if call.takes("task_inputs"):
+        return {"task_inputs": words_of(call, (BATCH, call.number("task_seq_len", default=LENGTH)))}
+    if not call.takes("classes_input_ids"):
+        return {}
+    classes, task = words_of(call, (2 * BATCH, LENGTH)), words_of(call, (BATCH, LENGTH))
+    return {
+        "classes_input_ids": classes,
+        "classes_attention_mask": torch.ones_like(classes),
+        "classes_structure": torch.full((BATCH,), 2),
+        "tasks_input_ids": task,
+        "tasks_attention_mask": torch.ones_like(task),
+    }
+
+
+def example(call: Call, inputs: Inputs) -> Inputs:
+    """A picture like the one to be read, and what is to be seen in it."""
+    names = [name for name in ("prompt_pixel_values", "prompt_masks") if call.takes(name)]
+    return {name: call.normal(*inputs["pixel_values"].shape) for name in names}

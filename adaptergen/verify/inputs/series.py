@@ -18,8 +18,8 @@ def series(call: Call) -> Inputs:
     length = call.number("context_length", default=16)
     lags = call.find("lags_sequence")
     length += max(lags) if lags else 0
-    channels = call.number("num_input_channels", "input_size", default=1)
-    shape = (BATCH, length, channels) if channels > 1 else (BATCH, length)
+    channels = call.number("num_input_channels", default=0)
+    shape = (BATCH, length, channels) if channels else (BATCH, length)
     inputs = {"past_values": call.normal(*shape)}
     if call.takes("past_observed_mask"):
         inputs["past_observed_mask"] = torch.ones(shape)
@@ -40,9 +40,9 @@ def _features(call: Call, length: int) -> Inputs:
             inputs[name] = call.normal(BATCH, steps, known)
     if call.takes("future_values") and call.model.config.is_encoder_decoder:
         inputs["future_values"] = call.normal(BATCH, future)
-    for name, count in (("static_real_features", "num_static_real_features"),):
-        if call.takes(name) and call.number(count, default=0):
-            inputs[name] = call.normal(BATCH, call.number(count, default=0))
+    reals = call.number("num_static_real_features", default=0)
+    if call.takes("static_real_features") and reals:
+        inputs["static_real_features"] = call.normal(BATCH, reals)
     categories = call.number("num_static_categorical_features", default=0)
     if call.takes("static_categorical_features") and categories:
         inputs["static_categorical_features"] = torch.zeros(BATCH, categories, dtype=torch.long)

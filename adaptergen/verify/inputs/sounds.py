@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from adaptergen.verify.inputs.call import BATCH, HEARING, Call
@@ -15,6 +16,16 @@ Inputs = dict[str, Tensor]
 Bring = Callable[[Call], Inputs]
 SOUNDS = ("input_features", "input_values", "audio_input_features", "audio_values")
 MASKS = ("input_features_mask", "feature_attention_mask", "padding_mask", "audio_attention_mask", "input_values_mask")
+BANDS = (
+    "num_mel_bins",
+    "feature_size",
+    "input_feat_per_channel",
+    "mel_bins",
+    "n_mels",
+    "input_dim",
+    "feature_projection_input_dim",
+    "input_feat_size",
+)
 LENGTHS = (16, 64, 128, 256)
 SAMPLES = (4800, 1600, 400, 16000)  # the first is long enough for what is masked in training
 
@@ -24,9 +35,20 @@ def sound_layouts(call: Call) -> Iterator[Bring]:
     name = call.first(*SOUNDS)
     if name is None:
         return
+    bands = _bands(call)
+    if call.takes("decoder_input_values"):
+        yield _hidden
+    if call.needs("input_features") and call.needs("input_values"):
+        yield from (partial(_both, bands=each) for each in bands)
     spectrograms: list[Bring] = [
-        *(partial(_filling, name=name, last=last) for last in (False, True) if _positions(call)),
-        *(partial(_spectrograms, name=name, length=length, last=last) for length in LENGTHS for last in (True, False)),
+        *(partial(_filling, name=name, last=last, bands=bands[0]) for last in (False, True) if _positions(call)),
+        *(
+            partial(_spectrograms, name=name, length=length, last=last, bands=each)
+            for each in bands
+            for length in LENGTHS
+            for last in (True, False)
+        ),
+        partial(_as_pictures, name=name, bands=bands[0]),
     ]
     samples: list[Bring] = [
         partial(_samples, name=name, length=length, channels=channels)
@@ -36,33 +58,55 @@ def sound_layouts(call: Call) -> Iterator[Bring]:
     yield from (*spectrograms, *samples) if "features" in name else (*samples, *spectrograms)
 
 
+def _bands(call: Call) -> list[int]:
+    """What the configuration says, and what the first map of an encoder of sounds takes."""
+    told = call.number(*BANDS, default=80, near=HEARING)
+    paths = call.model.named_modules()
+    heard = [module for path, module in paths if not call.takes("input_ids") or any(word in path for word in HEARING)]
+    first = next((each for each in heard if isinstance(each, nn.Linear | nn.Conv1d)), None)
+    taken = first.in_features if isinstance(first, nn.Linear) else first.in_channels if first else told
+    return [told] if taken == told else [told, taken]
+
+
 def _positions(call: Call) -> int:
     """Positions of the encoder, which some want to be filled."""
     return call.number("max_source_positions", default=0, near=HEARING)
 
 
-def _filling(call: Call, name: str, last: bool) -> Inputs:
+def _filling(call: Call, name: str, last: bool, bands: int) -> Inputs:
     """Spectrograms of the one length that fills all positions of the encoder."""
     strides = (module.stride[0] for module in call.model.modules() if isinstance(module, nn.Conv1d))
-    return _spectrograms(call, name, _positions(call) * math.prod(strides), last)
+    return _spectrograms(call, name, _positions(call) * math.prod(strides), last, bands)
 
 
-def _spectrograms(call: Call, name: str, length: int, last: bool) -> Inputs:
+def _spectrograms(call: Call, name: str, length: int, last: bool, bands: int) -> Inputs:
     """(batch, bands, frames), or with the bands last"""
-    bands = call.number(
-        "num_mel_bins",
-        "feature_size",
-        "input_feat_per_channel",
-        "mel_bins",
-        "n_mels",
-        "input_dim",
-        "feature_projection_input_dim",
-        "input_feat_size",
-        default=80,
-        near=HEARING,
-    )
     shape = (BATCH, length, bands) if last else (BATCH, bands, length)
     return {name: call.normal(*shape)} | _masks(call, length)
+
+
+def _hidden(call: Call) -> Inputs:
+    """Hidden states on both sides, for models whose ends are exchanged with what they read and write."""
+    length, width = LENGTHS[0], call.number("hidden_size", default=32)
+    names = ("input_values", "decoder_input_values")
+    return {name: call.normal(BATCH, length, width) for name in names} | _masks(call, length)
+
+
+def _both(call: Call, bands: int) -> Inputs:
+    """The same sound as samples and as a spectrogram."""
+    frames = LENGTHS[0]
+    hop = call.number("hop_length", default=320, near=HEARING)
+    return {
+        "input_values": call.normal(BATCH, 1, frames * hop),
+        "input_features": call.normal(BATCH, bands, frames),
+    }
+
+
+def _as_pictures(call: Call, name: str, bands: int) -> Inputs:
+    """(batch, 1, frames, bands), in one piece each"""
+    spectrograms = _spectrograms(call, name, LENGTHS[0], last=True, bands=bands)[name]
+    inputs = {name: spectrograms[:, None]}
+    return inputs | ({"is_longer": torch.zeros(BATCH, 1, dtype=torch.bool)} if call.takes("is_longer") else {})
 
 
 def _samples(call: Call, name: str, length: int, channels: bool) -> Inputs:

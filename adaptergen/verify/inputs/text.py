@@ -13,7 +13,23 @@ from adaptergen.verify.inputs.call import BATCH, CHOICES, LENGTH, PADDING, WORDS
 FIRST_WORD = 3  # smaller tokens have a meaning of their own
 BYTES = 256  # of models that have no vocabulary
 PLACEHOLDERS = {"image": 1, "video": 2, "audio": 3}  # and their types, where a model wants to know them
+Tokens = Callable[[Tensor], Tensor]
+SEEN = ("pixel_values", "image_pixel_values", "flattened_patches")  # their channels are colours
 SPECIAL = ("_token_id", "_token_index", "_token_ids")
+
+
+def token_layouts(call: Call) -> Iterator[Tokens]:
+    """Ways to bring texts: a token at each position, or, where texts are sounds, one of each codebook."""
+    books = call.number("num_codebooks", "audio_codebooks", "num_channels", default=0, near=WORDS)
+    if books > 1 and not call.takes(*SEEN):
+        yield lambda tokens: tokens[..., None].expand(*tokens.shape, books) % _tokens_of_codebooks(call)
+        yield lambda tokens: tokens.repeat_interleave(books, dim=0)
+        yield lambda tokens: tokens[..., None].expand(*tokens.shape, books + 1) % _tokens_of_codebooks(call)
+    yield lambda tokens: tokens
+
+
+def _tokens_of_codebooks(call: Call) -> int:
+    return min(vocabulary(call), call.number("codebook_size", "codebook_vocab_size", default=BYTES, near=WORDS))
 
 
 def text(call: Call, placeholders: Mapping[str, int]) -> dict[str, Tensor]:
@@ -24,8 +40,10 @@ def text(call: Call, placeholders: Mapping[str, int]) -> dict[str, Tensor]:
         placeholders: how many positions of each example stand for a picture or a sound.
     """
     length = LENGTH + sum(placeholders.values())
+    if call.takes("image_embeds_position_mask"):
+        length += call.number("latent_query_num", default=1)
     shape = (BATCH, CHOICES, length) if call.choices else (BATCH, length)
-    tokens, mask = _words(call, shape), call.mask(*shape, padding=PADDING)
+    tokens, mask = words_of(call, shape), call.mask(*shape, padding=PADDING)
     kinds = torch.zeros(shape, dtype=torch.long)
     start = 1 if placeholders else 0  # a picture is seldom the first
     for kind, count in placeholders.items():
@@ -52,12 +70,8 @@ def vocabulary(call: Call) -> int:
     return size if isinstance(size, int) and size > FIRST_WORD else BYTES
 
 
-def codebooks(call: Call) -> int:
-    """How many tokens stand at each position of a text that is sound; 0 for none."""
-    return call.number("num_codebooks", "audio_codebooks", "num_channels", default=0, near=WORDS)
-
-
-def _words(call: Call, shape: tuple[int, ...]) -> Tensor:
+def words_of(call: Call, shape: tuple[int, ...]) -> Tensor:
+    """Tokens without a meaning of their own."""
     special = {token for config in configs(call.model.config) for token in _special_tokens(vars(config))}
     usual = torch.tensor([token for token in range(FIRST_WORD, vocabulary(call)) if token not in special])
     return usual[torch.randint(len(usual), shape, generator=call.random)]
@@ -96,7 +110,37 @@ def _languages(call: Call, shape: tuple[int, ...]) -> Tensor:
     return torch.zeros(shape, dtype=torch.long)
 
 
+def _language(call: Call, shape: tuple[int, ...]) -> Tensor:
+    return torch.zeros(shape[0], dtype=torch.long)
+
+
+def _all_pictures(call: Call, shape: tuple[int, ...]) -> Tensor:
+    """Which of two pictures each word sees."""
+    return torch.ones(*shape, 2, dtype=torch.long)
+
+
+def _places_of_pictures(call: Call, shape: tuple[int, ...]) -> Tensor:
+    """The words that the features of a picture replace."""
+    places = torch.zeros(shape, dtype=torch.long)
+    places[..., 1 : 1 + call.number("latent_query_num", default=1)] = 1
+    return places
+
+
+def _another(call: Call, shape: tuple[int, ...]) -> Tensor:
+    """The same text for another reader."""
+    return words_of(call, shape)
+
+
+def _mask(call: Call, shape: tuple[int, ...]) -> Tensor:
+    return torch.ones(shape, dtype=torch.long)
+
+
 PER_WORD: Mapping[str, Callable[[Call, tuple[int, ...]], Tensor]] = {
     "bbox": _boxes,
     "langs": _languages,
+    "lang_ids": _language,
+    "qformer_input_ids": _another,
+    "qformer_attention_mask": _mask,
+    "image_attention_mask": _all_pictures,
+    "image_embeds_position_mask": _places_of_pictures,
 }
