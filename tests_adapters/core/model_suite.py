@@ -18,6 +18,7 @@ from adaptergen.verify.checks import ADAPTER_CHECKS, AdapterCheck
 from adaptergen.verify.checks.sites import unreached_places
 from adaptergen.verify.checks.unchanged import equals_upstream
 from adaptergen.verify.outputs import expect_close, expect_identical, floats, run
+from adaptergen.verify.proof import first_forms
 from adaptergen.verify.subjects import ModelCase, Subject
 from generated.core.auto import AutoAdapterModel
 from tests_adapters.core.heads.conversion_suite import ClassConversionSuite
@@ -37,6 +38,11 @@ CHECKS = [
 SEEN_BY_HEADS = ("bottleneck", "invertible (nice)", "prompt_tuning")
 
 each_share = pytest.mark.parametrize("share", ["some", pytest.param("rest", marks=pytest.mark.slow)])
+
+# One form of each method is run on every architecture; the other forms are the same code in all of them, and run on
+# those that stand for others.
+thorough = pytest.mark.thorough
+each_form = pytest.mark.parametrize("forms", ["first", pytest.param("further", marks=thorough)])
 
 
 def forms_of(case: ModelCase, share: str) -> list[AdapterForm]:
@@ -65,14 +71,18 @@ class AdapterTests:
         base, *others = self.case.subjects
         for name, subjects in (("subject", [base, *others]), ("further_subject", others)):
             if name in metafunc.fixturenames:
-                metafunc.parametrize(name, subjects, ids=[subject.label for subject in subjects])
+                marked = [pytest.param(each, marks=[thorough] if each is not base else []) for each in subjects]
+                metafunc.parametrize(name, marked, ids=[subject.label for subject in subjects])
 
     def test_without_adapters(self, subject: Subject) -> None:
         equals_upstream(subject)
 
+    @each_form
     @pytest.mark.parametrize("check", CHECKS)
-    def test_base_model_with_adapters(self, check: AdapterCheck) -> None:
-        self.run_check(check, self.case.subjects[0], list(supported_forms(self.case)))
+    def test_base_model_with_adapters(self, check: AdapterCheck, forms: str) -> None:
+        first = list(first_forms(self.case))
+        further = [form for form in supported_forms(self.case) if form not in first]
+        self.run_check(check, self.case.subjects[0], first if forms == "first" else further)
 
     @each_share
     @pytest.mark.parametrize("check", CHECKS)
@@ -98,6 +108,7 @@ class AdapterTests:
             assert reason in str(refusal.value)
 
 
+@thorough
 class AdapterModelTests:
     """The class with flexible heads: each kind of head with each adapter method."""
 
@@ -188,6 +199,7 @@ class AdapterModelTests:
             expect_close(with_cache, without, form.label)
 
 
+@thorough
 class ClassConversionTests(ClassConversionSuite):
     """Classes with a fixed head, and the flexible heads that equal them."""
 
