@@ -10,6 +10,7 @@ from adaptergen.pipeline import Integration, change_set, integrated
 from adaptergen.plan import IntegrationPlan
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.sources import model_of, source_of
+from adaptergen.surveying.coverage import coverage_problems
 from adaptergen.upstream import Upstream
 from adaptergen.workspace import Workspace
 
@@ -35,6 +36,7 @@ def check(workspace: Workspace, upstream: Upstream, names: Iterable[str] = ()) -
         return (*problems, *found_problems.problems)
     problems.extend(_drift(workspace, change) for change in changes)
     problems.extend(_orphans(workspace, {plan.name for plan in plans}))
+    problems.extend(coverage_problems(workspace, upstream, plans))
     return tuple(problems)
 
 

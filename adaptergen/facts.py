@@ -9,7 +9,7 @@ from typing import Literal
 from adaptergen.problems import Location
 
 
-Sublayer = Literal["attention", "cross_attention", "feed_forward", "several", "unclear_attention"]
+Sublayer = Literal["attention", "cross_attention", "feed_forward", "several"]
 AttentionKind = Literal["self", "cross"]
 StackKind = Literal["encoder", "decoder"]
 Role = Literal["q", "k", "v", "o", "gate", "up", "down"]
@@ -150,6 +150,11 @@ class Layer:
     configs: tuple[str, ...] = ("",)  # paths of the configurations that its instances are made of
     unclear_sums: tuple[Location, ...] = ()  # of the hidden states with something that is no branch of them
 
+    @property
+    def has_attention(self) -> bool:
+        """As far as it shows: attention that is not understood shows where its output is added."""
+        return bool(self.attentions) or any("attention" in residual.sublayer for residual in self.residuals)
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -163,6 +168,7 @@ class Stack:
     entry: str  # path, from the owner, of the module whose output enters the first layer; "" if that can be bypassed
     at: Location
     config: str = ""  # path of the configuration that the layers are made of, from the model's own, e.g. "text_config"
+    is_packed: bool = False  # all examples are one sequence, with the places where one ends and the next begins
 
 
 @dataclass(frozen=True)

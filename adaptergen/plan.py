@@ -63,6 +63,7 @@ class StackPlan(Decision):
     owner: str
     entry: str
     config: str = ""  # the part of the configuration that the layers are made of, e.g. "text_config"
+    packed: bool = False  # all examples are one sequence
 
 
 @dataclass(frozen=True)

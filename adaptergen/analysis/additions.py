@@ -9,25 +9,37 @@ only along the side that was there before. What a sub-layer adds up for itself, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import libcst as cst
 
-from adaptergen.analysis.attention import PRODUCTS, attention_calls, first_input
+from adaptergen.analysis.attention import PRODUCTS, attention_calls, first_input, is_nothing, unclear_scores
 from adaptergen.analysis.blocks import PROJECTING_KERNELS, TracedLayer
-from adaptergen.tracing.graph import depends_on, derives_from, is_linear, is_linear_call, module_of, reached, walk
+from adaptergen.tracing.graph import (
+    between,
+    depends_on,
+    derives_from,
+    is_linear,
+    is_linear_call,
+    module_of,
+    reached,
+    walk,
+)
 from adaptergen.tracing.values import (
     Attribute,
+    Choice,
     External,
     Input,
     Instance,
     Item,
     Operation,
+    Sequence,
     Site,
     Sum,
     Value,
     alternatives,
+    choice,
 )
 
 
@@ -76,17 +88,51 @@ def unclear_sums(layer: TracedLayer) -> Iterator[Sum]:
 
 def _followed_back(layer: TracedLayer) -> Iterator[tuple[Sum, tuple[Addition, ...]]]:
     """Every sum on the way of the stream, with what it adds to the stream if that can be told."""
-    stops = {id(call.output) for call in attention_calls(layer)}
+    attentions = frozenset(id(call.output) for call in attention_calls(layer))
     seen: set[int] = set()
-    queue = [layer.output]
+    first = list(_on_the_way(_first(layer.output), attentions, attentions, seen))
+    yield from first
+    known = {id(total) for total, _ in first}
+    for total, parts in _on_the_way(layer.output, attentions, frozenset(), seen):
+        if parts and not any(id(value) in known for value in walk(parts[0].stream)):
+            yield total, parts  # a second stream, not something that is read off the first one
+
+
+def _on_the_way(
+    output: Value, stops: frozenset[int], attentions: frozenset[int], seen: set[int]
+) -> Iterator[tuple[Sum, tuple[Addition, ...]]]:
+    queue = [output]
     for current in queue:
-        if id(current) in seen or id(current) in stops:
+        if id(current) in seen or id(current) in stops or _is_weights_of_attention(current):
             continue
         seen.add(id(current))
-        parts = _divided(current) if isinstance(current, Sum) else ()
-        if isinstance(current, Sum):
+        parts: tuple[Addition, ...] = ()
+        if isinstance(current, Sum) and not _is_of_lists(current):
+            parts = _divided(current) or _around_attention(current, attentions)
             yield current, parts
         queue.extend([parts[0].stream] if parts else current.parts())
+
+
+def _first(output: Value) -> Value:
+    """The hidden states among what a layer returns."""
+    match output:
+        case Sequence(items=[first, *_]):
+            return _first(first)
+        case Sum(left=Sequence() as left):
+            return _first(left)
+        case Choice(options=options):
+            return choice([_first(option) for option in options])
+    return output
+
+
+def _is_weights_of_attention(value: Value) -> bool:
+    """They leave a layer next to the hidden states, and lead to queries and keys."""
+    return isinstance(value, Operation) and value.name == "softmax"
+
+
+def _is_of_lists(total: Sum) -> bool:
+    """`outputs = (hidden_states,) + outputs[2:]`"""
+    return any(isinstance(side, Sequence) for side in (total.left, total.right))
 
 
 def _divided(total: Sum) -> tuple[Addition, ...]:
@@ -95,7 +141,7 @@ def _divided(total: Sum) -> tuple[Addition, ...]:
     return _with_stream(total, terms) or (_with_stream(total, _sides(total)) if len(terms) > 2 else ())
 
 
-def _with_stream(total: Sum, terms: Sequence[Term]) -> tuple[Addition, ...]:
+def _with_stream(total: Sum, terms: list[Term]) -> tuple[Addition, ...]:
     for stream in reversed(terms):
         branches = [term for term in terms if term is not stream]
         for origin in _origins(stream.value):
@@ -104,24 +150,48 @@ def _with_stream(total: Sum, terms: Sequence[Term]) -> tuple[Addition, ...]:
     return ()
 
 
+def _around_attention(total: Sum, attentions: frozenset[int]) -> tuple[Addition, ...]:
+    """
+    An attention's output and what goes around it, which need not be what goes into it: pooled, projected, or together
+    with other states.
+    """
+    sides = _sides(total)
+    attending = [term for term in sides if _attends(term, sides, attentions)]
+    if len(sides) != 2 or len(attending) != 1:
+        return ()
+    branch = attending[0]
+    stream = next(term for term in sides if term is not branch)
+    is_made = any(isinstance(value, Input) for value in walk(stream.value))
+    return (Addition(total, branch.value, stream.value, branch, stream),) if is_made else ()
+
+
+def _attends(term: Term, sides: list[Term], attentions: frozenset[int]) -> bool:
+    other = next(side for side in sides if side is not term)
+    inside = between(term.value, other.value)
+    return bool(attentions & inside.keys()) or bool(unclear_scores(inside))
+
+
 def _is_branch(branch: Value, stream: Value) -> bool:
     return branch is not stream and _comes_from(branch, stream) and transforms(branch, stream)
 
 
 def _comes_from(branch: Value, stream: Value) -> bool:
     """A stream that is one of several values is that also where the choice is made anew, as for given queries."""
-    return depends_on(branch, stream) or all(depends_on(branch, option) for option in alternatives(stream))
+    options = [option for option in alternatives(stream) if not is_nothing(option)]
+    return depends_on(branch, stream) or all(depends_on(branch, option) for option in options)
 
 
 def _origins(stream: Value) -> Iterator[Value]:
-    """The stream before it was reshaped, converted or scaled for the sum."""
+    """The stream before it was reshaped, converted, scaled or shifted for the sum."""
     yield stream
-    while isinstance(stream, Operation) and stream.name in TRANSPARENT and stream.args:
-        stream = stream.args[0]
-        yield stream
-    if isinstance(stream, Operation) and stream.name in SCALES:
-        for factor in stream.args:
-            yield from _origins(factor)
+    match stream:
+        case Operation(name=name, args=(inner, *_)) if name in TRANSPARENT:
+            yield from _origins(inner)
+        case Operation(name=name, args=factors) if name in SCALES:
+            for factor in factors:
+                yield from _origins(factor)
+        case Sum(left=inner, right=shift) if _is_weight(shift):
+            yield from _origins(inner)
 
 
 def transforms(branch: Value, stream: Value) -> bool:
@@ -154,8 +224,9 @@ def _is_weight(value: Value) -> bool:
     match value:
         case Instance(cls=External(dotted=dotted)):
             return dotted.endswith("nn.Parameter")
-        case Attribute(name="weight", value=None, owner=Instance()):
-            return True
+        case Attribute(name=name, value=None, owner=Instance() as owner):
+            held = (owner.making.attributes or {}).get(name)
+            return name == "weight" or (held is not None and _is_weight(held))
         case Attribute(value=Value() as inner) | Item(value=inner):
             return _is_weight(inner)
         case Operation(name=name, args=(inner, *_)) if name in VIEWS:

@@ -13,7 +13,7 @@ from typing import Literal
 from adaptergen.analysis.blocks import KERNELS, TracedLayer, is_interface_call
 from adaptergen.analysis.states import projected
 from adaptergen.facts import AttentionKind
-from adaptergen.tracing.graph import depends_on, is_linear_call, reached, walk
+from adaptergen.tracing.graph import between, depends_on, is_linear_call, reached
 from adaptergen.tracing.values import Call, Constant, Input, Instance, Operation, Sum, Value
 
 
@@ -56,18 +56,26 @@ def attention_calls(layer: TracedLayer) -> list[AttentionCall]:
 
 
 def is_unclear_attention(branch: Value, stream: Value, calls: Sequence[AttentionCall]) -> bool:
-    """Does the branch compute attention, but not in a way that was followed? Routers of experts do not."""
-    between = {id(value): value for value in walk(branch, stop=stream)}
-    outputs = {id(call.output) for call in calls}
-    return any(_normalises_scores(v, between) for v in between.values()) and not outputs & between.keys()
+    """Does the branch compute attention, but not in a way that was followed?"""
+    inside = between(branch, stream)
+    return bool(unclear_scores(inside)) and not any(id(call.output) in inside for call in calls)
 
 
-def _normalises_scores(value: Value, between: Mapping[int, Value]) -> bool:
-    """A softmax over what two projections of the branch, or two parts of one, make together."""
-    if not isinstance(value, Operation) or value.name != "softmax":
-        return False
-    own = (part for part in projected(value.args[0]) if id(part.call) in between)
-    return len({(id(part.call), part.index) for part in own}) > 1
+def unclear_scores(inside: Mapping[int, Value]) -> list[Operation]:
+    """Softmaxes over what two projections, or two parts of one, make together. Routers of experts have one."""
+    softmaxes = (v for v in inside.values() if isinstance(v, Operation) and v.name == "softmax")
+    return [softmax for softmax in softmaxes if len(_projections(softmax, inside)) > 1]
+
+
+def _projections(softmax: Operation, inside: Mapping[int, Value]) -> set[tuple[int, int | None]]:
+    return {(id(part.call), part.index) for part in projected(softmax.args[0]) if id(part.call) in inside}
+
+
+def unclear_kind(softmax: Operation, stream: str) -> AttentionKind:
+    """Whether all that is scored comes from the layer's own input."""
+    sources = (part.call.args[0] for part in projected(softmax.args[0]) if part.call.args)
+    inputs = ([v for v in reached(source, _is_any_input) if isinstance(v, Input)] for source in sources)
+    return "cross" if any(found and all(v.name != stream for v in found) for found in inputs) else "self"
 
 
 def first_input(layer: TracedLayer) -> str:

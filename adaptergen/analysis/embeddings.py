@@ -15,7 +15,7 @@ from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.facts import Stack, StackKind
 from adaptergen.source import SourceModule
 from adaptergen.tracing.graph import config_of, leaf_classes, module_of, reached, walk
-from adaptergen.tracing.tracer import Loader, Tracer
+from adaptergen.tracing.tracer import Loader, Tracer, inputs
 from adaptergen.tracing.values import Call, Config, Instance, Operation, Value, alternatives
 
 
@@ -50,6 +50,7 @@ def find_stacks(
                 entry=entry.path,
                 at=source.at(call.at.statement),
                 config=made_of[layer.list_path],
+                is_packed=_is_packed(layer),
             )
         )
     return tuple(stacks)
@@ -87,6 +88,12 @@ def _entry(tracer: Tracer, call: Call) -> _Entry:
     path = instance.path.removeprefix(f"{owner.path}.") if owner.path else instance.path
     runs_once = sum(module_of(other) is instance for other in tracer.calls) == 1
     return _Entry(owner, path if runs_once else "")
+
+
+def _is_packed(layer: TracedLayer) -> bool:
+    """Are layers told, as transformers calls it, where in one sequence of all examples each of them ends?"""
+    found = layer.tracer.find_method(layer.cls, "forward")
+    return found is not None and "cu_seqlens" in inputs(found[1])
 
 
 def _only_module(value: Value) -> Call | None:

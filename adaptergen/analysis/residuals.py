@@ -14,7 +14,14 @@ from itertools import groupby
 import libcst as cst
 
 from adaptergen.analysis.additions import Addition, additions, expression, transforms, unclear_sums
-from adaptergen.analysis.attention import AttentionCall, attention_calls, is_nothing, is_unclear_attention
+from adaptergen.analysis.attention import (
+    AttentionCall,
+    attention_calls,
+    first_input,
+    is_nothing,
+    unclear_kind,
+    unclear_scores,
+)
 from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.inlining import inlined
 from adaptergen.analysis.statements import enclosing_blocks, method_node, statement_site
@@ -22,7 +29,7 @@ from adaptergen.analysis.turns import turns
 from adaptergen.facts import Residual, StatementSite, Sublayer
 from adaptergen.problems import Location
 from adaptergen.source import Statement
-from adaptergen.tracing.graph import Consumers, is_norm_call, module_of, walk
+from adaptergen.tracing.graph import Consumers, between, is_norm_call, module_of, walk
 from adaptergen.tracing.values import Call, Site, Sum, Value, alternatives
 
 
@@ -34,7 +41,7 @@ def find_residuals(layer: TracedLayer) -> Iterator[Residual]:
     for _, group in groupby(additions(layer), key=lambda addition: id(addition.total)):
         branches = list(group)
         at = branches[0].total.at
-        found += [(at, residual) for residual in _residuals(branches, attentions, consumers)]
+        found += [(at, residual) for residual in _residuals(branches, attentions, consumers, first_input(layer))]
     yield from _in_turn(_clear(found))
 
 
@@ -43,12 +50,12 @@ def find_unclear_sums(layer: TracedLayer) -> Iterator[Location]:
 
 
 def _residuals(
-    branches: Sequence[Addition], attentions: list[AttentionCall], consumers: Consumers
+    branches: Sequence[Addition], attentions: list[AttentionCall], consumers: Consumers, stream: str
 ) -> Iterator[Residual]:
     """Those of one sum: one for each kind of sub-layer, the last of which the norm after the sum belongs to."""
     by_kind: dict[Sublayer, list[Addition]] = {}
     for addition in branches:
-        by_kind.setdefault(_sublayer(addition, attentions), []).append(addition)
+        by_kind.setdefault(_sublayer(addition, attentions, stream), []).append(addition)
     kinds = [kind for kind in _ORDER if kind in by_kind]
     norm = _consuming_norm(branches[0].total, consumers)
     for kind in kinds:
@@ -56,7 +63,7 @@ def _residuals(
         yield residual if norm is None or kind != kinds[-1] else _with_norm(residual, branches[0].total, norm)
 
 
-_ORDER: tuple[Sublayer, ...] = ("attention", "cross_attention", "several", "unclear_attention", "feed_forward")
+_ORDER: tuple[Sublayer, ...] = ("attention", "cross_attention", "several", "feed_forward")
 
 
 def _residual(branches: list[Addition], kind: Sublayer, consumers: Consumers | None) -> Residual:
@@ -188,12 +195,13 @@ def _norm_site(total: Sum, norm: Call) -> StatementSite | None:
     return None if norm.at.statement is total.at.statement else statement_site(norm.at)
 
 
-def _sublayer(addition: Addition, attentions: list[AttentionCall]) -> Sublayer:
-    between = {id(value) for value in walk(addition.branch, stop=addition.stream)}
-    kinds = {call.kind for call in attentions if id(call.output) in between}
+def _sublayer(addition: Addition, attentions: list[AttentionCall], stream: str) -> Sublayer:
+    inside = between(addition.branch, addition.stream)
+    kinds = {call.kind for call in attentions if id(call.output) in inside}
     if not kinds:
-        unclear = is_unclear_attention(addition.branch, addition.stream, attentions)
-        return "unclear_attention" if unclear else "feed_forward"
+        kinds = {unclear_kind(softmax, stream) for softmax in unclear_scores(inside)}
+    if not kinds:
+        return "feed_forward"
     if _sums_two(addition, attentions):
         return "several"
     return "cross_attention" if "cross" in kinds else "attention"

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from adaptergen.cli.group import optional_names_argument
-from adaptergen.cli.proving import require_torch
 from adaptergen.cli.reporting import reported
-from adaptergen.problems import Problem, ProblemsFound
+from adaptergen.cli.survey_runs import analysed, verified
+from adaptergen.problems import Location, Problem, ProblemsFound
 
 
 if TYPE_CHECKING:
-    from adaptergen.surveying.judging import Proof
-    from adaptergen.surveying.proving import Limits
     from adaptergen.surveying.record import Survey
     from adaptergen.upstream import Upstream
     from adaptergen.workspace import Workspace
-
-T = TypeVar("T")
 
 
 @click.command()
@@ -33,7 +27,12 @@ T = TypeVar("T")
     help="Another transformers: a checkout of it, or the folder of its package.",
 )  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE", help='Write everything that was found there ("-": print it).')
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page for a browser, with filters."
+)
 @click.option("--reasons", is_flag=True, help="Print the reasons that keep the most architectures out.")
+@click.option("--write", is_flag=True, help="Write coverage.json of the project, its page, and the README's numbers.")
+@click.option("--check", is_flag=True, help="Fail if coverage.json of the project does not say what is found.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes at a time.  [default: one per core]")
 @click.option("--verify", is_flag=True, help="Run what is supported, one form of each method (needs torch).")
 @click.option("--restart", is_flag=True, help="Run again what an earlier run has left in the file of --json.")
@@ -46,34 +45,47 @@ T = TypeVar("T")
 @click.option("--fail-unproven", is_flag=True, help="Exit with 1, too, if something supported was not run.")
 @click.pass_obj
 def survey(
-    folder: Path, names: tuple[str, ...], tree: Path | None, json_file: str | None, reasons: bool, jobs: int | None,
-    verify: bool, restart: bool, timeout: float, memory: float, log: Path | None, fail_unproven: bool,
+    folder: Path, names: tuple[str, ...], tree: Path | None, json_file: str | None, html: Path | None, reasons: bool,
+    write: bool, check: bool, jobs: int | None, verify: bool, restart: bool, timeout: float, memory: float,
+    log: Path | None, fail_unproven: bool,
 ) -> None:  # fmt: skip
     """Which architectures of transformers can take which adapters, and if not, why not.
 
     Without NAMEs it looks at all of them, which takes minutes. With --verify each is run, too, in a process of its
-    own, which takes hours; what is in the file of --json and still holds is not run again.
+    own, which takes an hour or more; what is in the file of --json, or in coverage.json with --write, and still holds
+    is not run again.
 
     \b
     adaptergen survey --reasons
     adaptergen survey gpt_neo clip --verify
-    adaptergen survey --verify --json survey.json --log failures
+    adaptergen survey --verify --json survey.json --html survey.html --log failures
     """
     from adaptergen.surveying.proving import Limits
-    from adaptergen.surveying.record import Survey, written
+    from adaptergen.surveying.record import written
+    from adaptergen.surveying.storing import opened_store
 
-    if verify and tree:
-        raise click.UsageError("--verify runs the installed transformers, not another source tree")
+    if tree and (verify or write or check):
+        raise click.UsageError("--verify, --write and --check are about the installed transformers, not another")
+    if write and (json_file or check):
+        raise click.UsageError("--write has a file of its own: it goes without --json and --check")
     with reported(False):
-        upstream, workspace = _upstream(tree), _project(folder)
+        upstream, workspace = _upstream(tree), _project(folder, is_needed=write or check)
         chosen = tuple(dict.fromkeys(map(upstream.folder_of, names))) or upstream.folders
-        earlier = _earlier(json_file, Survey(upstream.version))
-        kept = Survey(upstream.version) if restart else earlier
-        found = _with_analyses(kept, chosen, upstream, workspace, jobs, prepare=verify)
-        store = _storing(json_file, earlier if names else Survey(upstream.version))
-        store(found)
+        store = opened_store(_file(json_file, workspace if write else None), upstream.version, is_partial=bool(names))
+        found = analysed(chosen, upstream, workspace, jobs, () if restart else store.earlier.architectures, verify)
+        if check:
+            _compare(workspace, found)
+            return
         if verify:
-            found = _verified(found, workspace, jobs, Limits(timeout, memory), store, log)
+            store.save(found)
+            found = verified(found, workspace, jobs, Limits(timeout, memory), store.save, log)
+        everything = store.joined(found)
+        if workspace and write:
+            _commit(workspace, everything)
+        else:
+            store.save(found)
+        if html:
+            _write_page(html, everything, workspace)
         if json_file == "-":
             click.echo(written(found), nl=False)
         else:
@@ -87,108 +99,65 @@ def _upstream(tree: Path | None) -> Upstream:
     return transformers_in(tree) if tree else installed_transformers()
 
 
-def _project(folder: Path) -> Workspace | None:
+def _project(folder: Path, *, is_needed: bool) -> Workspace | None:
     """The project whose plans count, if the command is given in one."""
     from adaptergen.workspace import find_workspace
 
     try:
         return find_workspace(folder)
     except ProblemsFound as found:
-        if any(problem.code != "no-project" for problem in found.problems):
+        if is_needed or any(problem.code != "no-project" for problem in found.problems):
             raise
         return None
 
 
-def _earlier(json_file: str | None, nothing: Survey) -> Survey:
-    """What an earlier run has left, if it was of the same transformers."""
-    from adaptergen.surveying.record import read
-    from adaptergen.text_files import read_text
+def _file(json_file: str | None, project: Workspace | None) -> Path | None:
+    """Where the survey is kept: in the project whose coverage is written, or in the file that is given."""
+    from adaptergen.surveying.coverage import coverage_path
 
-    if not json_file or json_file == "-" or not Path(json_file).exists():
-        return nothing
-    found = read(read_text(Path(json_file), json_file), json_file)
-    return found if found.transformers == nothing.transformers else nothing
+    if project is not None:
+        return project.path(coverage_path(project))
+    return Path(json_file) if json_file and json_file != "-" else None
 
 
-def _storing(json_file: str | None, others: Survey) -> Callable[[Survey], None]:
-    """What writes a survey into the file, beside others that are in it."""
-    from adaptergen.surveying.record import store
+def _compare(workspace: Workspace | None, found: Survey) -> None:
+    """
+    Raises:
+        ProblemsFound: the project has no coverage, or it says something else.
+    """
+    from adaptergen.surveying.coverage import WRITE, committed, coverage_path, differences
 
-    if not json_file or json_file == "-":
-        return lambda survey: None
-    return lambda survey: store(others.with_architectures(survey.architectures), Path(json_file))
-
-
-def _with_analyses(
-    kept: Survey,
-    names: Sequence[str],
-    upstream: Upstream,
-    workspace: Workspace | None,
-    jobs: int | None,
-    *,
-    prepare: bool,
-) -> Survey:
-    """These architectures as they are now, with the proofs of those that are as they were."""
-    from adaptergen.surveying.proving import preload
-    from adaptergen.surveying.record import Survey
-    from adaptergen.surveying.resuming import with_known_proofs
-    from adaptergen.surveying.workers import cores, surveyed
-
-    if prepare:
-        require_torch()
-        preload()
-    looked_at = surveyed(names, upstream, workspace, jobs or cores())
-    with _counting(looked_at, len(names), "analysing", lambda each: each.name) as found:
-        return Survey(upstream.version).with_architectures(with_known_proofs(found, kept.architectures))
+    assert workspace is not None
+    survey = committed(workspace)
+    if survey is None:
+        at = Location(coverage_path(workspace))
+        raise ProblemsFound(Problem("no-coverage", "the project has no survey", at, WRITE))
+    problems = differences(survey, found)
+    if problems:
+        raise ProblemsFound(*problems)
+    click.echo(f"{len(found.architectures)} architectures are as {coverage_path(workspace)} says")
 
 
-def _verified(
-    found: Survey,
-    workspace: Workspace | None,
-    jobs: int | None,
-    limits: Limits,
-    store: Callable[[Survey], None],
-    log: Path | None,
-) -> Survey:
-    """Run everything whose proof is missing; each result is stored when it is there."""
-    from adaptergen.surveying.judging import judged
-    from adaptergen.surveying.proving import proofs
-    from adaptergen.surveying.resuming import is_proven_throughout
-    from adaptergen.surveying.workers import cores
+def _commit(workspace: Workspace, everything: Survey) -> None:
+    """The files of the project. What people have in them stays: only regions are written."""
+    from adaptergen.changes import ChangeSet
+    from adaptergen.surveying.coverage import coverage_changes
 
-    pending = {each.name: each for each in found.architectures if not is_proven_throughout(each)}
-    run = proofs(list(pending), jobs or cores(), limits, workspace.root if workspace else None)
-    with _counting(run, len(pending), "running", lambda item: item[0]) as results:
-        for name, proof in results:
-            found = found.with_architectures([judged(pending[name], proof)])
-            store(found)
-            _write_log(log, name, proof)
-    return found
+    workspace.apply(ChangeSet.of(*coverage_changes(workspace, everything)), force=True)
 
 
-@contextmanager
-def _counting(items: Iterable[T], length: int, label: str, shown: Callable[[T], str]) -> Iterator[Iterable[T]]:
-    """The items as they come, with a bar on a terminal when there are several."""
-    if length < 2 or not sys.stderr.isatty():
-        yield items
-        return
+def _write_page(html: Path, everything: Survey, workspace: Workspace | None) -> None:
+    from adaptergen.surveying.pages import browser_page
 
-    def show(item: T | None) -> str:
-        return "" if item is None else shown(item)
-
-    with click.progressbar(items, length=length, label=label, file=sys.stderr, item_show_func=show) as bar:
-        yield bar
+    html.write_text(browser_page(everything, _plans(workspace, html.parent)), encoding="utf-8")
 
 
-def _write_log(log: Path | None, name: str, proof: Proof) -> None:
-    """Everything that failed, with tracebacks; nothing if nothing did."""
-    failed = [outcome for outcome in proof.outcomes if outcome.failure]
-    if log is None or not (failed or proof.ended):
-        return
-    log.mkdir(parents=True, exist_ok=True)
-    parts = [f"{each.method or 'without adapters'}, {each.check}: {each.failure}\n\n{each.trace}" for each in failed]
-    ended = [f"{proof.ended}\n"] if proof.ended else []
-    (log / f"{name}.txt").write_text("\n".join([*ended, *parts]), encoding="utf-8")
+def _plans(workspace: Workspace | None, folder: Path) -> dict[str, str]:
+    """The plans of the project, by their addresses as seen from a folder."""
+    if workspace is None:
+        return {}
+    paths = {name: workspace.path(workspace.settings.plan_path(name)) for name in workspace.names()}
+    return {name: Path(os.path.relpath(path, folder.resolve())).as_posix() for name, path in paths.items()}
 
 
 def _echo_tables(found: Survey, *, explain: bool, reasons: bool) -> None:

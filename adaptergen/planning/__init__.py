@@ -105,6 +105,7 @@ def _stack(stack: Stack) -> StackPlan:
         owner=stack.owner,
         entry=stack.entry,
         config=stack.config,
+        packed=stack.is_packed,
         because=f"{stack.owner_class} runs these layers; {entry}",
         at=place(stack.at),
     )

@@ -46,8 +46,6 @@ def residual_obstacles(layer: Layer) -> Iterator[str]:
             yield f"the addition at {where} is in a function, which several modules may share"
         elif residual.sublayer == "several":
             yield f"one addition serves several sub-layers at once ({where})"
-        elif residual.sublayer == "unclear_attention":
-            yield f"what is added at {where} comes from an attention that is not understood"
         elif "*" in residual.host.split("."):
             yield f"the addition at {where} is in the modules of a list within {layer.cls}"
     if not layer.residuals:

@@ -61,8 +61,14 @@ _OF_PARTS = "the model inside that embeds the words has a first layer"
 
 
 def _reft(facts: ModelFacts) -> MethodSupport:
+    packed = [stack for stack in facts.all_stacks if stack.is_packed]
+    why = "; ".join(f"{stack.layer} at {place(stack.at)} gets all examples as one sequence" for stack in packed)
+    if packed and len(packed) == len(facts.all_stacks) and not facts.sub_models:
+        return MethodSupport(
+            supported=False, because=f"{why}, so that positions in it tell nothing", at=layers_at(facts)
+        )
     reason = with_sub_models(facts, "the hidden states leave every layer")
-    return MethodSupport(supported=True, because=reason, at=layers_at(facts))
+    return MethodSupport(supported=True, because=f"{reason}; not {why}" if packed else reason, at=layers_at(facts))
 
 
 def _prompt_tuning(facts: ModelFacts) -> MethodSupport:

@@ -14,7 +14,10 @@ _OBSTACLES: Mapping[str, Obstacles] = {"bottleneck": residual_obstacles, "prefix
 
 
 def support_by_towers(facts: ModelFacts, obstacles: Obstacles, reason: str) -> MethodSupport:
-    """A method is supported where one tower takes it; the others are named. A tower takes it as a whole."""
+    """
+    A method is supported where one tower takes it; the others are named. A tower takes it as a whole, or without its
+    layers that have no attention.
+    """
     refused = _refusals(facts, obstacles)
     told = list(dict.fromkeys(reason for reasons in refused.values() for reason in reasons))
     if facts.layers and len(refused) == len(_configs(facts)):
@@ -22,6 +25,9 @@ def support_by_towers(facts: ModelFacts, obstacles: Obstacles, reason: str) -> M
     if refused:
         left_out = "; ".join(f"not {_tower(config)}: {'; '.join(refused[config])}" for config in sorted(refused))
         reason = f"{reason}; {left_out}"
+    for layer in _left_out(facts, obstacles):
+        if not set(layer.configs) <= refused.keys():
+            reason = f"{reason}; not {layer.cls}, which has no attention: {'; '.join(dict.fromkeys(obstacles(layer)))}"
     return MethodSupport(supported=True, because=with_sub_models(facts, reason), at=layers_at(facts))
 
 
@@ -38,18 +44,27 @@ def layers_that_take(method: str, facts: ModelFacts, methods: Mapping[str, Metho
     decided = methods[method]
     if not decided.supported or decided.by == "hand":
         return facts.layers if decided.supported else ()
-    refused = _refusals(facts, _OBSTACLES[method])
-    return tuple(layer for layer in facts.layers if not set(layer.configs) <= refused.keys())
+    refused, left_out = _refusals(facts, _OBSTACLES[method]), _left_out(facts, _OBSTACLES[method])
+    taking = (layer for layer in facts.layers if not set(layer.configs) <= refused.keys())
+    return tuple(layer for layer in taking if layer not in left_out)
 
 
 def _refusals(facts: ModelFacts, obstacles: Obstacles) -> dict[str, list[str]]:
     """Configuration of a tower → why it does not take a method."""
     refused: dict[str, list[str]] = {}
+    left_out = _left_out(facts, obstacles)
     for layer in facts.layers:
-        reasons = list(obstacles(layer))
+        reasons = [] if layer in left_out else list(obstacles(layer))
         for config in layer.configs if reasons else ():
             refused.setdefault(config, []).extend(reasons)
     return {config: list(dict.fromkeys(reasons)) for config, reasons in refused.items()}
+
+
+def _left_out(facts: ModelFacts, obstacles: Obstacles) -> tuple[Layer, ...]:
+    """Layers without attention that cannot take a method, next to layers of the same tower that can."""
+    taking = {config for layer in facts.layers if not any(obstacles(layer)) for config in layer.configs}
+    without = (layer for layer in facts.layers if not layer.has_attention and set(layer.configs) <= taking)
+    return tuple(layer for layer in without if any(obstacles(layer)))
 
 
 def _configs(facts: ModelFacts) -> set[str]:

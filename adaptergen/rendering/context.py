@@ -85,9 +85,23 @@ def _of_self(expression: str) -> str:
 
 
 def model_classes(plan: IntegrationPlan) -> tuple[ModelClass, ...]:
-    """Holders and heads in one list, the base class first, then in upstream's order."""
-    names = dict.fromkeys([*plan.classes.holders, *plan.classes.heads])
+    """Holders, towers and heads in one list, the base class first, then in upstream's order."""
+    towers = (tower.cls for tower in plan.towers)
+    names = dict.fromkeys([*plan.classes.holders, *towers, *plan.classes.heads])
     return tuple(_model_class(plan, cls) for cls in names)
+
+
+@dataclass(frozen=True)
+class TowerMixin:
+    """The mixin of a class that is a model by itself and a part of others."""
+
+    name: str
+    cls: str
+    stacks: str
+
+
+def tower_mixins(plan: IntegrationPlan) -> tuple[TowerMixin, ...]:
+    return tuple(TowerMixin(naming.mixin(each.cls), each.cls, stacks_line(each.stacks)) for each in plan.towers)
 
 
 def _model_class(plan: IntegrationPlan, cls: str) -> ModelClass:
@@ -96,6 +110,8 @@ def _model_class(plan: IntegrationPlan, cls: str) -> ModelClass:
         mixins.append("ModelWithHeadsAdaptersMixin")
     if cls in plan.classes.holders:
         mixins.append(naming.mixin(plan.classes.base))
+    if any(tower.cls == cls for tower in plan.towers):
+        mixins.append(naming.mixin(cls))
     return ModelClass(cls, naming.with_adapters(cls), ", ".join([*mixins, cls]))
 
 
@@ -129,7 +145,8 @@ def _layer_names(plan: IntegrationPlan) -> Iterator[str]:
 
 
 def _site_names(plan: IntegrationPlan) -> Iterator[str]:
-    yield from ("AdapterStack", "LayerSites")
+    yield from (("AdapterStack",) if plan.stacks or plan.towers else ())
+    yield from (("LayerSites",) if plan.layers else ())
     for layer in plan.layers:
         yield from (("BottleneckSite",) if layer.bottleneck else ())
         yield from (("AttentionSite",) if layer.attention else ())
@@ -144,6 +161,7 @@ def modeling_imports(plan: IntegrationPlan, package: str, borrowed: frozenset[Im
         *(Import(plan.source.module, model.cls) for model in model_classes(plan)),
         *(Import(own, mixin.name) for mixin in host_mixins(plan)),
         Import(own, base_mixin),
+        *(Import(own, tower.name) for tower in tower_mixins(plan)),
         *([Import(f"{package}.{CORE_MIXINS}", "ModelWithHeadsAdaptersMixin")] if plan.classes.heads else []),
     }
     return written(imports)
@@ -183,16 +201,18 @@ def _projection(place: ProjectionPlace) -> str:
     return f"Projection({quoted(place.path)}, {roles})"
 
 
-def stacks_line(plan: IntegrationPlan) -> str:
-    found = tuple(map(_stack, plan.stacks))
-    write = layout.entries if len(found) == 1 else layout.lines
+def stacks_line(stacks: tuple[StackPlan, ...]) -> str:
+    found = tuple(map(_stack, stacks))
+    write = layout.entries if len(found) < 2 else layout.lines
     return write(4, "adapter_stacks = ", found)
 
 
 def _stack(stack: StackPlan) -> str:
+    config = f", config={quoted(stack.config)}" if stack.config else ""
+    packed = ", packed=True" if stack.packed else ""
     return (
         f"AdapterStack(kind={quoted(stack.kind)}, layers={quoted(stack.layers)}, "
-        f"owner={quoted(stack.owner)}, entry={quoted(stack.entry)})"
+        f"owner={quoted(stack.owner)}, entry={quoted(stack.entry)}{config}{packed})"
     )
 
 

@@ -28,9 +28,8 @@ def survey_one(name: str, upstream: Upstream, workspace: Workspace | None) -> Ar
         return Architecture(model.name, kind, refused(_reason(kind, found)))
     except Exception as error:  # one architecture that adaptergen fails on must not hide the others
         return Architecture(model.name, kind, refused(f"adaptergen itself fails: {error!r}"))
-    plan = dump(made.plan)
-    key = key_of(plan, made.borrowed.code, deciding_folders(workspace, composed=bool(made.plan.sub_models)))
-    return Architecture(model.name, kind, _cells(made.plan), plan=plan, key=key)
+    key = key_of(dump(made.plan), made.borrowed.code, deciding_folders(workspace, composed=bool(made.plan.sub_models)))
+    return Architecture(model.name, kind, _cells(made.plan), key)
 
 
 def _reason(kind: Kind, found: ProblemsFound) -> str:

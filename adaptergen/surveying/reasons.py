@@ -22,14 +22,25 @@ def reasons(architectures: Iterable[Architecture]) -> tuple[Reason, ...]:
     """Every reason, the most frequent first."""
     found: dict[str, dict[str, set[str]]] = {}
     for each in architectures:
-        for method, cell in each.methods.items():
-            for part in cell.because.split("; ") if not cell.supported or cell.proven is False else ():
-                found.setdefault(general(part), {}).setdefault(each.name, set()).add(method)
+        for because, methods in why_not(each):
+            found.setdefault(general(because), {}).setdefault(each.name, set()).update(methods)
     grouped = (
         Reason(text, tuple(sorted(set().union(*by_name.values()))), tuple(sorted(by_name)))
         for text, by_name in found.items()
     )
     return tuple(sorted(grouped, key=lambda reason: (-len(reason.architectures), reason.text)))
+
+
+def why_not(each: Architecture) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Each reason of one architecture once, with the methods that it is about."""
+    told: dict[str, list[str]] = {}
+    for method, cell in each.methods.items():
+        if not cell.supported:
+            for part in cell.because.split("; "):
+                told.setdefault(part, []).append(method)
+        elif cell.proven is False:
+            told.setdefault(cell.because, []).append(method)
+    return tuple((because, tuple(methods)) for because, methods in told.items())
 
 
 def general(text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from adaptergen.plan import METHODS
@@ -43,22 +42,21 @@ class Cell:
 class Architecture:
     """
     Args:
-        plan: of the integration, as TOML; "" if there is none. Not written to files.
-        key: of everything that the outcome of a proof depends on; "" if nothing was proven.
+        key: of everything that the outcome of a proof depends on; files have that of what was run only.
     """
 
     name: str
     kind: Kind
     methods: Mapping[str, Cell]
-    plan: str = ""
     key: str = ""
 
     @property
     def is_counted(self) -> bool:
         return self.kind.group == COUNTED
 
-    def supports(self, *methods: str) -> bool:
-        return all(self.methods[method].supported for method in methods)
+    @property
+    def was_run(self) -> bool:
+        return any(cell.proven is not None for cell in self.methods.values())
 
 
 @dataclass(frozen=True)
@@ -99,21 +97,15 @@ def written(survey: Survey) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def store(survey: Survey, path: Path) -> None:
-    """Write a survey so that whoever reads the file, also after an end without warning, finds all of one."""
-    beside = path.with_name(f"{path.name}.new")
-    beside.write_text(written(survey), encoding="utf-8")
-    beside.replace(path)
-
-
 def _entries(survey: Survey) -> Iterator[tuple[str, dict[str, Any]]]:
     for each in survey.architectures:
         methods = {
             name: {"supported": cell.supported, "proven": cell.proven, "because": cell.because}
             for name, cell in each.methods.items()
         }
+        key = {"key": each.key} if each.key and each.was_run else {}
         kind = {"group": each.kind.group, "family": each.kind.family, "modality": each.kind.modality}
-        yield each.name, {**kind, **({"key": each.key} if each.key else {}), "methods": methods}
+        yield each.name, {**kind, **key, "methods": methods}
 
 
 def read(text: str, path: str) -> Survey:

@@ -4,47 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from adaptergen.surveying.reasons import reasons
-from adaptergen.surveying.record import COLUMNS, COUNTED, GROUPS, Architecture, Cell, Survey
+from adaptergen.surveying.counting import summary
+from adaptergen.surveying.reasons import reasons, why_not
+from adaptergen.surveying.record import COLUMNS, GROUPS, Architecture, Cell, Survey
 
 
-MAIN_THREE = ("bottleneck", "lora", "prefix_tuning")
 MOST_REASONS = 25
 
 
 def summary_table(survey: Survey) -> str:
-    """How many architectures of each family take each method, or `proven of supported` where some were run.
-
-    The main three are bottleneck adapters, LoRA and prefix tuning, all of them. What the total leaves out is below it.
-    """
-    rows = [["", "all", *COLUMNS, "main three"]]
-    families = sorted({each.kind.family for each in survey.counted})
-    for family in families:
-        rows.append([family, *counts(each for each in survey.counted if each.kind.family == family)])
-    rows.append(["total", *counts(survey.counted)])
-    for group, title in GROUPS.items():
-        members = [each for each in survey.architectures if each.kind.group == group]
-        if group != COUNTED and members:
-            rows.append([title, *counts(members)])
-    return aligned(rows)
-
-
-def counts(architectures: Iterable[Architecture]) -> list[str]:
-    """The number of these, of those that take each method, and of those that take the three most used."""
-    members = list(architectures)
-    asked = [*((method,) for method in COLUMNS), MAIN_THREE]
-    return [
-        str(len(members)),
-        *(count([[each.methods[one] for one in methods] for each in members]) for methods in asked),
-    ]
-
-
-def count(members: Sequence[Sequence[Cell]]) -> str:
-    """Members all of whose cells are supported; with those that are proven, too, if anything was run."""
-    supported = sum(all(cell.supported for cell in cells) for cells in members)
-    if all(cell.proven is None for cells in members for cell in cells):
-        return str(supported)
-    return f"{sum(all(cell.proven for cell in cells) for cells in members)} of {supported}"
+    """How many architectures of each family take each method, or `proven of supported` where some were run."""
+    return aligned([["", "all", *COLUMNS, "main three"], *([title, *row] for title, row in summary(survey))])
 
 
 def architecture_table(architectures: Iterable[Architecture], *, explain: bool) -> str:
@@ -70,13 +40,7 @@ def mark(cell: Cell) -> str:
 
 
 def _explained(each: Architecture) -> Iterator[str]:
-    """Each reason once, with the methods that it is about."""
-    told: dict[str, list[str]] = {}
-    for method, cell in each.methods.items():
-        if not cell.supported or cell.proven is False:
-            for part in cell.because.split("; "):
-                told.setdefault(part, []).append(method)
-    for because, methods in told.items():
+    for because, methods in why_not(each):
         yield f"{'no method' if len(methods) == len(COLUMNS) else ', '.join(methods)}: {because}"
 
 

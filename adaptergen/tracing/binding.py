@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from adaptergen.tracing.values import (
+    Call,
     Choice,
     Config,
     Dead,
@@ -84,9 +85,16 @@ def unpacked(value: Value, index: int, count: int) -> Value:
     match value:
         case Choice() if is_structured(value):
             return choice([unpacked(option, index, count) for option in value.options])
+        case Call(result=Value() as result) if _holds_items(result):
+            return unpacked(result, index, count)
         case Sequence(repeated=False):
             return value.items[index] if len(value.items) == count else Dead()
     return Item(value, index)
+
+
+def _holds_items(result: Value) -> bool:
+    """Every value that a call can return is a tuple, which is known item by item."""
+    return all(isinstance(option, Sequence) and not option.repeated for option in alternatives(result))
 
 
 def elements(value: Value) -> tuple[Value, ...]:

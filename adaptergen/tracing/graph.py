@@ -42,6 +42,12 @@ def _stops(stop: Value | None) -> frozenset[int]:
     return frozenset() if stop is None else frozenset(map(id, (stop, *alternatives(stop))))
 
 
+def between(value: Value, source: Value) -> dict[int, Value]:
+    """What the value is made from on the way from another one: nothing that the other is made from, too."""
+    before = {id(part) for part in walk(source)}
+    return {id(part): part for part in walk(value, stop=source) if id(part) not in before}
+
+
 def depends_on(value: Value, other: Value) -> bool:
     return any(part is other for part in walk(value))
 

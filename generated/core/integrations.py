@@ -146,9 +146,32 @@ def integration_of(model: nn.Module) -> Integration:
     return load_integration(model.model_package)
 
 
-def adapt_site(model: nn.Module, module: nn.Module) -> None:
+def declared_places(module: nn.Module) -> type | None:
     """
-    Let a module inside `model` call its slots. Does nothing if it does already.
+    The class that says where adapters sit in a model: its own where it was prepared for adapters, or, of a model that
+    is a part of another one, what it would become; `None` for anything else.
+
+    Raises:
+        StaleModuleError: what was generated for it does not fit the installed modeling file.
+    """
+    cls = type(module)
+    if hasattr(cls, "adapter_stacks"):
+        return cls
+    if not isinstance(module, PreTrainedModel):
+        return None
+    try:
+        found = load_integration(package_of(cls)).counterpart(cls)
+    except UnsupportedModelError:
+        return None
+    return found[1] if found is not None and hasattr(found[1], "adapter_stacks") else None
+
+
+def adapt_site(package: str, module: nn.Module) -> None:
+    """
+    Let a module of a model call its slots. Does nothing if it does already.
+
+    Args:
+        package: the generated package of the model that it is in.
 
     Raises:
         UnsupportedMethodError: the generated package has no class with hooks for this one.
@@ -156,11 +179,11 @@ def adapt_site(model: nn.Module, module: nn.Module) -> None:
     """
     if isinstance(module, AdapterHostMixin):
         return
-    found = integration_of(model).counterpart(type(module))
+    found = load_integration(package).counterpart(type(module))
     if found is None:
         raise UnsupportedMethodError(
-            f"{type(module).__name__} has no adapter hooks in {model.model_package}; "
-            f"run `adaptergen update {architecture_of(model.model_package)}`"
+            f"{type(module).__name__} has no adapter hooks in {package}; "
+            f"run `adaptergen update {architecture_of(package)}`"
         )
     upstream, adapted = found
     adapt(module, adapted, upstream)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from itertools import count
 
@@ -13,12 +13,12 @@ from generated.core import merging
 from generated.core.composition import AdapterCompositionBlock, Fuse, Setup, parse_composition
 from generated.core.configuration import AdapterConfig
 from generated.core.errors import AdapterConfigError, AdapterError, AdapterExistsError, UnsupportedMethodError
-from generated.core.integrations import integration_of
 from generated.core.layers.fusion import FusionModules
 from generated.core.layers.invertible import InvertibleAdapters
 from generated.core.layers.slot import AdapterModules, iter_containers, iter_slots
 from generated.core.methods import METHODS, Target, methods_of
 from generated.core.sites import Projection
+from generated.core.towers import refuse_blocks_of_examples, unsupported_methods, warn_of_left_out
 
 
 def add_adapter(
@@ -101,6 +101,7 @@ def activate(model: nn.Module, setup: Setup | None, skip_layers: Collection[int]
     skipped = frozenset(skip_layers or ())
     if block is not None:
         config.require(*block.names)
+    refuse_blocks_of_examples(model, block)
     inputs = model.forward_inputs
     before = [(slot, slot.activation) for slot in iter_slots(model)]
     try:
@@ -143,11 +144,6 @@ def locate_adapter(model: nn.Module, name: str) -> dict[int, dict[str, nn.Module
     return dict(sorted(found.items()))
 
 
-def unsupported_methods(model: nn.Module) -> Mapping[str, str]:
-    """The methods that the plan of the architecture rules out, with the reasons."""
-    return integration_of(model).unsupported
-
-
 def refuse_unsupported(model: nn.Module, config: AdapterConfig) -> None:
     """
     Raises:
@@ -159,6 +155,7 @@ def refuse_unsupported(model: nn.Module, config: AdapterConfig) -> None:
             raise UnsupportedMethodError(
                 f"{type(model).__name__} cannot take {method.name}: {unsupported[method.name]}"
             )
+        warn_of_left_out(model, method.name)
 
 
 def _place(model: nn.Module, name: str, config: AdapterConfig, projections: frozenset[Projection] | None) -> None:

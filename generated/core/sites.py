@@ -1,17 +1,19 @@
 """Where in a model can adapters sit? The words in which generated modules answer, and how a path becomes a module.
 
-All paths of a `LayerSites` start at the layer; those of an `AdapterStack` start at the model.
+All paths of a `LayerSites` start at the layer; those of an `AdapterStack` start at the model. A model may hold others:
+the package of each says where adapters sit in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import nn
 
 from generated.core.errors import UnsupportedModelError
+from generated.core.integrations import declared_places
 
 
 StackKind = Literal["encoder", "decoder"]
@@ -29,12 +31,20 @@ class AdapterStack:
         owner: path of the module that embeds the input and runs the layers; "" is the model itself.
         entry: path, from the owner, of the module whose output enters the first layer; "" means that only the
             input of the first layer itself is that value.
+        config: path of the part of the configuration that the layers are made of.
+        packed: all examples are one sequence, without a dimension for the batch.
     """
 
     kind: StackKind
     layers: str
     owner: str = ""
     entry: str = ""
+    config: str = ""
+    packed: bool = False
+
+    def below(self, path: str) -> AdapterStack:
+        """The same list, by paths from a model that holds the model at `path`."""
+        return replace(self, layers=joined(path, self.layers), owner=joined(path, self.owner))
 
 
 @dataclass(frozen=True)
@@ -92,13 +102,55 @@ class LayerSites:
 
 
 @dataclass(frozen=True)
+class Part:
+    """
+    A model, or a model inside it.
+
+    Args:
+        path: from the outer model; "" for that one itself.
+        module: the model.
+        declared: the class that says where adapters sit in it.
+    """
+
+    path: str
+    module: nn.Module
+    declared: type
+
+    @property
+    def package(self) -> str:
+        return self.declared.model_package
+
+
+@dataclass(frozen=True)
+class PlacedStack:
+    """
+    A stack of a model.
+
+    Args:
+        stack: what is known of it; its paths start at the outer model.
+        part: the model that knows it.
+        lists: the lists of layers that it consists of.
+    """
+
+    stack: AdapterStack
+    part: Part
+    lists: tuple[nn.Module, ...]
+
+    @property
+    def tower(self) -> tuple[str, str]:
+        """Stacks of one tower belong together: they are of one part, and made of one configuration."""
+        return self.part.path, self.stack.config
+
+
+@dataclass(frozen=True)
 class PlacedLayer:
-    """One layer of a model, with its number counted through all stacks."""
+    """One layer of a model, with its number counted through all stacks, and the part of the model that it is in."""
 
     index: int
     stack: AdapterStack
     module: nn.Module
     sites: LayerSites
+    part: Part
 
 
 @dataclass(frozen=True)
@@ -129,9 +181,50 @@ def resolve(root: nn.Module, path: str, of: type[nn.Module] | None = None) -> nn
     return module if of is None or isinstance(module, of) else None
 
 
+def joined(path: str, name: str) -> str:
+    """One path behind another."""
+    return f"{path}.{name}" if path and name else path or name
+
+
+def placed_stacks(model: nn.Module) -> Iterator[PlacedStack]:
+    """
+    The stacks that this instance has: those that its class declares, for a decoder on its own lacks the encoder; then
+    those of models inside it that are not among them.
+    """
+    return _stacks_below(model, "", set())
+
+
+def _stacks_below(module: nn.Module, path: str, seen: set[nn.Module]) -> Iterator[PlacedStack]:
+    declared = declared_places(module)
+    for stack in () if declared is None else declared.adapter_stacks:
+        lists = tuple(found for found in _lists(module, stack.layers) if found not in seen)
+        seen.update(lists)
+        if lists:
+            yield PlacedStack(stack.below(path), Part(path, module, declared), lists)
+    for name, child in module.named_children():
+        if child not in seen:
+            yield from _stacks_below(child, joined(path, name), seen)
+
+
 def present_stacks(model: nn.Module) -> Iterator[AdapterStack]:
-    """The stacks of `model.adapter_stacks` that this instance has: a decoder on its own lacks the encoder."""
-    return (stack for stack in model.adapter_stacks if next(_lists(model, stack.layers), None) is not None)
+    """All lists of layers of a model and of models inside it."""
+    return (placed.stack for placed in placed_stacks(model))
+
+
+def first_stack(model: nn.Module) -> AdapterStack | None:
+    """The stack that embeds the words; the first one where there are none, `None` where there are no stacks."""
+    stacks = list(present_stacks(model))
+    words = None if len(stacks) == 1 else _words(model)
+    owners = ((stack, resolve(model, stack.owner)) for stack in stacks)
+    found = (stack for stack, owner in owners if owner is not None and words in set(owner.modules()))
+    return next(found, stacks[0] if stacks else None)
+
+
+def _words(model: nn.Module) -> nn.Module | None:
+    try:
+        return model.get_input_embeddings()
+    except (NotImplementedError, AttributeError):  # a model that has none says so in one of these ways
+        return None
 
 
 def placed_layers(model: nn.Module) -> Iterator[PlacedLayer]:
@@ -141,10 +234,9 @@ def placed_layers(model: nn.Module) -> Iterator[PlacedLayer]:
     Raises:
         UnsupportedModelError: a layer is of a class for which no sites are known.
     """
-    lists = ((stack, found) for stack in present_stacks(model) for found in _lists(model, stack.layers))
-    layers = ((stack, layer) for stack, found in lists for layer in found)
-    for index, (stack, layer) in enumerate(layers):
-        yield PlacedLayer(index, stack, layer, _sites_of(model, layer))
+    layers = ((placed, layer) for placed in placed_stacks(model) for found in placed.lists for layer in found)
+    for index, (placed, layer) in enumerate(layers):
+        yield PlacedLayer(index, placed.stack, layer, _sites_of(placed.part, layer), placed.part)
 
 
 def placed_projections(model: nn.Module) -> Iterator[PlacedProjection]:
@@ -191,11 +283,12 @@ def _child(module: nn.Module, component: str) -> nn.Module | None:
     return child if isinstance(child, nn.Module) else None
 
 
-def _sites_of(model: nn.Module, layer: nn.Module) -> LayerSites:
+def _sites_of(part: Part, layer: nn.Module) -> LayerSites:
+    sites = part.declared.adapter_sites
     for cls in type(layer).__mro__:
-        if cls in model.adapter_sites:
-            return model.adapter_sites[cls]
+        if cls in sites:
+            return sites[cls]
     raise UnsupportedModelError(
-        f"layers of class {type(layer).__name__} have no adapter sites in {model.model_package}; "
-        f"known: {', '.join(cls.__name__ for cls in model.adapter_sites)}"
+        f"layers of class {type(layer).__name__} have no adapter sites in {part.package}; "
+        f"known: {', '.join(cls.__name__ for cls in sites)}"
     )

@@ -6,7 +6,7 @@ from torch import nn
 
 from generated.core.config_names import config_value
 from generated.core.layers.lora.projection import features
-from generated.core.sites import PlacedLayer, placed_layers, projection_modules
+from generated.core.sites import PlacedLayer, first_stack, placed_layers, projection_modules
 
 
 def layer_width(model: nn.Module, layer: PlacedLayer) -> int:
@@ -24,7 +24,10 @@ def layer_width(model: nn.Module, layer: PlacedLayer) -> int:
 def entry_width(model: nn.Module) -> int:
     """Channels of the embeddings."""
     size = getattr(model.config, "embedding_size", None)
-    return size if isinstance(size, int) else layer_width(model, next(placed_layers(model)))
+    if isinstance(size, int):
+        return size
+    stack = first_stack(model)
+    return layer_width(model, next(layer for layer in placed_layers(model) if layer.stack == stack))
 
 
 def model_width(model: nn.Module) -> int:

@@ -186,7 +186,7 @@ def test_unsupported_method_is_refused_with_its_reason(monkeypatch: pytest.Monke
     model = generated.init(build("bert"))
     found = integrations.integration_of(model)
     limited = types.SimpleNamespace(**vars(found) | {"unsupported": {"prefix_tuning": "keys are never materialised"}})
-    monkeypatch.setattr("generated.core.lifecycle.integration_of", lambda model: limited)
+    monkeypatch.setattr("generated.core.towers.integration_of", lambda model: limited)
     assert not model.supports_adapter("prefix_tuning")
     assert model.supports_adapter("lora")
     with pytest.raises(UnsupportedMethodError, match="keys are never materialised"):

@@ -67,7 +67,7 @@ ADAPTER_CHECKS = (
     AdapterCheck(writing.adapter_acts_while_writing, writing.generates),
     AdapterCheck(composition.stack_of_one_is_that_one, methods=("bottleneck", "lora", "ia3", "prefix_tuning")),
     AdapterCheck(composition.stack_runs_all_of_it, methods=("bottleneck", "ia3", "prefix_tuning"), chained=True),
-    AdapterCheck(composition.each_row_has_its_own_adapter, methods=_OF_ROWS),
+    AdapterCheck(composition.each_row_has_its_own_adapter, composition.keeps_rows, methods=_OF_ROWS),
     AdapterCheck(composition.equals_mix_to_one, methods=("bottleneck", "lora", "ia3")),
     AdapterCheck(composition.fusion_mixes, methods=("bottleneck",), chained=True),
     AdapterCheck(merging.merged_weights_do_the_same, methods=("lora", "ia3")),

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from adaptergen.verify import places
 from adaptergen.verify.adapters import NAME, OTHER, AdapterForm, add_random, parameters
 from adaptergen.verify.checks.attention import at_words
 from adaptergen.verify.outputs import CheckFailed, expect_close, expect_effect, expect_identical, loss, run
@@ -33,6 +34,12 @@ def stack_runs_all_of_it(subject: Subject, form: AdapterForm) -> None:
         NEUTRAL[form.label](model)
         expect_close(_run_with(model, stack(NAME, OTHER), inputs), alone, "a neutral adapter on top")
         expect_close(_run_with(model, stack(OTHER, NAME), inputs), alone, "a neutral adapter below")
+
+
+def keeps_rows(subject: Subject) -> bool:
+    """Does the model have one row for each example everywhere?"""
+    towers = places.core(subject.case.runtime, "towers")
+    return bool(towers.keeps_rows(subject.initialized().base_model))
 
 
 def each_row_has_its_own_adapter(subject: Subject, form: AdapterForm) -> None:
@@ -63,6 +70,8 @@ def equals_mix_to_one(subject: Subject, form: AdapterForm) -> None:
     alone = run(model, inputs)
     average = blocks.Average(NAME, OTHER, weights=[1, 1], normalize_weights=False)
     expect_close(_run_with(model, average, inputs), alone, "the average of equals")
+    if not keeps_rows(subject):
+        return
     split = blocks.Split(NAME, OTHER, splits=[2, None])
     expect_close(_run_with(model, split, inputs), alone, "a sequence that is split between equals")
 

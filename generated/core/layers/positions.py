@@ -32,11 +32,11 @@ class SequenceOfStack:
     What a list of layers sees of a call.
 
     Args:
-        mask: the argument of the model that tells padding.
+        mask: the argument of the model that tells padding; `None` where none does.
         decodes: the sequence may be longer than the call, whose first tokens are in the cache.
     """
 
-    mask: str
+    mask: str | None
     decodes: bool
 
     def positions(self, call: CallValues, length: int, device: torch.device) -> Positions:
@@ -44,7 +44,7 @@ class SequenceOfStack:
         past = call.past_length if self.decodes else 0
         prompt = call.prompt_length if self.decodes else None
         columns = past + torch.arange(length, device=device)
-        real = _real_tokens(getattr(call, self.mask), past, length)
+        real = None if self.mask is None else _real_tokens(getattr(call, self.mask), past, length)
         if real is None:
             from_start, end = columns[None] + 1, past + length if prompt is None else prompt
             is_real = from_start > 0

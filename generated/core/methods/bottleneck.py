@@ -56,7 +56,7 @@ def _add_to_site(target: Target, layer: PlacedLayer, site: BottleneckSite, share
     host = resolve(layer.module, site.host, of=site.of)
     if host is None or resolve(layer.module, site.needs) is None:
         return 0
-    adapt_site(target.model, host)
+    adapt_site(layer.part.package, host)
     slot: AdapterLayerMixin = getattr(host, site.slot) if site.slot else host
     hidden_size = layer_width(target.model, layer)
     width = bottleneck_width(hidden_size, target.config.reduction_factor, layer.index)

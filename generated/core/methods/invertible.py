@@ -9,13 +9,15 @@ from generated.core.layers.invertible import InvertibleAdapters, build_invertibl
 from generated.core.layers.slot import Place
 from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
 from generated.core.methods.hooks import remove_hooks
-from generated.core.sites import placed_layers, present_stacks, resolve
+from generated.core.sites import first_stack, placed_layers, resolve
 from generated.core.widths import entry_width
 
 
 def add(target: Target) -> int:
     model = target.model
     owner = invertible_owner(model)
+    if owner is None:
+        return 0
     if not hasattr(owner, "invertible_adapters"):
         owner.invertible_adapters = InvertibleAdapters()
         _attach(model, owner.invertible_adapters)
@@ -33,9 +35,10 @@ def tidy(model: nn.Module) -> None:
         del owner.invertible_adapters
 
 
-def invertible_owner(model: nn.Module) -> nn.Module:
-    """The module that embeds the input: the encoder, where there is one."""
-    return resolve(model, next(present_stacks(model)).owner)
+def invertible_owner(model: nn.Module) -> nn.Module | None:
+    """The module that embeds the input: the encoder, where there is one; `None` where no layers are known."""
+    stack = first_stack(model)
+    return None if stack is None else resolve(model, stack.owner)
 
 
 def undo_in_front_of(model: nn.Module, output_embeddings: nn.Module | None) -> None:
@@ -47,7 +50,7 @@ def undo_in_front_of(model: nn.Module, output_embeddings: nn.Module | None) -> N
 
 
 def _attach(model: nn.Module, adapters: InvertibleAdapters) -> None:
-    stack = next(present_stacks(model))
+    stack = first_stack(model)
     if stack.entry:
         adapters.handle = _entry(model).register_forward_hook(adapters.adapt_output, prepend=True)
     else:
@@ -67,8 +70,10 @@ def _detach(model: nn.Module, adapters: InvertibleAdapters) -> None:
 
 def _entry(model: nn.Module) -> nn.Module:
     """The module whose output, or else the first layer, whose input is what the layers start from."""
-    stack = next(present_stacks(model))
-    return resolve(invertible_owner(model), stack.entry) if stack.entry else next(placed_layers(model)).module
+    stack = first_stack(model)
+    if stack.entry:
+        return resolve(invertible_owner(model), stack.entry)
+    return next(layer.module for layer in placed_layers(model) if layer.stack == stack)
 
 
 def _is_wanted(config: AdapterConfig) -> bool:

@@ -35,6 +35,7 @@ from generated.core.methods.base import (
 )
 from generated.core.sites import AttentionSite, PlacedLayer, placed_layers, resolve
 from generated.core.swap import refuse_instance_forward
+from generated.core.towers import tower_name
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,9 @@ def adds_position_bias(model: nn.Module) -> bool:
     return any("extend_bias" in inspect.unwrap(type(host).forward).__code__.co_names for host in hosts)
 
 
-def prefix_location(model: nn.Module, layer: PlacedLayer, site: AttentionSite) -> str:
-    """The name under which the prefix of an attention is stored."""
-    kinds = {stack.kind for stack in model.adapter_stacks}
+def prefix_location(layer: PlacedLayer, site: AttentionSite) -> str:
+    """The name under which the prefix of an attention is stored, behind that of its tower where there are several."""
+    kinds = {stack.kind for stack in layer.part.declared.adapter_stacks}
     if site.kind == "cross":
         return "cross_prefix"
     return "encoder_prefix" if layer.stack.kind == "encoder" and len(kinds) > 1 else "self_prefix"
@@ -128,7 +129,7 @@ def layers_with_prefix(model: nn.Module, config: PrefixTuningConfig) -> dict[str
 def _find_sites(target: Target) -> Iterator[PrefixSite]:
     for layer, site, location, attention in _wanted_sites(target.model, target.config):
         refuse_instance_forward(resolve(layer.module, site.keys))  # it may make the keys of some heads only
-        adapt_site(target.model, attention)
+        adapt_site(layer.part.package, attention)
         shim = attention.prefix_tuning
         shape = PrefixShape(shim.heads or _key_heads(layer, site, shim.head_dim), shim.head_dim, shim.value_dim)
         yield PrefixSite(layer.index, location, attention, shape, _hidden_dim(target.model, layer, site, shim))
@@ -139,10 +140,10 @@ def _wanted_sites(
 ) -> Iterator[tuple[PlacedLayer, AttentionSite, str, nn.Module]]:
     for layer in placed_layers(model):
         for site in () if layer.index in config.leave_out else layer.sites.attention:
-            location = prefix_location(model, layer, site)
+            location = prefix_location(layer, site)
             attention = resolve(layer.module, site.path)
             if attention is not None and config.get(location, True):
-                yield layer, site, location, attention
+                yield layer, site, "_".join(filter(None, (tower_name(model, layer), location))), attention
 
 
 def _key_heads(layer: PlacedLayer, site: AttentionSite, head_dim: int) -> int:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from torch import nn
 
 from generated.core.configuration import AdapterConfig, ReftConfig
-from generated.core.layers.positions import SequenceOfStack
 from generated.core.layers.reft import ReftLayer, ReftModule
 from generated.core.layers.slot import Place
 from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
 from generated.core.methods.hooks import remove_hooks
-from generated.core.sites import PlacedLayer, placed_layers, present_stacks
+from generated.core.sites import PlacedLayer, placed_layers
+from generated.core.towers import sequence_of
 from generated.core.widths import layer_width
 
 
 def add(target: Target) -> int:
-    chosen = [layer for layer in placed_layers(target.model) if target.config.changes(layer.index)]
+    layers = (layer for layer in placed_layers(target.model) if not layer.stack.packed)
+    chosen = [layer for layer in layers if target.config.changes(layer.index)]
     for layer in chosen:
         with drawn_from(target.config.init_weights_seed):
             module = ReftModule(layer_width(target.model, layer), target.config)
@@ -35,18 +36,10 @@ def tidy(model: nn.Module) -> None:
 def _slot(model: nn.Module, layer: PlacedLayer) -> ReftLayer:
     """Its hook comes before those by which transformers records hidden states."""
     if not hasattr(layer.module, "reft_layer"):
-        layer.module.reft_layer = ReftLayer(_sequence(model, layer))
+        layer.module.reft_layer = ReftLayer(sequence_of(model, layer))
         slot = layer.module.reft_layer
         slot.handle = layer.module.register_forward_hook(slot.adapt_output, prepend=True)
     return layer.module.reft_layer
-
-
-def _sequence(model: nn.Module, layer: PlacedLayer) -> SequenceOfStack:
-    """A single stack may decode whatever its kind: BERT with `is_decoder` does."""
-    if len(list(present_stacks(model))) == 1:
-        return SequenceOfStack("attention_mask", decodes=True)
-    decodes = layer.stack.kind == "decoder"
-    return SequenceOfStack("decoder_attention_mask" if decodes else "attention_mask", decodes)
 
 
 def _is_wanted(config: AdapterConfig) -> bool:

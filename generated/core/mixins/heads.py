@@ -17,6 +17,7 @@ from generated.core.methods.invertible import undo_in_front_of
 from generated.core.mixins.embeddings import EmbeddingAdaptersMixin
 from generated.core.mixins.invertible import InvertibleAdaptersMixin
 from generated.core.mixins.model import ModelAdaptersMixin
+from generated.core.sites import present_stacks
 
 
 class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixin, ModelAdaptersMixin):
@@ -113,7 +114,7 @@ class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixi
         base = self.base_model
         if base is not self:
             return child is base
-        first_steps = {stack.layers.partition(".")[0] for stack in self.adapter_stacks}
+        first_steps = {stack.layers.partition(".")[0] for stack in present_stacks(self)}
         parts = [getattr(self, step, None) for step in first_steps]
         is_added = isinstance(child, AdapterModules | PrefixTuningPool | PromptTuningLayer)
         return is_added or child in parts or child is self.get_input_embeddings()

@@ -30,6 +30,7 @@ from generated.core.mixins.peft import PeftMethodsMixin, or_peft
 from generated.core.mixins.setups import AdapterSetupFilesMixin
 from generated.core.sites import AdapterStack, LayerSites, placed_layers
 from generated.core.summary import format_summary, summarize
+from generated.core.towers import unsupported_methods
 from generated.core.vocabularies import Vocabularies
 
 
@@ -229,7 +230,7 @@ class ModelAdaptersMixin(
         known is taken nowhere.
         """
         if isinstance(type_or_config, str) and type_or_config in {method.name for method in METHODS}:
-            return type_or_config not in lifecycle.unsupported_methods(self.adapted_base)
+            return type_or_config not in unsupported_methods(self.adapted_base)
         try:
             lifecycle.refuse_unsupported(self.adapted_base, _parsed(type_or_config))
         except (UnsupportedMethodError, AdapterConfigError):
