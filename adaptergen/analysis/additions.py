@@ -93,9 +93,17 @@ def _followed_back(layer: TracedLayer) -> Iterator[tuple[Sum, tuple[Addition, ..
     first = list(_on_the_way(_first(layer.output), attentions, attentions, seen))
     yield from first
     known = {id(total) for total, _ in first}
+    shared = {path for _, parts in first for path in _maps(parts)}
     for total, parts in _on_the_way(layer.output, attentions, frozenset(), seen):
-        if parts and not any(id(value) in known for value in walk(parts[0].stream)):
-            yield total, parts  # a second stream, not something that is read off the first one
+        is_second = parts and not any(id(value) in known for value in walk(parts[0].stream))
+        if is_second and not shared & _maps(parts):
+            yield total, parts  # a stream of its own, not something that is read off the first or goes its way again
+
+
+def _maps(parts: tuple[Addition, ...]) -> set[str]:
+    """Paths of the linear maps that branches end with."""
+    ends = (end for part in parts for end in reached(part.branch, is_linear_call, stop=part.stream))
+    return {module.path for end in ends if (module := module_of(end)) is not None}
 
 
 def _on_the_way(
@@ -196,10 +204,11 @@ def _origins(stream: Value) -> Iterator[Value]:
 
 def transforms(branch: Value, stream: Value) -> bool:
     """Does the branch take the stream through at least one linear map with weights of its own?"""
-    return bool(reached(branch, _is_weighted, stop=stream))
+    return bool(reached(branch, is_weighted, stop=stream))
 
 
-def _is_weighted(value: Value) -> bool:
+def is_weighted(value: Value) -> bool:
+    """A linear map or a convolution, as a module or with weights that the module reads."""
     if is_linear_call(value):
         return True
     module = module_of(value)

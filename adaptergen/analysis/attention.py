@@ -64,18 +64,26 @@ def is_unclear_attention(branch: Value, stream: Value, calls: Sequence[Attention
 def unclear_scores(inside: Mapping[int, Value]) -> list[Operation]:
     """Softmaxes over what two projections, or two parts of one, make together. Routers of experts have one."""
     softmaxes = (v for v in inside.values() if isinstance(v, Operation) and v.name == "softmax")
-    return [softmax for softmax in softmaxes if len(_projections(softmax, inside)) > 1]
+    return [softmax for softmax in softmaxes if _is_of_two(softmax.args[0], inside)]
 
 
-def _projections(softmax: Operation, inside: Mapping[int, Value]) -> set[tuple[int, int | None]]:
-    return {(id(part.call), part.index) for part in projected(softmax.args[0]) if id(part.call) in inside}
+def _is_of_two(scores: Value, inside: Mapping[int, Value]) -> bool:
+    if len(_projections(scores, inside)) > 1:
+        return True
+    products = (p for p in reached(scores, lambda v: isinstance(v, Operation) and v.name in PRODUCTS))
+    return any(sum(bool(_projections(factor, inside)) for factor in p.parts()) > 1 for p in products)
+
+
+def _projections(state: Value, inside: Mapping[int, Value]) -> set[tuple[int, int | None]]:
+    return {(id(part.call), part.index) for part in projected(state) if id(part.call) in inside}
 
 
 def unclear_kind(softmax: Operation, stream: str) -> AttentionKind:
-    """Whether all that is scored comes from the layer's own input."""
-    sources = (part.call.args[0] for part in projected(softmax.args[0]) if part.call.args)
-    inputs = ([v for v in reached(source, _is_any_input) if isinstance(v, Input)] for source in sources)
-    return "cross" if any(found and all(v.name != stream for v in found) for found in inputs) else "self"
+    """Whether not only the queries that are scored come from the layer's own input."""
+    parts = {(id(part.call), part.index): part.call for part in projected(softmax.args[0]) if part.call.args}
+    inputs = ([v for v in reached(call.args[0], _is_any_input) if isinstance(v, Input)] for call in parts.values())
+    own = [any(v.name == stream for v in found) for found in inputs if found]
+    return "self" if all(own) or own.count(True) > 1 else "cross"
 
 
 def first_input(layer: TracedLayer) -> str:

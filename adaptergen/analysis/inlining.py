@@ -16,13 +16,12 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from adaptergen.source import Statement, descendants
+from adaptergen.source import Statement, descendants, expressions
 from adaptergen.tracing.values import Site
 
 
 Names = dict[str, cst.BaseExpression]
-_SIMPLE = (cst.Name, cst.Attribute, cst.Integer, cst.Float, cst.SimpleString)
-_CLOSED = (*_SIMPLE, cst.Call, cst.Subscript)
+_CLOSED = (cst.Name, cst.Attribute, cst.Integer, cst.Float, cst.SimpleString, cst.Call, cst.Subscript)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +94,16 @@ def _bound(call: cst.Call, function: cst.FunctionDef) -> Names | None:
             return None
         names[name] = argument.value
     uses = Counter(name.value for name in descendants(function.body, cst.Name))
-    is_read_once = all(isinstance(value, _SIMPLE) or uses[name] <= 1 for name, value in names.items())
+    is_read_once = all(uses[name] <= 1 or not any(map(_runs, expressions(value))) for name, value in names.items())
     return names if is_read_once and set(parameters) <= names.keys() else None
+
+
+def _runs(node: cst.BaseExpression) -> bool:
+    """A call of a module or a function; one of a tensor's method, as `expand_as`, is worth repeating."""
+    match node:
+        case cst.Call(func=cst.Attribute(value=cst.Name(value=name))):
+            return name in ("self", "torch", "nn", "F")
+    return isinstance(node, cst.Call)
 
 
 def _run_up_to(block: cst.BaseSuite, goal: Statement, names: Names) -> bool:
@@ -109,6 +116,8 @@ def _run_up_to(block: cst.BaseSuite, goal: Statement, names: Names) -> bool:
                 continue
             case cst.If(orelse=None) if any(child is goal for child in statement.body.body):
                 return _run_up_to(statement.body, goal, names)
+            case cst.If(orelse=None) if _is_never(statement.test, names):
+                continue
             case cst.If(orelse=None, body=cst.IndentedBlock(body=[only])) if bound := _binding(only):
                 name, value = bound
                 if name not in names:
@@ -119,6 +128,18 @@ def _run_up_to(block: cst.BaseSuite, goal: Statement, names: Names) -> bool:
                 names[bound[0]] = _substituted(bound[1], names)
             case _:
                 return False
+    return False
+
+
+def _is_never(test: cst.BaseExpression, names: Names) -> bool:
+    """`bias is not None` where the caller gives `None`."""
+    match test:
+        case cst.Comparison(
+            left=cst.Name(value=name),
+            comparisons=[cst.ComparisonTarget(operator=cst.IsNot(), comparator=cst.Name(value="None"))],
+        ):
+            value = names.get(name)
+            return isinstance(value, cst.Name) and value.value == "None"
     return False
 
 

@@ -13,7 +13,7 @@ from itertools import groupby
 
 import libcst as cst
 
-from adaptergen.analysis.additions import Addition, additions, expression, transforms, unclear_sums
+from adaptergen.analysis.additions import Addition, additions, expression, is_weighted, transforms, unclear_sums
 from adaptergen.analysis.attention import (
     AttentionCall,
     attention_calls,
@@ -26,11 +26,11 @@ from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.inlining import inlined
 from adaptergen.analysis.statements import enclosing_blocks, method_node, statement_site
 from adaptergen.analysis.turns import turns
-from adaptergen.facts import Residual, StatementSite, Sublayer
+from adaptergen.facts import AttentionKind, Residual, StatementSite, Sublayer
 from adaptergen.problems import Location
 from adaptergen.source import Statement
-from adaptergen.tracing.graph import Consumers, between, is_norm_call, module_of, walk
-from adaptergen.tracing.values import Call, Site, Sum, Value, alternatives
+from adaptergen.tracing.graph import Consumers, between, is_norm_call, module_of, reached, walk
+from adaptergen.tracing.values import Call, Input, Site, Sum, Value, alternatives
 
 
 def find_residuals(layer: TracedLayer) -> Iterator[Residual]:
@@ -197,22 +197,31 @@ def _norm_site(total: Sum, norm: Call) -> StatementSite | None:
 
 def _sublayer(addition: Addition, attentions: list[AttentionCall], stream: str) -> Sublayer:
     inside = between(addition.branch, addition.stream)
-    kinds = {call.kind for call in attentions if id(call.output) in inside}
+    outputs = {id(call.output): call for call in attentions if id(call.output) in inside}
+    nearest = reached(addition.branch, lambda value: id(value) in outputs, stop=addition.stream)
+    kinds = {_kind(outputs[id(output)], stream) for output in nearest}
     if not kinds:
         kinds = {unclear_kind(softmax, stream) for softmax in unclear_scores(inside)}
-    if not kinds:
-        return "feed_forward"
     if _sums_two(addition, attentions):
         return "several"
-    return "cross_attention" if "cross" in kinds else "attention"
+    if not kinds:
+        return "feed_forward"
+    is_first_stream = any(isinstance(v, Input) and v.name == stream for v in walk(addition.stream))
+    return "attention" if "self" in kinds and is_first_stream else "cross_attention"
+
+
+def _kind(call: AttentionCall, stream: str) -> AttentionKind:
+    """Scores of keys of both kinds, as of all tokens and some global ones, are those of self-attention."""
+    return unclear_kind(call.softmax, stream) if call.softmax is not None else call.kind
 
 
 def _sums_two(addition: Addition, attentions: list[AttentionCall]) -> bool:
-    """Is the branch a name for the sum of an attention and of something that is none?"""
+    """Is the branch, or what it can be, a name for the sum of an attention and of something that is none?"""
     outputs = {id(call.output) for call in attentions}
     stream = addition.stream
-    match addition.branch:
-        case Sum(left=left, right=right) if transforms(left, stream) and transforms(right, stream):
-            sides = [any(id(value) in outputs for value in walk(side, stop=stream)) for side in (left, right)]
-            return sides[0] != sides[1]
+    for total in reached(addition.branch, lambda v: isinstance(v, Sum) or is_weighted(v), stop=stream):
+        if isinstance(total, Sum) and all(transforms(side, stream) for side in (total.left, total.right)):
+            sides = (any(id(v) in outputs for v in walk(side, stop=stream)) for side in (total.left, total.right))
+            if len(set(sides)) > 1:
+                return True
     return False

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from adaptergen.source import ClassSource, SourceModule
+import libcst as cst
+
+from adaptergen.source import ClassSource, SourceModule, descendants
 from adaptergen.tracing.values import (
     Call,
     Choice,
@@ -107,7 +109,22 @@ def is_linear(instance: Instance) -> bool:
 
 
 def is_norm(instance: Instance) -> bool:
+    if isinstance(instance.cls, ClassSource):
+        return _is_norm_class(instance.cls)
     return bool(_NORM.search(instance.class_name))
+
+
+def _is_norm_class(cls: ClassSource) -> bool:
+    """By its name; but a class that is called after the norms around its attention makes more than norms."""
+    return bool(_NORM.search(cls.name)) and all(_NORM.search(made) for made in _makes(cls))
+
+
+def _makes(cls: ClassSource) -> Iterator[str]:
+    """Names of the classes of the file that a class makes instances of when it is made."""
+    constructor = cls.methods.get("__init__")
+    for call in descendants(constructor, cst.Call) if constructor else ():
+        if isinstance(call.func, cst.Name) and call.func.value in cls.module.classes:
+            yield call.func.value
 
 
 def is_dropout(instance: Instance) -> bool:
@@ -157,5 +174,5 @@ def config_of(instance: Instance) -> str:
 def leaf_classes(source: SourceModule) -> frozenset[str]:
     """Classes that are one step for our purposes: norms, and subclasses of torch's linear layers."""
     return frozenset(
-        name for name, cls in source.classes.items() if _NORM.search(name) or external_bases(cls) & set(LINEAR)
+        name for name, cls in source.classes.items() if _is_norm_class(cls) or external_bases(cls) & set(LINEAR)
     )

@@ -18,7 +18,9 @@ def bound_names(callee: Function, args: tuple[Value, ...], kwargs: Mapping[str, 
     assert isinstance(callee.node, cst.FunctionDef)
     params = callee.node.params
     positional = [p.name.value for p in (*params.posonly_params, *params.params)]
-    if positional[:1] == ["self"] and not _is_static(callee.node):
+    if _is_class_method(callee.node):
+        positional = positional[1:]
+    elif positional[:1] == ["self"] and not _is_static(callee.node):
         positional = positional[1:]
         args = args if callee.instance is not None or not args else args[1:]
     if len(args) > len(positional) and not isinstance(params.star_arg, cst.Param):
@@ -38,13 +40,22 @@ def bound_names(callee: Function, args: tuple[Value, ...], kwargs: Mapping[str, 
 
 
 def _is_static(node: cst.FunctionDef) -> bool:
-    return any(isinstance(d.decorator, cst.Name) and d.decorator.value == "staticmethod" for d in node.decorators)
+    return _is_decorated(node, "staticmethod")
+
+
+def _is_class_method(node: cst.FunctionDef) -> bool:
+    return _is_decorated(node, "classmethod")
+
+
+def _is_decorated(node: cst.FunctionDef, name: str) -> bool:
+    return any(isinstance(d.decorator, cst.Name) and d.decorator.value == name for d in node.decorators)
 
 
 def _with_defaults(callee: Function, names: dict[str, Value], *, is_open: bool) -> dict[str, Value] | None:
     assert isinstance(callee.node, cst.FunctionDef)
     params = callee.node.params
-    for parameter in (*params.posonly_params, *params.params, *params.kwonly_params):
+    parameters = [*params.posonly_params, *params.params, *params.kwonly_params]
+    for parameter in parameters[1:] if _is_class_method(callee.node) else parameters:
         name = parameter.name.value
         if name in names or (name == "self" and not _is_static(callee.node)):
             continue
