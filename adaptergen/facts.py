@@ -126,6 +126,7 @@ class Attention:
     at: Location | None = None
     is_optional: bool = False  # only some configurations have it
     keeps_config: bool = True  # the module has the model's configuration
+    told_causal: str = ""  # an expression of what the caller says of masking the future, where it does
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,7 @@ class PrefixHook(Decision):
     hidden: str
     head_dim: str
     is_causal: str  # an expression: would the attention function mask the future if it is given no mask?
+    told_causal: str = ""  # an expression of what the caller says of that, which is in force where it is not None
     bias: tuple[str, ...] = ()  # arguments of the attention function, in `statement`, with one entry per key
     lengths: tuple[LengthHook, ...] = ()
     terms: tuple[TermHook, ...] = ()

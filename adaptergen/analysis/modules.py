@@ -12,10 +12,11 @@ from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.hidden import find_hidden, width_of
 from adaptergen.analysis.scores import Unclear, find_scores, outermost_site
 from adaptergen.analysis.states import projected
+from adaptergen.analysis.told_causal import told_causal
 from adaptergen.analysis.widths import find_widths
 from adaptergen.facts import Attention, HeadWidths, Scores
 from adaptergen.source import ClassSource, descendants
-from adaptergen.tracing.values import Instance, Operation
+from adaptergen.tracing.values import Call, Instance, Operation
 
 
 def find_attentions(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[Attention]:
@@ -40,8 +41,16 @@ def find_attentions(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[
             why_not=why_not,
             at=last.output.at.module.at(last.output.at.statement),
             keeps_config=last.form != "by_hand" or _keeps_config(last.module),
+            told_causal=_told_causal(last, scores),
             is_optional=path.partition(".")[0] in layer.instance.making.conditional,
         )
+
+
+def _told_causal(call: AttentionCall, scores: Scores | None) -> str:
+    """Only what reaches the method where keys and values are complete can be read there."""
+    at = call.output.at
+    is_here = scores is not None and (scores.site.cls, scores.site.method) == (at.cls, at.method)
+    return told_causal(call.output) if is_here and isinstance(call.output, Call) else ""
 
 
 def _widths(call: AttentionCall, scores: Scores) -> HeadWidths:

@@ -38,10 +38,16 @@ def find_towers(
     towers = []
     for name in names:
         own = _below(layers, inner[name]) if name in inner else find_layers(source, name, load)
-        stacks = stacks_of(source, name, own, load) if own else ()
+        stacks = _of_own_config(stacks_of(source, name, own, load)) if own else ()
         if stacks:
             towers.append((Tower(name, stacks), own))
     return tuple(towers)
+
+
+def _of_own_config(stacks: tuple[Stack, ...]) -> tuple[Stack, ...]:
+    """What is a part of the outer model's configuration is the tower's own."""
+    same = len({stack.config for stack in stacks}) == 1
+    return tuple(replace(stack, config="") for stack in stacks) if same else stacks
 
 
 def stacks_of(source: SourceModule, cls: str, layers: tuple[TracedLayer, ...], load: Loader) -> tuple[Stack, ...]:

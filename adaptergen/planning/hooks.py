@@ -160,6 +160,7 @@ def _prefix_hook(attention: Attention) -> PrefixHook:
         hidden=scores.hidden,
         head_dim=_below_self(attention.widths.head_dim),
         is_causal=_is_causal(attention),
+        told_causal=attention.told_causal,
         bias=scores.bias,
         lengths=tuple(
             LengthHook(

@@ -46,7 +46,8 @@ def _extend_states(source: SourceModule, hook: PrefixHook) -> Replacement:
     method = "self.prefix_tuning.flat" if hook.flat else "self.prefix_tuning"
     head = f"{hook.extended_key or hook.key}, {hook.value}, {hook.mask or '_'} = {method}"
     mask = f"{hook.mask}.bool()" if hook.mask_is_test else hook.mask or "None"
-    arguments = (hook.query, hook.key, hook.value, mask, hook.hidden)
+    told = (f"is_causal={hook.told_causal}",) if hook.told_causal else ()
+    arguments = (hook.query, hook.key, hook.value, mask, hook.hidden, *told)
     added = call_lines(indentation(lines[0]), head, arguments)
     call = parsed(added).with_changes(leading_lines=statement.leading_lines)
     if hook.extended_key:

@@ -59,6 +59,18 @@ def prefix_is_seen_everywhere(subject: Subject, form: AdapterForm) -> None:
             raise CheckFailed(f"{attention}: some words do not see the prefix")
 
 
+def shows_states(subject: Subject) -> bool:
+    """Does the output hold the hidden states of the layers, or logits? That of several towers holds their outputs."""
+    model = subject.upstream()
+    with torch.no_grad():
+        output = call(model, subject.inputs(model, padded=False), output_hidden_states=True)
+    return any(output.get(name) is not None for name in ("decoder_hidden_states", "hidden_states", "logits"))
+
+
+def shows_text(subject: Subject) -> bool:
+    return reads_text(subject) and shows_states(subject)
+
+
 def reads_text(subject: Subject) -> bool:
     return subject.cls.main_input_name == "input_ids" or "decoder_input_ids" in parameters(subject.cls)
 

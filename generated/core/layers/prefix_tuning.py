@@ -152,7 +152,13 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         self.prefixes = {new_name if key == name else key: prefix for key, prefix in self.prefixes.items()}
 
     def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, mask: AttentionMask, hidden_states: Tensor
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: AttentionMask,
+        hidden_states: Tensor,
+        is_causal: bool | None = None,
     ) -> tuple[Tensor, Tensor, AttentionMask]:
         """
         Extend keys, values and mask; unchanged if no prefix is active.
@@ -163,13 +169,14 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
             mask: any mask that transformers may pass, see `attention_mask`.
             hidden_states: input of the attention, (batch, …, hidden), which gates read. There may be several rows of
                 keys for each example, such as windows.
+            is_causal: what the kernel is told in this call of hiding the future; `None` if it asks the module.
         """
         if self.active is None:
             return key, value, mask
         nothing = key[:, :, :0], value[:, :, :0, : self.value_dim]
         state = self.active.run(self, PrefixTuningState(*nothing, rows_of(hidden_states, len(key))))
         implementation = "eager" if self.config is None else self.config._attn_implementation
-        mask = extend_attention_mask(mask, state.columns, query, key, implementation, self._hides_future)
+        mask = extend_attention_mask(mask, state.columns, query, key, implementation, self._hides_future(is_causal))
         values = F.pad(state.value, (0, value.shape[-1] - state.value.shape[-1]))
         return torch.cat([state.key, key], dim=-2), torch.cat([values, value], dim=-2), mask
 
@@ -181,10 +188,11 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         key, value, mask = self(query, key, value, mask, hidden_states)
         return key.flatten(0, 1), value.flatten(0, 1), mask
 
-    @property
-    def _hides_future(self) -> bool:
+    def _hides_future(self, told: bool | None) -> bool:
         """transformers lets callers and users of a model switch it off; what a caller says is in force once more
         when layers are run again in the backward pass, while the configuration is as before."""
+        if told is not None:
+            return told
         said = None if self.inputs is None else self.inputs.call.is_causal
         return self.is_causal and (getattr(self.config, "is_causal", True) if said is None else said)
 
