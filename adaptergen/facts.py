@@ -136,6 +136,8 @@ class Projection:
     path: str
     roles: tuple[Role, ...]
     at: Location
+    group: str = ""  # how wide the groups of channels are that are split each; "" when all are one group
+    widths: tuple[str, ...] = ()  # of the parts, where they differ; "" is what is left
 
 
 @dataclass(frozen=True)

@@ -191,6 +191,8 @@ class ProjectionPlace(Decision):
 
     path: str
     roles: tuple[str, ...]
+    group: str = ""  # width of the groups of channels that are split each, such as heads
+    widths: tuple[str, ...] = ()  # of the parts, where they differ; "" is what is left
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,15 @@ down_proj = self.down_proj(self.act_fn(self.gate_proj(x)) * self.up_proj(x))    
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from adaptergen.analysis.additions import Addition, additions
 from adaptergen.analysis.attention import AttentionCall, attention_calls, is_unclear_attention
 from adaptergen.analysis.blocks import TracedLayer
-from adaptergen.analysis.states import Part, projected
+from adaptergen.analysis.layout import ALL, Channels, Even, Span, channels
+from adaptergen.analysis.terms import between
 from adaptergen.facts import Projection, Role
+from adaptergen.problems import Location
 from adaptergen.tracing.graph import (
     depends_on,
     is_dropout,
@@ -23,81 +26,118 @@ from adaptergen.tracing.graph import (
     reached,
     walk,
 )
-from adaptergen.tracing.values import Call, Operation, Value
+from adaptergen.tracing.values import Call, Instance, Operation, Value
 
 
 ACTIVATIONS = frozenset(("gelu", "relu", "silu", "swish", "tanh", "sigmoid", "softplus", "leaky_relu", "elu", "mish"))
 
 
+@dataclass(frozen=True, eq=False)
+class Use:
+    """A linear call whose output, or a part of it, plays a role."""
+
+    role: Role
+    call: Call
+    channels: Channels = ALL
+
+    @property
+    def path(self) -> str:
+        assert isinstance(self.call.callee, Instance)
+        return self.call.callee.path
+
+
 def find_projections(layer: TracedLayer) -> tuple[tuple[Projection, ...], tuple[str, ...]]:
     """The projections of a layer in the order in which they are reached, and what was not understood."""
     calls = attention_calls(layer)
-    uses = [*_attention_uses(calls), *_branch_uses(layer, calls)]
-    by_path: dict[str, list[tuple[Role, Part]]] = {}
-    for role, part in uses:
-        by_path.setdefault(part.path, []).append((role, part))
+    by_path: dict[str, list[Use]] = {}
+    for use in (*_attention_uses(calls), *_branch_uses(layer, calls)):
+        by_path.setdefault(use.path, []).append(use)
     found: list[Projection] = []
     unclear: list[str] = []
-    for path, users in by_path.items():
-        roles = _roles(users)
-        if roles is None:
-            played = ", ".join(sorted({role for role, _ in users}))
+    for path, uses in by_path.items():
+        at = uses[0].call.at
+        projection = _projection(path, uses, at.module.at(at.statement))
+        if projection is None:
+            played = ", ".join(sorted({use.role for use in uses}))
             unclear.append(f"{path} plays {played}, but how its output is divided is not understood")
         else:
-            module = users[0][1].call.at.module
-            found.append(Projection(path, roles, module.at(users[0][1].call.at.statement)))
+            found.append(projection)
     return tuple(found), tuple(unclear)
 
 
-def _roles(users: list[tuple[Role, Part]]) -> tuple[Role, ...] | None:
-    """One role for the whole output, or one for each equal part of it."""
-    roles = {role for role, _ in users}
-    parts = {part.index for _, part in users}
-    if len(roles) == 1:
-        return (users[0][0],)
-    by_index = {part.index: role for role, part in users}
-    if (
-        None in parts
-        or len(by_index) != len(roles)
-        or sorted(i for i in parts if i is not None) != [*range(len(parts))]
-    ):
+def _projection(path: str, uses: list[Use], at: Location) -> Projection | None:
+    """One role for the whole output, or one for each part of it."""
+    if len({use.role for use in uses}) == 1:
+        return Projection(path, (uses[0].role,), at)
+    roles = {use.channels: use.role for use in uses}
+    if len(roles) != len({(use.channels, use.role) for use in uses}):
         return None
-    return tuple(by_index[index] for index in range(len(by_index)))
+    even = {part: role for part, role in roles.items() if isinstance(part, Even)}
+    spans = {part: role for part, role in roles.items() if isinstance(part, Span)}
+    if len(even) == len(roles):
+        return _evenly(path, even, at)
+    return _by_width(path, spans, at) if len(spans) == len(roles) else None
 
 
-def _attention_uses(calls: list[AttentionCall]) -> Iterator[tuple[Role, Part]]:
+def _evenly(path: str, parts: dict[Even, Role], at: Location) -> Projection | None:
+    groups = {part.group for part in parts}
+    ordered = sorted(parts, key=lambda part: part.index)
+    if len(groups) > 1 or [part.index for part in ordered] != [*range(len(parts))]:
+        return None
+    return Projection(path, tuple(parts[part] for part in ordered), at, group=groups.pop())
+
+
+def _by_width(path: str, parts: dict[Span, Role], at: Location) -> Projection | None:
+    """Spans that follow each other, from the first channel to the last."""
+    groups = {span.group for span in parts}
+    starts = {span.lower: span for span in parts}
+    ordered: list[Span] = []
+    while not ordered or ordered[-1].upper is not None:
+        span = starts.pop(ordered[-1].upper if ordered else None, None)
+        if span is None:
+            return None
+        ordered.append(span)
+    ends = [span.upper for span in ordered[:-1]]
+    widths = [between(low, up) for low, up in zip([None, *ends], [*ends, *groups], strict=False)]
+    if starts or len(groups) > 1 or None in widths:
+        return None
+    return Projection(path, tuple(parts[span] for span in ordered), at, widths=tuple(width or "" for width in widths))
+
+
+def _attention_uses(calls: list[AttentionCall]) -> Iterator[Use]:
     for call in calls:
         states: tuple[tuple[Role, Value], ...] = (("q", call.query), ("k", call.key), ("v", call.value))
         for role, state in states:
-            yield from ((role, part) for part in projected(state))
+            yield from (Use(role, linear, chosen) for linear, chosen in channels(state))
 
 
-def _branch_uses(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[tuple[Role, Part]]:
+def _branch_uses(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[Use]:
     """The last linear call of each branch: what follows an attention is its output, the others end feed-forwards."""
     outputs = {id(call.output) for call in calls}
     for addition in additions(layer):
         if is_unclear_attention(addition.branch, addition.stream, calls):
             continue
-        for last in reached(addition.branch, is_linear_call, stop=addition.stream):
-            assert isinstance(last, Call)
+        for last in reached(addition.branch, lambda v: is_linear_call(v) or id(v) in outputs, stop=addition.stream):
+            if not isinstance(last, Call) or id(last) in outputs:
+                continue
             if any(id(value) in outputs for value in walk(last, stop=addition.stream)):
-                yield "o", Part(last, None)
+                yield Use("o", last)
             else:
                 yield from _feed_forward(last, addition)
 
 
-def _feed_forward(down: Call, addition: Addition) -> Iterator[tuple[Role, Part]]:
+def _feed_forward(down: Call, addition: Addition) -> Iterator[Use]:
     """`down(act(up(x)))`, or `down(act(gate(x)) * up(x))`; anything else has no clear roles but `down`."""
     inner = [c for c in reached(down.args[0], is_linear_call, stop=addition.stream) if isinstance(c, Call)]
     if not inner:
         return
-    yield "down", Part(down, None)
+    yield Use("down", down)
     if len(inner) == 1:
-        yield "up", Part(inner[0], None)
+        yield Use("up", inner[0])
     elif len(inner) == 2:
         activated = [call for call in inner if _is_activated(down.args[0], call)]
         if len(activated) == 1:
-            yield from ((("gate" if call in activated else "up"), Part(call, None)) for call in inner)
+            yield from (Use("gate" if call in activated else "up", call) for call in inner)
 
 
 def _is_activated(product: Value, call: Call) -> bool:

@@ -252,13 +252,20 @@ def _attention_places(layer: Layer) -> Iterator[AttentionPlace]:
 
 def _projection_places(layer: Layer) -> Iterator[ProjectionPlace]:
     for projection in _in_reading_order(layer.projections):
-        split = "its output is split into equal parts in this order" if len(projection.roles) > 1 else ""
+        split = _split(projection) if len(projection.roles) > 1 else ""
         yield ProjectionPlace(
             path=projection.path,
             roles=projection.roles,
+            group=projection.group,
+            widths=projection.widths,
             because=split or _ROLE_WORDS[projection.roles[0]],
             at=place(projection.at),
         )
+
+
+def _split(projection: Projection) -> str:
+    whole = f"each {projection.group} channels of its output are" if projection.group else "its output is"
+    return f"{whole} split into {'these widths' if projection.widths else 'equal parts'} in this order"
 
 
 def _in_reading_order(projections: Sequence[Projection]) -> list[Projection]:

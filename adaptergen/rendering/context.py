@@ -198,7 +198,9 @@ def _attention(place: AttentionPlace) -> str:
 
 def _projection(place: ProjectionPlace) -> str:
     roles = quoted(place.roles[0]) if len(place.roles) == 1 else f"({', '.join(map(quoted, place.roles))})"
-    return f"Projection({quoted(place.path)}, {roles})"
+    group = f", group={quoted(place.group)}" if place.group else ""
+    widths = f", widths=({', '.join(map(quoted, place.widths))})" if place.widths else ""
+    return f"Projection({quoted(place.path)}, {roles}{group}{widths})"
 
 
 def stacks_line(stacks: tuple[StackPlan, ...]) -> str:

@@ -164,6 +164,8 @@ def call(
             return choice([call(tracer, option, args, kwargs, frame, node) for option in callee.options])
         case Dead():
             return callee
+        case Constant(value=None):
+            return Dead()
         case Function():
             return _call_function(tracer, callee, args, kwargs, frame.site(node) if node else None)
         case ClassReference():

@@ -78,7 +78,13 @@ def _subscript(tracer: Tracer, frame: Frame, node: cst.Subscript) -> Value:
     text = ", ".join(frame.module.code(part).rstrip(", ") for part in node.slice)
     if isinstance(owner, Sequence) and len(node.slice) == 1:
         return attributes.sliced(owner, node.slice[0].slice)
-    return Item(owner, text, tuple(_slice_values(tracer, frame, node)))
+    return Item(owner, text, tuple(_slice_values(tracer, frame, node)), _bounds(tracer, frame, node.slice[-1].slice))
+
+
+def _bounds(tracer: Tracer, frame: Frame, part: cst.BaseSlice) -> tuple[Value | None, ...]:
+    if not isinstance(part, cst.Slice) or part.step is not None or (part.lower is None and part.upper is None):
+        return ()
+    return tuple(None if end is None else evaluate(tracer, frame, end) for end in (part.lower, part.upper))
 
 
 def _slice_values(tracer: Tracer, frame: Frame, node: cst.Subscript) -> list[Value]:

@@ -214,9 +214,10 @@ class Item(Value):
     value: Value
     index: int | str
     arguments: tuple[Value, ...] = ()
+    bounds: tuple[Value | None, ...] = ()  # of the last slice, where it has some and no step
 
     def parts(self) -> tuple[Value, ...]:
-        return (self.value, *self.arguments)
+        return _returned(self.value, self.index) or (self.value, *self.arguments)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -257,6 +258,25 @@ class Call(Value):
 
     def parts(self) -> tuple[Value, ...]:
         return (self.result,) if self.result is not None else (*self.args, *self.kwargs.values())
+
+
+def _returned(value: Value, index: int | str) -> tuple[Value, ...]:
+    """Of several values that a followed call gives, the one that is taken; () where that cannot be told."""
+    given = value.result if isinstance(value, Call) else None
+    if given is None or not isinstance(index, int):
+        return ()
+    tuples = [_items(each) for each in alternatives(given)]
+    return tuple(items[index] for items in tuples) if all(-1 < index < len(items) for items in tuples) else ()
+
+
+def _items(value: Value) -> tuple[Value, ...]:
+    """Those of a tuple, or those that a longer one begins with."""
+    match value:
+        case Sequence(repeated=False, items=items):
+            return items
+        case Sum(left=Sequence(repeated=False, items=items)):
+            return items
+    return ()
 
 
 def choice(options: list[Value]) -> Value:

@@ -81,11 +81,18 @@ class AttentionSite:
 class Projection:
     """
     A linear map that LoRA and (IA)³ can adapt. A tuple of roles says that its output is the concatenation of that
-    many parts of equal width, in that order.
+    many parts, in that order.
+
+    Args:
+        group: width of the groups of channels each of which has all parts, such as heads: a product of numbers and of
+            attributes, by their paths from the layer. "" when all channels are one group.
+        widths: those of the parts, in the same way, where they differ; "" is what is left.
     """
 
     path: str
     roles: Role | tuple[Role, ...]
+    group: str = ""
+    widths: tuple[str, ...] = ()
 
     @property
     def parts(self) -> tuple[Role, ...]:
@@ -246,7 +253,7 @@ def placed_projections(model: nn.Module) -> Iterator[PlacedProjection]:
         for projection in layer.sites.projections:
             linear = resolve(layer.module, projection.path)
             if linear is not None:
-                yield PlacedProjection(paths[linear], layer, projection, _unwrapped(linear))
+                yield PlacedProjection(paths[linear], layer, projection, unwrapped(linear))
 
 
 def projection_modules(layer: PlacedLayer) -> Iterator[tuple[Projection, nn.Module]]:
@@ -254,7 +261,7 @@ def projection_modules(layer: PlacedLayer) -> Iterator[tuple[Projection, nn.Modu
     for projection in layer.sites.projections:
         linear = resolve(layer.module, projection.path)
         if linear is not None:
-            yield projection, _unwrapped(linear)
+            yield projection, unwrapped(linear)
 
 
 def _lists(root: nn.Module, path: str) -> Iterator[nn.Module]:
@@ -268,7 +275,7 @@ def _lists(root: nn.Module, path: str) -> Iterator[nn.Module]:
         yield from _lists(element, rest.lstrip("."))
 
 
-def _unwrapped(linear: nn.Module) -> nn.Module:
+def unwrapped(linear: nn.Module) -> nn.Module:
     """PEFT replaces a map by a module around it."""
     while isinstance(getattr(linear, "base_layer", None), nn.Module):
         linear = linear.base_layer

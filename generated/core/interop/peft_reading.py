@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from generated.core.configuration import AdapterConfig, IA3Config, LoRAConfig
 from generated.core.configuration.lora import ATTENTION_ROLES, FEED_FORWARD_ROLES
 from generated.core.errors import AdapterFileError
+from generated.core.fused import fused_parts
 from generated.core.interop.peft_files import PeftFolder, read_peft_folder
 from generated.core.interop.peft_options import refuse_options, scaling_numerator, usual_and_others
 from generated.core.loading.adapters import StoredAdapter
@@ -165,10 +166,19 @@ def _scales_input(tensors: Mapping[str, Tensor]) -> bool:
 
 def _translated(module: FoundModule) -> Iterator[tuple[str, Tensor]]:
     tensors, host = module.tensors, f"{module.placed.path}.loras.{NAME}"
+    if "ia3_l" in tensors and _scales_input(tensors):
+        yield f"{host}.lora_A", tensors["ia3_l"]
+        return
     if "ia3_l" in tensors:
-        yield f"{host}.{'lora_A' if _scales_input(tensors) else 'lora_B'}", tensors["ia3_l"]
+        yield f"{host}.lora_B", _part_by_part(module, tensors["ia3_l"])
         return
     yield f"{host}.lora_A", tensors["lora_A"].repeat(len(module.placed.projection.parts), 1)
-    yield f"{host}.lora_B", tensors["lora_B"]
+    yield f"{host}.lora_B", _part_by_part(module, tensors["lora_B"])
     if "magnitude" in tensors:
-        yield f"{host}.m.weight", tensors["magnitude"].reshape(-1, 1)
+        yield f"{host}.m.weight", _part_by_part(module, tensors["magnitude"].reshape(-1, 1))
+
+
+def _part_by_part(module: FoundModule, rows: Tensor) -> Tensor:
+    """Rows in the order of the output's channels, in the order of its parts."""
+    parts = fused_parts(module.placed, (True,) * len(module.placed.projection.parts))
+    return parts.together(parts.select(rows), len(rows))

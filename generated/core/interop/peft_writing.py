@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from generated.core.configuration import LoRAConfig
 from generated.core.errors import UnsupportedMethodError
@@ -97,7 +98,7 @@ def _written(base: nn.Module, name: str) -> Iterator[WrittenModule]:
 
 
 def _scale(placed: PlacedProjection, lora: Rescaling) -> WrittenModule:
-    factors = lora.parts.spread(lora.lora_B.unflatten(0, (lora.parts.count, -1)).squeeze(-1), fill=1.0)
+    factors = lora.parts.spread(lora.parts.apart(lora.lora_B).squeeze(-1), fill=1.0)
     return WrittenModule(placed, {"ia3_l": factors.unsqueeze(-1) * lora.scaling}, 1, 1)
 
 
@@ -110,7 +111,8 @@ def _low_rank(placed: PlacedProjection, lora: LowRank) -> WrittenModule:
     down = lora.lora_A.unflatten(0, (count, lora.r))
     magnitude = {} if lora.m is None else {"lora_magnitude_vector": _lengths(placed, lora)}
     if all(lora.parts.adapted) and bool((down == down[0]).all()):
-        tensors = {"lora_A.weight": down[0], "lora_B.weight": lora.lora_B}
+        spread = lora.parts.spread(lora.parts.apart(lora.lora_B).permute(2, 0, 1), fill=0.0).T
+        tensors = {"lora_A.weight": down[0], "lora_B.weight": spread.contiguous()}
         return WrittenModule(placed, tensors | magnitude, lora.r, lora.scaling * lora.r)
     tensors = {"lora_A.weight": lora.lora_A, "lora_B.weight": _blocks(lora)}
     return WrittenModule(placed, tensors | magnitude, lora.r * count, lora.scaling * lora.r * count)
@@ -132,10 +134,10 @@ def _lengths(placed: PlacedProjection, lora: LowRank) -> Tensor:
 
 
 def _blocks(lora: LowRank) -> Tensor:
-    """B of all parts, (all parts · width, adapted parts · rank)."""
-    given = iter(torch.block_diag(*lora.lora_B.unflatten(0, (lora.parts.count, lora.width))).split(lora.width))
-    blank = lora.lora_B.new_zeros(lora.width, lora.parts.count * lora.r)
-    return torch.cat([next(given) if is_adapted else blank for is_adapted in lora.parts.adapted])
+    """B of all parts, (out, adapted parts · rank)."""
+    up = lora.parts.apart(lora.lora_B)
+    blocks = torch.stack([F.pad(part, (i * lora.r, (len(up) - 1 - i) * lora.r)) for i, part in enumerate(up)])
+    return lora.parts.spread(blocks.permute(2, 0, 1), fill=0.0).T.contiguous()
 
 
 WRITERS = {Rescaling: _scale, InputRescaling: _input_scale, LowRank: _low_rank}

@@ -10,6 +10,7 @@ from torch import nn
 
 from generated.core.configuration import AdapterConfig, LoRAConfig
 from generated.core.errors import AdapterConfigError
+from generated.core.fused import fused_parts
 from generated.core.layers.lora import (
     FusedParts,
     LoRALinearMixin,
@@ -47,7 +48,7 @@ class Adapted:
     @property
     def width(self) -> int:
         """Of one part of the output."""
-        return features(self.placed.module)[1] // len(self.parts.adapted)
+        return self.parts.width(features(self.placed.module)[1])
 
     @property
     def scales_input(self) -> bool:
@@ -70,28 +71,21 @@ def projections_with(model: nn.Module, name: str) -> frozenset[Projection]:
 
 def _adapted_projections(target: Target) -> Iterator[Adapted]:
     for placed in placed_projections(target.model):
-        parts = _adapted_parts(target, placed.projection)
-        if target.leaves_out(placed.layer.index) or not any(parts.adapted):
-            continue
-        out_features = features(placed.module)[1]
-        if out_features % len(parts.adapted):
-            raise AdapterConfigError(
-                f"{placed.path} is said to hold {len(parts.adapted)} parts of equal width, but its output has "
-                f"{out_features} channels"
-            )
-        yield Adapted(placed, parts, target.config.at(placed.path))
+        adapted = _adapted_parts(target, placed.projection)
+        if not target.leaves_out(placed.layer.index) and any(adapted):
+            yield Adapted(placed, fused_parts(placed, adapted), target.config.at(placed.path))
 
 
-def _adapted_parts(target: Target, projection: Projection) -> FusedParts:
+def _adapted_parts(target: Target, projection: Projection) -> tuple[bool, ...]:
     """Which parts of a projection get weights: those with the right role, or all that stored weights speak of."""
     roles = target.config.roles
     if target.projections is None:
-        return FusedParts(tuple(role in roles for role in projection.parts))
+        return tuple(role in roles for role in projection.parts)
     if projection not in target.projections:
-        return FusedParts((False,))
+        return (False,)
     if len(projection.parts) == 1:
-        return FusedParts((True,))
-    return FusedParts(tuple(role in target.config.attn_matrices for role in projection.parts))
+        return (True,)
+    return tuple(role in target.config.attn_matrices for role in projection.parts)
 
 
 def _add_shared(target: Target, adapted: list[Adapted]) -> SharedVera | None:

@@ -12,6 +12,7 @@ from torch import nn
 from generated.core.config_names import config_value
 from generated.core.configuration import AdapterConfig, ConfigUnion, PrefixTuningConfig
 from generated.core.errors import AdapterError
+from generated.core.fused import fused_parts
 from generated.core.integrations import adapt_site
 from generated.core.layers.linear import Gate, init_bert_weights
 from generated.core.layers.lora import features
@@ -33,7 +34,7 @@ from generated.core.methods.base import (
     mark_initialized,
     restore_vacant_hosts,
 )
-from generated.core.sites import AttentionSite, PlacedLayer, placed_layers, resolve
+from generated.core.sites import AttentionSite, PlacedLayer, PlacedProjection, placed_layers, resolve, unwrapped
 from generated.core.swap import refuse_instance_forward
 from generated.core.towers import tower_name
 
@@ -150,8 +151,10 @@ def _key_heads(layer: PlacedLayer, site: AttentionSite, head_dim: int) -> int:
     """Number of key heads: width of the keys over width of a key. Grouped queries share keys."""
     _, out_features = features(resolve(layer.module, site.keys))
     projection = next((projection for projection in layer.sites.projections if projection.path == site.keys), None)
-    parts = len(projection.parts) if projection else 1
-    return out_features // parts // head_dim
+    if projection is None or "k" not in projection.parts:
+        return out_features // head_dim
+    placed = PlacedProjection(site.keys, layer, projection, unwrapped(resolve(layer.module, site.keys)))
+    return fused_parts(placed, tuple(role == "k" for role in projection.parts)).rows(out_features) // head_dim
 
 
 def _hidden_dim(model: nn.Module, layer: PlacedLayer, site: AttentionSite, shim: PrefixTuningShim) -> int:

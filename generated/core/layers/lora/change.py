@@ -34,13 +34,14 @@ class Unadapted(NamedTuple):
 class RowLengths(nn.Module):
     """m of DoRA, (rows, 1)."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, parts: FusedParts) -> None:
         super().__init__()
+        self.parts = parts
         self.weight = nn.Parameter(torch.ones(rows, 1))
 
     def forward(self, norm: Tensor) -> Tensor:
-        """How much longer than `norm` the rows are to be; the same shape."""
-        return self.weight.view_as(norm) / norm
+        """How much longer than `norm`, (parts, width), the rows are to be; the same shape."""
+        return self.parts.apart(self.weight.squeeze(-1)) / norm
 
 
 class LowRankChange(nn.Module):
@@ -56,12 +57,12 @@ class LowRankChange(nn.Module):
         super().__init__()
         self.parts = parts
         self.in_features = in_features
-        self.width = out_features // len(parts.adapted)
+        self.rows, self.width = parts.rows(out_features), parts.width(out_features)
         self.r = config.r
         self.scaling = config.alpha / config.r
         self.lora_dropout = nn.Dropout(config.dropout)
         self.gate = build_gate(in_features, parts, config)
-        self.m = RowLengths(parts.count * self.width) if config.use_dora else None
+        self.m = RowLengths(self.rows, parts) if config.use_dora else None
         self.is_published_dora = bool(config.dora_as_published)
 
     def factors(self) -> tuple[Tensor, Tensor]:
@@ -135,7 +136,8 @@ class LowRankChange(nn.Module):
     def measure(self, weight: Tensor) -> None:
         """Start DoRA with the lengths that the rows of the weight have."""
         with torch.no_grad():
-            self.m.weight.copy_(self.parts.select(weight).float().norm(dim=-1).view(-1, 1))
+            lengths = self.parts.select(weight).float().norm(dim=-1)
+            self.m.weight.copy_(self.parts.together(lengths, self.rows).unsqueeze(-1))
 
     def published_lengths(self, weight: Tensor) -> Tensor:
         """Which lengths of the rows, (out,), DoRA as it was published has in the place of this one."""

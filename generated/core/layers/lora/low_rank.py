@@ -23,12 +23,11 @@ class LowRank(LowRankChange):
     def __init__(self, in_features: int, out_features: int, parts: FusedParts, config: LoRAConfig) -> None:
         super().__init__(in_features, out_features, parts, config)
         self.lora_A = nn.Parameter(torch.empty(parts.count * config.r, in_features))
-        self.lora_B = nn.Parameter(torch.empty(parts.count * self.width, config.r))
+        self.lora_B = nn.Parameter(torch.empty(self.rows, config.r))
         initialize_factors(self.lora_A, self.lora_B, config.init_weights)
 
     def factors(self) -> tuple[Tensor, Tensor]:
-        parts = self.parts.count
-        return self.lora_A.unflatten(0, (parts, self.r)), self.lora_B.unflatten(0, (parts, self.width))
+        return self.lora_A.unflatten(0, (self.parts.count, self.r)), self.parts.apart(self.lora_B)
 
 
 class MultiTaskLowRank(LowRankChange):
@@ -38,7 +37,7 @@ class MultiTaskLowRank(LowRankChange):
         super().__init__(in_features, out_features, parts, config)
         count = config.n_up_projection
         self.lora_A = nn.Parameter(torch.empty(parts.count * config.r, in_features))
-        self.lora_B = nn.Parameter(torch.empty(count, parts.count * self.width, config.r))
+        self.lora_B = nn.Parameter(torch.empty(count, self.rows, config.r))
         initialize_factors(self.lora_A, self.lora_B.detach().flatten(0, 1), config.init_weights)
         self.task_specific = TaskMatrix(config.r, parts, is_diagonal=config.task_specific_matrix_type != "linear")
         self.weights = nn.Parameter(torch.ones(parts.count * count))
@@ -47,7 +46,7 @@ class MultiTaskLowRank(LowRankChange):
     def factors(self) -> tuple[Tensor, Tensor]:
         parts = self.parts.count
         weights = (self.weights.unflatten(0, (parts, -1)) / self.weights_sharpness).softmax(dim=-1)
-        b = torch.einsum("pn,npor->por", weights, self.lora_B.unflatten(1, (parts, self.width)))
+        b = torch.einsum("pn,npor->por", weights, self.parts.apart(self.lora_B, dim=1))
         return self.task_specific(self.lora_A.unflatten(0, (parts, self.r))), b
 
 

@@ -10,26 +10,82 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class FusedParts:
-    """Which parts of a projection's output are adapted, e.g. (True, False, True) for queries and values."""
+    """
+    Which parts of a projection's output are adapted, e.g. (True, False, True) for queries and values.
+
+    Args:
+        adapted: for each part.
+        shares: how wide the parts are, relative to each other; () for parts of equal width.
+        groups: into how many groups the channels fall, each of which has all parts: heads, where the parts of one
+            head follow each other.
+
+    Values of adapted parts are computed side by side, so that narrower ones end with channels that nothing uses.
+    """
 
     adapted: tuple[bool, ...]
+    shares: tuple[int, ...] = ()
+    groups: int = 1
 
     @property
     def count(self) -> int:
         return sum(self.adapted)
 
+    def rows(self, out_features: int) -> int:
+        """Channels of all adapted parts together."""
+        return sum(self._widths(out_features // sum(self._shares)))
+
+    def width(self, out_features: int) -> int:
+        """Channels of the widest adapted part."""
+        return max(self._widths(out_features // sum(self._shares)))
+
+    def apart(self, values: Tensor, dim: int = 0) -> Tensor:
+        """(..., rows, ...) → (..., adapted parts, width, ...)."""
+        if not self.shares:
+            return values.unflatten(dim, (self.count, -1))
+        widths = self._widths(values.shape[dim] // sum(self._widths(1)))
+        return torch.stack([_padded(part, dim, max(widths)) for part in values.split(widths, dim)], dim)
+
+    def together(self, values: Tensor, rows: int) -> Tensor:
+        """(adapted parts, width, ...) → (rows, ...): what `apart` took apart."""
+        widths = self._widths(rows // sum(self._widths(1)))
+        return torch.cat([part[:width] for part, width in zip(values, widths, strict=True)])
+
     def spread(self, values: Tensor, fill: float) -> Tensor:
-        """(..., adapted parts, width) → (..., all parts · width), with `fill` in the parts that are not adapted."""
-        if all(self.adapted):
+        """(..., adapted parts, width) → (..., out), with `fill` in the parts that are not adapted."""
+        if all(self.adapted) and not self.shares and self.groups == 1:
             return values.flatten(-2)
+        unit = values.shape[-1] // max(self._widths(1))
         given = iter(values.unbind(-2))
-        blank = torch.full_like(values.select(-2, 0), fill)
-        return torch.cat([next(given) if is_adapted else blank for is_adapted in self.adapted], dim=-1)
+        blank = torch.full_like(values.select(-2, 0)[..., :1], fill)
+        parts = [
+            next(given)[..., : unit * share] if is_adapted else blank.expand(*blank.shape[:-1], unit * share)
+            for is_adapted, share in zip(self.adapted, self._shares, strict=True)
+        ]
+        return torch.cat([part.unflatten(-1, (self.groups, -1)) for part in parts], dim=-1).flatten(-2)
 
     def select(self, weight: Tensor) -> Tensor:
-        """(all parts · width, in) → (adapted parts, width, in)."""
-        blocks = weight.unflatten(0, (len(self.adapted), -1)).unbind()
-        return torch.stack([block for block, is_adapted in zip(blocks, self.adapted, strict=True) if is_adapted])
+        """(out, in) → (adapted parts, width, in)."""
+        unit = weight.shape[0] // self.groups // sum(self._shares)
+        blocks = weight.unflatten(0, (self.groups, -1)).split([unit * share for share in self._shares], dim=1)
+        chosen = [block.flatten(0, 1) for block, is_adapted in zip(blocks, self.adapted, strict=True) if is_adapted]
+        return torch.stack([_padded(block, 0, self.width(weight.shape[0])) for block in chosen])
+
+    @property
+    def _shares(self) -> tuple[int, ...]:
+        return self.shares or (1,) * len(self.adapted)
+
+    def _widths(self, unit: int) -> list[int]:
+        """Of the adapted parts."""
+        return [unit * share for share, is_adapted in zip(self._shares, self.adapted, strict=True) if is_adapted]
+
+
+def _padded(values: Tensor, dim: int, size: int) -> Tensor:
+    missing = size - values.shape[dim]
+    if not missing:
+        return values
+    shape = list(values.shape)
+    shape[dim] = missing
+    return torch.cat([values, values.new_zeros(shape)], dim)
 
 
 def features(linear: nn.Module) -> tuple[int, int]:

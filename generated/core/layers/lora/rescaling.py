@@ -28,7 +28,7 @@ class Rescaling(nn.Module):
             )
         self.parts = parts
         self.scaling = config.alpha
-        self.lora_B = nn.Parameter(torch.empty(parts.count * out_features // len(parts.adapted), 1))
+        self.lora_B = nn.Parameter(torch.empty(parts.rows(out_features), 1))
         self.gate = build_gate(in_features, parts, config)
         if config.init_weights == "lora":
             nn.init.zeros_(self.lora_B)
@@ -59,7 +59,7 @@ class Rescaling(nn.Module):
         return weight * factors.unsqueeze(-1), None if bias is None else bias * factors
 
     def _factors(self, scaling: Tensor | float) -> Tensor:
-        return self.parts.spread(self.lora_B.unflatten(0, (self.parts.count, -1)).squeeze(-1) * scaling, fill=1.0)
+        return self.parts.spread(self.parts.apart(self.lora_B).squeeze(-1) * scaling, fill=1.0)
 
 
 class InputRescaling(nn.Module):
