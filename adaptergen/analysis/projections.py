@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from adaptergen.analysis.additions import Addition, additions
 from adaptergen.analysis.attention import AttentionCall, attention_calls, is_unclear_attention
+from adaptergen.analysis.bare_weights import bare_weights
 from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.layout import ALL, Channels, Even, Span, channels
 from adaptergen.analysis.terms import between
@@ -62,6 +63,7 @@ def find_projections(layer: TracedLayer) -> tuple[tuple[Projection, ...], tuple[
             unclear.append(f"{path} plays {played}, but how its output is divided is not understood")
         else:
             found.append(projection)
+    unclear += [f"{path}, which is a parameter and no linear module" for path in bare_weights(layer)]
     return tuple(found), tuple(unclear)
 
 

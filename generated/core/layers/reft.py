@@ -190,6 +190,8 @@ class ReftLayer(AdapterSlot, nn.Module):
         """A forward hook: the hidden states are the output, or its first item."""
         if isinstance(output, tuple):
             return (self(output[0]), *output[1:])
+        if isinstance(output, list):
+            return [self(output[0]), *output[1:]]
         return self(output)
 
 
