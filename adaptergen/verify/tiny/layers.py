@@ -23,6 +23,7 @@ AT_THE_START = r"first_k_\w+|num_(first_)?dense_layers|moe_layer_start_index|num
 AT_THE_END = r"num_kv_shared_layers|num_last_\w+_layers"
 EVERY = r"\w*(interval|_period|_frequency|_freq|sparse_step|layer_step|every_n\w*|window_pattern)"
 PER_LAYER = "per_layer_config"
+CYCLE = "block_types"
 ONE = r"merge_index"
 ELSEWHERE = r"\w*feature_layers?"
 SHARED = "hybrid"  # layers of this kind may share weights: one alone shows nothing
@@ -135,6 +136,8 @@ def _said(name: str, value: Any, length: int) -> Sequence[Any]:
     layers = range(length)
     if isinstance(value, list | tuple) and len(value) == length and _are_kinds(value):
         return value
+    if name == CYCLE and isinstance(value, list | tuple) and value:
+        return [value[layer % len(value)] for layer in layers]
     if _holds_layers(name, value) and len(value) > FEW and max(value) < length:
         return [layer in value for layer in layers]
     if name == PER_LAYER:

@@ -12,10 +12,12 @@ from transformers import PreTrainedConfig
 
 from adaptergen.verify.tiny import layers, rotary
 from adaptergen.verify.tiny.backbones import without_missing_library
+from adaptergen.verify.tiny.filling import filled_in
 from adaptergen.verify.tiny.sizes import HEADS, WIDTH, Sizes, is_stages, is_width
 from adaptergen.verify.tiny.tokens import TOKENS, is_token, small_tokens
 
 
+IGNORED = ("ignore_keys_at_rope_validation",)  # of the class, where it says which parameters positions have
 SAID = (layers.PER_LAYER, "out_indices")  # what constructors take without declaring it
 
 
@@ -31,6 +33,7 @@ def shrink(config: PreTrainedConfig, given: Mapping[str, Any], tree: Tree | None
     """A new configuration of the same class, with what is given in it, or in its sub-configurations."""
     tree = tree or Tree(small_tokens(config), tuple(_widths(config)))
     attributes = _attributes(config)
+    attributes |= filled_in(attributes)
     declared = _declared(type(config))
     stacks = layers.chosen_layers({k: v for k, v in attributes.items() if k in declared or k in SAID})
     grouped, alone = (_sizes(attributes, tree, grouped=grouped) for grouped in (True, False))
@@ -55,15 +58,14 @@ class _Shrinking:
         if name.endswith("suppress_tokens") and value is not None:
             return []
         few = value if is_stages(name, value) else layers.of_fewer(name, value, self.stacks)
-        if few is not value or layers.is_count(name, value):
-            return few
-        return self.sizes.smaller(name, value)
+        return few if layers.is_count(name, value) else self.sizes.smaller(name, few)
 
 
 def _arguments(
     config: PreTrainedConfig, attributes: Mapping[str, Any], shrinking: _Shrinking, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     declared = _declared(type(config))
+    filled = filled_in(_attributes(config))
     arguments = _unusual(type(config), attributes)
     if attributes.get("is_encoder_decoder") and "decoder_start_token_id" not in attributes:
         arguments["decoder_start_token_id"] = TOKENS["pad_token_id"]
@@ -75,11 +77,11 @@ def _arguments(
             small = _of_layers(value, attributes, shrinking)
         elif isinstance(value, Mapping):
             small = _mapping(value, attributes, shrinking)
-        elif _is_derived(declared, name, value):
+        elif name not in filled and _is_derived(declared, name, value):
             continue
         else:
             small = shrinking.small(name, value)
-        if small is not value and (isinstance(value, PreTrainedConfig) or small != value):
+        if name in filled or isinstance(value, PreTrainedConfig) or small != value:
             arguments[name] = small
     return arguments | {k: v for k, v in given.items() if not isinstance(arguments.get(k), PreTrainedConfig)}
 
@@ -89,8 +91,10 @@ def _attributes(config: PreTrainedConfig) -> dict[str, Any]:
     attributes = {name: value for name, value in vars(config).items() if not name.startswith("_")}
     differing = vars(config).get("_heterogeneity_spec")
     shown = vars(config).get("_out_indices")
+    ignored = {name: found for name in IGNORED if (found := getattr(type(config), name, None))}
     return (
-        attributes
+        ignored
+        | attributes
         | ({layers.PER_LAYER: differing.per_layer_overrides} if differing else {})
         | ({"out_indices": shown} if shown else {})
     )
@@ -122,7 +126,7 @@ def _mapping(value: Mapping[Any, Any], attributes: Mapping[str, Any], shrinking:
             small[key] = rotary.small_sections(item, {**attributes, **value})
         else:
             small[key] = shrinking.small(key, item) if isinstance(key, str) else item
-    if value is attributes.get("rope_parameters") and rotary.lacks_sections(attributes):
+    if "rope_type" in value and rotary.lacks_sections(attributes):
         small[rotary.SECTIONS] = rotary.small_sections((1, 1, 1), attributes)
     return small
 
@@ -132,14 +136,16 @@ def _of_layers(
 ) -> dict[int, dict[str, Any]]:
     """What layers have that the others have not: twice as large where it was larger."""
     kept = shrinking.stacks.get(attributes.get("num_hidden_layers", 0), ())
-    return {
-        new: {
-            name: _of_layer(shrinking.small(name, value), value, attributes.get(name))
-            for name, value in overrides[old].items()
-        }
-        for new, old in enumerate(kept)
-        if old in overrides
-    }
+    return {new: _of_one(overrides[old], attributes, shrinking) for new, old in enumerate(kept) if old in overrides}
+
+
+def _of_one(override: Mapping[str, Any], attributes: Mapping[str, Any], shrinking: _Shrinking) -> dict[str, Any]:
+    small = {name: _of_layer(shrinking.small(name, v), v, attributes.get(name)) for name, v in override.items()}
+    still, turned = ({**attributes, **override}.get(f"qk_{part}_head_dim") for part in ("nope", "rope"))
+    if still and turned and {**attributes, **override}.get("head_dim") == still + turned:
+        parts = {name: shrinking.small(name, attributes[name]) for name in ("qk_nope_head_dim", "qk_rope_head_dim")}
+        small["head_dim"] = sum({**parts, **{k: v for k, v in small.items() if k in parts}}.values())
+    return small
 
 
 def _of_layer(small: Any, value: Any, usual: Any) -> Any:

@@ -35,6 +35,8 @@ SIZES: Sized = (
     ),
     (r"\w*(image|img|crop)_size|image_resolution", IMAGE),
     (r"visual_prompt_size", 2),
+    (r"num_pos_feats", WIDTH // 2),
+    (r"image_embedding_size|mm_tokens_per_image", IMAGE // PATCH),
     (r"upsample_initial_channel", 64),
     (r"patch_length|patch_stride", 8),
     (r"(\w*patch|tubelet)_size", PATCH),
@@ -48,13 +50,8 @@ SIZES: Sized = (
     (r"\w*num_queries|prediction_length", 8),
     (r"context_length", 32),
 )
-INDEX: Sized = ((r"index\w*_(topk|budget)", 4), (r"index\w*_ratio", 2), (r"indexer_kv_heads", 1))
+INDEX: Sized = ((r"index\w*_(topk|budget)", 4), (r"index\w*_ratio", 2), (r"indexer_kv_heads", 1), (r"index_kpool", 2))
 STAGED: Sized = ((r"\w*embed_dim", 2 * STAGE), (r"\w*(image|img)_size", 64), (r"\w*window_size", 2))
-# Without these there is no model, though the default may be None.
-NEEDED = (
-    r"vocab_size|prediction_length|n_routed_experts|n_shared_experts|num_experts(_per_tok)?|top_k_experts|"
-    r"moe_intermediate_size|num_key_value_heads|head_dim|indexer_\w+"
-)
 # What trained models have, though it is not the default.
 FEATURES: dict[str, Any] = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
 KEYS_OF = r"\w*(key_value|kv)(_attention)?_heads\w*|n_head_kv"
@@ -93,8 +90,6 @@ class Sizes:
             return type(value)(0)
         if type(value) is int:
             return self._number(name, value)
-        if value is None and re.fullmatch(NEEDED, name):
-            return self._number(name, 2**20)
         if isinstance(value, list | tuple) and value and all(type(v) is int for v in value):
             return type(value)(self._numbers(name, value))
         return value
@@ -112,7 +107,9 @@ class Sizes:
         staged = any(
             isinstance(self.default.get(name), list | tuple) for name in ("depths", "num_heads", "hidden_sizes")
         )
-        return STAGED if staged or "num_windows" in self.default else ()
+        overlapping = any(isinstance(self.default.get(n), list | tuple) for n in ("patch_stride", "patch_padding"))
+        sized = STAGED if staged or "num_windows" in self.default else ()
+        return (*sized, *(((r"patch_size", None),) if overlapping or "stride" in self.default else ()))
 
     def _in_parts(self, name: str, value: int) -> Sized:
         """Heads whose queries and keys consist of a part that is turned, and one that is not."""
@@ -138,17 +135,26 @@ class Sizes:
 
     def _numbers(self, name: str, values: Sequence[int]) -> list[int]:
         """Sizes of stages keep their proportions, all others shrink one by one."""
-        common = math.gcd(*values)
         if "heads" in name:
+            common = math.gcd(*values)
             return [value // common for value in values] if common else list(values)
-        if re.fullmatch(STAGES, name) and common > 1:
-            return [value // common * STAGE for value in values]
+        if re.fullmatch(STAGES, name):
+            return [
+                self._related(v) if v in self.widths else v // self._unit * STAGE if v >= STAGE else v for v in values
+            ]
         return [self._number(name, value) for value in values]
+
+    @property
+    def _unit(self) -> int:
+        """What all widths of stages are multiples of."""
+        widths = (v for name, value in self.default.items() if is_stages(name, value) for v in value)
+        return math.gcd(*(width for width in widths if width >= STAGE)) or 1
 
 
 def is_stages(name: str, value: Any) -> bool:
     """A width for each stage, of which none is left out?"""
-    return isinstance(value, list | tuple) and re.fullmatch(STAGES, name) is not None
+    numbers = isinstance(value, list | tuple) and all(type(v) is int for v in value)
+    return numbers and re.fullmatch(STAGES, name) is not None
 
 
 def is_width(name: str) -> bool:
