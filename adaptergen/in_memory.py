@@ -38,7 +38,7 @@ class Request:
 
     Attributes:
         module: its dotted name, of which a part may be no identifier, as with modules of the Hub.
-        sha256: of the file, and of the configuration beside it.
+        sha256: of the file, and of every configuration beside it.
     """
 
     module: str
@@ -80,8 +80,7 @@ def request(module: str, file: Path) -> Request:
     Raises:
         ProblemsFound: the file cannot be read.
     """
-    beside = file.with_name(file.name.replace("modeling_", "configuration_"))
-    files = [file, *([beside] if beside != file and beside.is_file() else [])]
+    files = [file, *sorted(path for path in file.parent.glob("configuration_*.py") if path.is_file())]
     digests = (hashlib.sha256(read_text(path, str(path)).encode()).hexdigest() for path in files)
     return Request(module, file, tuple(digests))
 

@@ -25,11 +25,18 @@ def given_model(
         ProblemsFound: the file cannot be read or is not Python.
     """
     modeling = read_module(path, module or _module_name(path, upstream), shown or str(path), package)
-    beside = path.with_name(path.name.replace("modeling_", "configuration_"))
-    configuration = None
-    if beside != path and beside.is_file():
-        configuration = read_module(beside, _module_name(beside, upstream), str(beside))
+    beside = configuration_beside(path, modeling)
+    configuration = read_module(beside, _module_name(beside, upstream), str(beside)) if beside else None
     return upstream.describe(naming.checked_name(name), modeling, configuration)
+
+
+def configuration_beside(path: Path, modeling: SourceModule) -> Path | None:
+    """The file of the configuration: called like the modeling file, or another one that the modeling file imports."""
+    named = path.name.replace("modeling_", "configuration_")
+    imported = (f"{found.dotted.split('.')[-2]}.py" for found in modeling.imports.values() if "." in found.dotted)
+    names = [named, *(name for name in imported if name.startswith("configuration_"))]
+    found = (path.with_name(name) for name in names if name != path.name)
+    return next((file for file in found if file.is_file()), None)
 
 
 def _module_name(path: Path, upstream: Upstream) -> str:

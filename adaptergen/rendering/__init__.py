@@ -77,7 +77,7 @@ class Templates:
             **_values(plan, borrowed, upstream_text, self._settings),
             **_region_values([plan], self._settings),
             "header": _header_of_cached(plan, origin),
-            "tables_imports": c.tables_imports(plan, self._settings.package),
+            "tables_imports": c.tables_imports(plan, self._settings.package, borrowed.config_module),
             "origin": origin,
         }
         folder = f"{self._settings.model_folder(plan.name)}/"
@@ -138,8 +138,8 @@ def _values(plan: IntegrationPlan, borrowed: Borrowed, upstream_text: str, setti
         "base_mixin": naming.mixin(plan.classes.base),
         "mixin_imports": c.mixin_imports(plan, package),
         "modeling_imports": c.modeling_imports(plan, package, borrowed.imports),
-        "adapter_model_imports": c.adapter_model_imports(plan, package),
-        "test_imports": c.test_imports(plan, settings),
+        "adapter_model_imports": c.adapter_model_imports(plan, package, borrowed.config_module),
+        "test_imports": c.test_imports(plan, settings, borrowed.config_module),
         "adapter_model_line": c.class_line(own.name, c.adapter_model_bases(plan)),
         "head_types_line": c.head_types_line(plan),
         "stacks_line": c.stacks_line(plan.stacks),

@@ -218,17 +218,13 @@ def _stack(stack: StackPlan) -> str:
     )
 
 
-def configuration_module(plan: IntegrationPlan) -> str:
-    return plan.source.module.replace(".modeling_", ".configuration_")
-
-
-def adapter_model_imports(plan: IntegrationPlan, package: str) -> str:
+def adapter_model_imports(plan: IntegrationPlan, package: str, config_module: str) -> str:
     own = plan.adapter_model
     imports = {
         Import("typing", "Any"),
         Import("torch"),
         Import("transformers.utils", "ModelOutput"),
-        Import(configuration_module(plan), plan.classes.config),
+        Import(config_module, plan.classes.config),
         Import(plan.source.module, plan.classes.base),
         Import(plan.source.module, plan.classes.pretrained),
         Import(f"{package}.core.flexible_heads", "ModelWithFlexibleHeadsAdaptersMixin"),
@@ -239,11 +235,11 @@ def adapter_model_imports(plan: IntegrationPlan, package: str) -> str:
     return written(imports)
 
 
-def tables_imports(plan: IntegrationPlan, package: str) -> str:
+def tables_imports(plan: IntegrationPlan, package: str, config_module: str) -> str:
     conversion = f"{package}.core.heads.conversion"
     convertible = any(head.head_type for head in plan.heads)
     imports = {
-        Import(configuration_module(plan), plan.classes.config),
+        Import(config_module, plan.classes.config),
         *(Import(conversion, name) for name in ("FromConfig", "StaticHead") if convertible),
     }
     return written(imports)
@@ -272,10 +268,10 @@ def head_types_line(plan: IntegrationPlan) -> str:
     return write(4, "head_types = ", types)
 
 
-def test_imports(plan: IntegrationPlan, settings: Settings) -> str:
+def test_imports(plan: IntegrationPlan, settings: Settings, config_module: str) -> str:
     suite = f"{settings.tests.replace('/', '.')}.core.model_suite"
     imports = {
-        Import(configuration_module(plan), plan.classes.config),
+        Import(config_module, plan.classes.config),
         Import(f"{settings.package}.models.{plan.name}", plan.adapter_model.name),
         *(Import(suite, name) for name in TEST_SUITES),
     }

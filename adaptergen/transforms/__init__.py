@@ -12,18 +12,23 @@ from adaptergen.source import SourceModule
 from adaptergen.transforms.call_adapters import call_adapters
 from adaptergen.transforms.call_prefixes import call_prefixes
 from adaptergen.transforms.edits import Edit, Replacement, in_order
-from adaptergen.transforms.imports import Imports, imports_for
+from adaptergen.transforms.imports import Imports, imports_for, origin_of
 from adaptergen.transforms.own_class import drop_documentation, name_parents
 from adaptergen.transforms.undo import check_undone
 
 
 @dataclass(frozen=True)
 class Borrowed:
-    """Python text of the changed classes, what they import, and every edit that was made."""
+    """Python text of the changed classes, what they import, and every edit that was made.
+
+    Attributes:
+        config_module: from which the configuration class is imported.
+    """
 
     code: str
     imports: Imports
     edits: tuple[Edit, ...]
+    config_module: str
 
 
 def borrow_classes(source: SourceModule, plan: IntegrationPlan) -> Borrowed:
@@ -48,7 +53,8 @@ def borrow_classes(source: SourceModule, plan: IntegrationPlan) -> Borrowed:
     nodes = [_subclass(cls, bodies) for cls, bodies in classes.items()]
     borrowed = cst.Module(body=nodes, default_indent=source.tree.default_indent).code if nodes else ""
     check_undone(source, borrowed, edits)
-    return Borrowed(borrowed.strip("\n"), imports_for(source, nodes), tuple(in_order(edits)))
+    config_module = origin_of(source, plan.classes.config)
+    return Borrowed(borrowed.strip("\n"), imports_for(source, nodes), tuple(in_order(edits)), config_module)
 
 
 def _place(source: SourceModule, cls: str, method: str) -> int:

@@ -50,6 +50,17 @@ def _import_of(source: SourceModule, name: str) -> Import | None:
     return Import(source.name, name) if known else None
 
 
+def origin_of(source: SourceModule, config_class: str) -> str:
+    """The module from which upstream's file imports its configuration class; the file itself where only that can."""
+    imported = source.imports.get(config_class)
+    if imported is None and config_class not in source.classes:
+        return source.name.replace(".modeling_", ".configuration_")
+    if imported is None or imported.is_relative:
+        return source.name
+    module, _, name = imported.dotted.rpartition(".")
+    return module if name == config_class else source.name
+
+
 def _is_outside(dotted: str) -> bool:
     """Not part of transformers: torch, the standard library, other packages."""
     return not dotted.startswith("transformers.")

@@ -113,6 +113,18 @@ def test_a_file_from_elsewhere_is_imported_by_an_alias(site: Path, tmp_path: Pat
     assert made.plan.source.module == "transformers_modules.0abc.modeling_case"
 
 
+def test_a_second_model_of_a_folder_shares_its_configuration(site: Path) -> None:
+    upstream = provider.installed_transformers()
+    file = upstream.root / "models/case/modeling_case_text.py"
+    file.write_text((CASES / "pre_norm/modeling_case.py").read_text())
+    made = generated_package(request("transformers.models.case.modeling_case_text", file), upstream)
+
+    for name in ("adapter_model.py", "tables.py"):
+        assert "from transformers.models.case.configuration_case import CaseConfig\n" in made.files[name]
+    assert "transformers.models.case.modeling_case_text" in made.files["adapter_model.py"]
+    assert made.plan.model_type == "case"
+
+
 def test_the_name_changes_with_everything_that_decides(site: Path, tmp_path: Path) -> None:
     file, beside = tmp_path / "modeling_my-Model.py", tmp_path / "configuration_my-Model.py"
     file.write_text("a = 1\n")
