@@ -90,6 +90,7 @@ class Scores:
     is_flat: bool = False  # keys and values are (batch · heads, length, head width)
     mask_is_test: bool = False  # it has numbers, of which only truth is used: what is not 0 may be attended to
     keys_are_read_elsewhere: bool = False  # to make one of the terms, which is for keys of tokens only
+    views: tuple[ScoreTerm, ...] = ()  # of scores, whose last size does not count the prefix
     kept: KeptInput | None = None  # where `hidden` has to be bound first, if upstream has no name for it
 
 

@@ -162,6 +162,7 @@ class PrefixHook(Decision):
     value_dim: str = ""  # width of a value, where it is not `head_dim`
     heads: str = ""  # how many heads of keys there are, where the width of their projection does not tell
     hidden_dim: str = ""  # width of `hidden`, where neither the projection of the keys nor the configuration tells
+    views: tuple[TermHook, ...] = ()  # views of scores, whose last size is the number of keys without prefix
     kept: tuple[KeptHook, ...] = ()  # where `hidden` is bound, if it is not upstream's name
 
 

@@ -6,14 +6,14 @@ does it by hand: a product of queries and keys, a softmax, a product with the va
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from adaptergen.analysis.blocks import KERNELS, TracedLayer, is_interface_call
 from adaptergen.analysis.states import projected
 from adaptergen.facts import AttentionKind
-from adaptergen.tracing.graph import between, depends_on, is_linear_call, reached
+from adaptergen.tracing.graph import between, depends_on, is_dropout, is_linear_call, module_of, reached
 from adaptergen.tracing.values import Call, Constant, Input, Instance, Operation, Sum, Value
 
 
@@ -39,11 +39,12 @@ class AttentionCall:
     query: Value
     key: Value
     value: Value
-    mask: Value | None
+    mask: Value | None  # that an attention function or kernel takes, or that says which scores are filled
     kind: AttentionKind
     product: Operation | None = None  # queries times keys, when done by hand
     softmax: Operation | None = None
     fills: bool = False  # the mask tells which scores stay; the others are filled
+    is_two_way: bool = False  # the scores are transposed, too: keys are queries of another attention
 
 
 def attention_calls(layer: TracedLayer) -> list[AttentionCall]:
@@ -120,9 +121,19 @@ def _by_hand(layer: TracedLayer, stream: str) -> Iterator[AttentionCall]:
         query, key = _factors(product)
         value, kind, module = _factors(operation)[1], kind_of(key, stream), operation.at.instance
         filling = _filling_mask(softmax)
-        mask = filling or next((term for _, term in score_sums(softmax, product)), None)
-        fills = filling is not None
-        yield AttentionCall("by_hand", operation, module, query, key, value, mask, kind, product, softmax, fills)
+        found = AttentionCall("by_hand", operation, module, query, key, value, filling, kind, product, softmax)
+        two_way = any(_swaps_scores(other, product) for other in layer.tracer.operations)
+        yield replace(found, fills=filling is not None, is_two_way=two_way)
+
+
+def _swaps_scores(operation: Operation, product: Operation) -> bool:
+    """Is it the transpose of a product of queries and keys?"""
+    match operation:
+        case Operation(name="transpose" | "swapaxes", args=(scores, Constant(value=int(a)), Constant(value=int(b)))):
+            is_swap = sorted((a, b)) in ([-2, -1], [1, 2], [2, 3])
+            steps = through_elementwise(scores, lambda value: not isinstance(value, Call) or is_dropout_call(value))
+            return is_swap and any(value is product for value in steps)
+    return False
 
 
 def _softmax_below(operation: Operation) -> Operation | None:
@@ -148,8 +159,8 @@ def _factors(product: Operation) -> tuple[Value, ...]:
     return product.args[1:3] if product.name in ("baddbmm", "einsum") else product.args[:2]
 
 
-def through_elementwise(value: Value) -> Iterator[Value]:
-    """The value and what it is made from by steps that keep its shape, nearest first."""
+def through_elementwise(value: Value, passes: Callable[[Value], bool] = lambda value: True) -> Iterator[Value]:
+    """The value and what it is made from by steps that keep its shape, nearest first; `passes` rules out others."""
     queue = [value]
     seen: set[int] = set()
     for current in queue:
@@ -157,8 +168,13 @@ def through_elementwise(value: Value) -> Iterator[Value]:
             continue
         seen.add(id(current))
         yield current
-        if not isinstance(current, Operation) or current.name in ELEMENTWISE:
+        if passes(current) and (not isinstance(current, Operation) or current.name in ELEMENTWISE):
             queue.extend(current.parts())
+
+
+def is_dropout_call(value: Value) -> bool:
+    module = module_of(value)
+    return module is not None and is_dropout(module)
 
 
 def _filling_mask(softmax: Operation) -> Value | None:

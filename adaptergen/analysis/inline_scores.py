@@ -8,31 +8,24 @@ output = torch.matmul(scores.softmax(-1), value)        reads the values
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
-import libcst as cst
+from collections.abc import Iterator
 
 from adaptergen.analysis.additions import operand_text
 from adaptergen.analysis.attention import AttentionCall, score_sums
 from adaptergen.analysis.statements import statement_site
 from adaptergen.facts import ScoreTerm
-from adaptergen.source import SourceModule, Statement, descendants
 from adaptergen.tracing.graph import depends_on, walk
 from adaptergen.tracing.values import Operation, Site, Sum, Value
 
 
-def find_terms(call: AttentionCall) -> Iterator[ScoreTerm | None]:
-    """Everything but the mask that is added to the scores; None for what the module does not add itself."""
+def find_terms(call: AttentionCall, mask: Value | None) -> Iterator[ScoreTerm | None]:
+    """Everything but the given mask that is added to the scores; None for what the module does not add itself."""
     if call.softmax is None or call.product is None:
         return
     for total, term in score_sums(call.softmax, call.product):
-        if term is not call.mask and not _is_made_from_mask(term, call):
+        if mask is None or not (depends_on(term, mask) or depends_on(mask, term)):
             own = total.at.instance is call.module
             yield ScoreTerm(statement_site(total.at), operand_text(total, term)) if own else None
-
-
-def _is_made_from_mask(term: Value, call: AttentionCall) -> bool:
-    return call.mask is not None and (depends_on(term, call.mask) or depends_on(call.mask, term))
 
 
 def readers(call: AttentionCall, site: Site, mask: str | None) -> dict[str, frozenset[int]]:
@@ -51,23 +44,3 @@ def readers(call: AttentionCall, site: Site, mask: str | None) -> dict[str, froz
 
 def _is_in(at: Site, site: Site) -> bool:
     return at.instance is site.instance and at.method == site.method
-
-
-def measured_names(module: SourceModule, statements: list[Statement], names: set[str]) -> Mapping[str, Statement]:
-    """Names that are bound to the sizes of the given ones, with the statements that bind them."""
-    found: dict[str, Statement] = {}
-    for statement in statements:
-        if not isinstance(statement, cst.SimpleStatementLine) or not isinstance(statement.body[0], cst.Assign):
-            continue
-        assign = statement.body[0]
-        if any(_measures(node, names) for node in descendants(assign.value, cst.Attribute)):
-            targets = (name for target in assign.targets for name in descendants(target, cst.Name))
-            found.update((name.value, statement) for name in targets)
-    return found
-
-
-def _measures(node: cst.Attribute, names: set[str]) -> bool:
-    match node:
-        case cst.Attribute(value=cst.Name(value=name), attr=cst.Name(value="size" | "shape")):
-            return name in names
-    return False

@@ -10,7 +10,8 @@ import libcst as cst
 from adaptergen.analysis.attention import AttentionCall
 from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.hidden import find_hidden, width_of
-from adaptergen.analysis.scores import Unclear, find_scores, outermost_site
+from adaptergen.analysis.score_names import Unclear, outermost_site
+from adaptergen.analysis.scores import find_scores
 from adaptergen.analysis.states import projected
 from adaptergen.analysis.told_causal import told_causal
 from adaptergen.analysis.widths import find_widths

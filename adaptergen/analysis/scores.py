@@ -11,20 +11,19 @@ from collections.abc import Iterator, Sequence
 
 import libcst as cst
 
-from adaptergen.analysis.attention import AttentionCall, filling_conditions, is_nothing
+from adaptergen.analysis.attention import AttentionCall, filling_conditions
 from adaptergen.analysis.hidden import find_hidden
-from adaptergen.analysis.inline_scores import find_terms, measured_names, readers
+from adaptergen.analysis.inline_scores import find_terms, readers
 from adaptergen.analysis.lengths import find_lengths
+from adaptergen.analysis.measured import before_measures, measured_names, measures, uses_beyond_shapes
+from adaptergen.analysis.score_names import Unclear, is_product, names_of, outermost_site
+from adaptergen.analysis.score_views import find_views
 from adaptergen.analysis.statements import address, enclosing_blocks, method_node
 from adaptergen.analysis.widths import has_flat_heads
 from adaptergen.facts import Scores, ScoreTerm
-from adaptergen.source import SourceModule, Statement
-from adaptergen.tracing.graph import depends_on, walk
+from adaptergen.source import SourceModule, Statement, descendants
+from adaptergen.tracing.graph import walk
 from adaptergen.tracing.values import Operation, Site, Value
-
-
-class Unclear(Exception):
-    """The scores cannot be located; the message says why."""
 
 
 def find_scores(calls: Sequence[AttentionCall]) -> Scores:
@@ -35,15 +34,18 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
     """
     sites = [outermost_site(call) for call in calls]
     site, call = sites[-1], calls[-1]
-    names = {_names(call, site) for call, site in zip(calls, sites, strict=True)}
+    names = {names_of(call, site) for call, site in zip(calls, sites, strict=True)}
     if len(names) != 1:
         raise Unclear("two computations of attention in one method use different names")
     query, key, value, mask = names.pop()
-    _forbid_other_filling(calls)
+    _forbid_other_uses(calls)
     before = _statement_before_all(site, [s.statement for s in sites])
-    terms = [term for call in calls for term in _terms(call, site)]
+    terms = [term for call in calls for term in _terms(call, site, mask)]
+    if _is_written_out(site):
+        complete = {name for name in (query, key, value, mask) if name}
+        before = before_measures(site, before, complete, {key, value})
+        _forbid_measured_lengths(site, before, {key, value})
     later = list(_later_reads(site, before, sites, calls, (key, value, mask)))
-    _forbid_measured_lengths(site, before, {key, value})
     for statement, read in later:
         if read != {key} or before is not site.statement or not _binds_term(statement, terms):
             names_read = ", ".join(sorted(read))
@@ -66,15 +68,28 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
         is_flat=_is_flat(call, site.names[key]),
         mask_is_test=mask is not None and _is_test(call, site.names[mask]),
         keys_are_read_elsewhere=bool(later),
+        views=tuple(dict.fromkeys(view for call in calls for view in _views(call, site, key))),
     )
+
+
+def _is_written_out(site: Site) -> bool:
+    """Are the scores computed in the method itself, and not in another that it calls?"""
+    match site.expression:
+        case cst.BinaryOperation(operator=cst.MatrixMultiply()):
+            return True
+        case cst.Call() as call:
+            return is_product(call)
+    return False
 
 
 FLAT_PRODUCTS = ("bmm", "baddbmm")
 RESHAPES = ("view", "reshape", "unflatten", "flatten")
 
 
-def _forbid_other_filling(calls: Sequence[AttentionCall]) -> None:
+def _forbid_other_uses(calls: Sequence[AttentionCall]) -> None:
     for call in calls:
+        if call.is_two_way:
+            raise Unclear("the scores serve two attentions: the queries of one are the keys of the other")
         conditions = len(list(filling_conditions(call.softmax))) if call.softmax else 0
         if conditions > call.fills:
             raise Unclear("scores are filled where a condition holds that is not understood")
@@ -88,11 +103,18 @@ def _is_flat(call: AttentionCall, key: Value) -> bool:
     return not any(isinstance(value, Operation) and value.name in RESHAPES for value in steps)
 
 
-def _terms(call: AttentionCall, site: Site) -> Iterator[ScoreTerm]:
-    for term in find_terms(call):
+def _terms(call: AttentionCall, site: Site, mask: str | None) -> Iterator[ScoreTerm]:
+    for term in find_terms(call, site.names[mask] if mask else None):
         if term is None or term.site.cls != site.cls:
             raise Unclear("something is added to the scores outside of the module")
         yield term
+
+
+def _views(call: AttentionCall, site: Site, key: str) -> Iterator[ScoreTerm]:
+    for view in find_views(call, site.names[key]):
+        if view is None or view.site.cls != site.cls:
+            raise Unclear("scores are viewed in a shape that does not count the prefix")
+        yield view
 
 
 def _is_test(call: AttentionCall, given: Value) -> bool:
@@ -103,54 +125,6 @@ def _is_test(call: AttentionCall, given: Value) -> bool:
         case Operation(name="bool", args=(inner,)) if inner is given:
             return True
     raise Unclear("how the attention mask becomes boolean is not understood")
-
-
-def outermost_site(call: AttentionCall) -> Site:
-    """The call that leads to the scores, in the outermost method of the same module."""
-    site = call.product.at if call.product else call.output.at
-    while site.caller is not None and site.caller.instance is site.instance:
-        site = site.caller
-    return site
-
-
-def _names(call: AttentionCall, site: Site) -> tuple[str, str, str, str | None]:
-    arguments = _named_arguments(site)
-    key = _holding(call.key, arguments, call.query)
-    value = _holding(call.value, {n: v for n, v in arguments.items() if n != key}, call.query)
-    query = _holding(call.query, arguments, call.key)
-    if not (query and key and value):
-        missing = "queries" if not query else "keys" if not key else "values"
-        raise Unclear(f"no name holds the {missing} where the scores are computed")
-    if is_nothing(call.mask):
-        return query, key, value, None
-    assert call.mask is not None
-    mask = _holding(call.mask, arguments)
-    if mask is None or mask in (query, key, value):
-        raise Unclear("the attention mask is an expression, not a name")
-    return query, key, value, mask
-
-
-def _named_arguments(site: Site) -> dict[str, Value]:
-    """The names that the call passes on, with their values; all names in reach when nothing is called."""
-    if not isinstance(site.expression, cst.Call) or _is_product(site.expression):
-        return dict(site.names)
-    passed = [argument.value.value for argument in site.expression.args if isinstance(argument.value, cst.Name)]
-    return {name: site.names[name] for name in passed if name in site.names}
-
-
-def _is_product(node: cst.Call) -> bool:
-    return isinstance(node.func, cst.Attribute) and node.func.attr.value in ("matmul", "bmm", "einsum", "baddbmm")
-
-
-def _holding(wanted: Value, names: dict[str, Value], unlike: Value | None = None) -> str | None:
-    """The name whose value the wanted one is, or is made from in the fewest steps, and the other one is not."""
-    held: dict[int, str] = {}
-    for name, value in names.items():
-        held.setdefault(id(value), name)
-    for part in walk(wanted):
-        if id(part) in held and (part is wanted or unlike is None or not depends_on(unlike, part)):
-            return held[id(part)]
-    return None
 
 
 def _statement_before_all(site: Site, statements: list[Statement]) -> Statement:
@@ -177,8 +151,18 @@ def _later_reads(
     statements = [s for s in _from(site, before) if not isinstance(s, cst.BaseCompoundStatement)]
     for statement in statements:
         read = {name for name in _reads(statement) & own.keys() if id(statement) not in own[name]}
+        read -= set(_measured_only(statement, read))
         if read and statement not in scoring:
             yield statement, read
+
+
+def _measured_only(statement: Statement, names: set[str]) -> Iterator[str]:
+    """Names of which the statement reads nothing but sizes."""
+    nodes = [node for node in descendants(statement, cst.Attribute) if isinstance(node.value, cst.Name)]
+    for name in names:
+        sizes = [node for node in nodes if measures(node, {name})]
+        if sizes and len(sizes) == sum(node.value == name for node in _name_nodes(statement)):
+            yield name
 
 
 _PARTS = ("key", "value", "mask")
@@ -200,14 +184,16 @@ def _binds_term(statement: Statement, terms: Sequence[ScoreTerm]) -> bool:
 
 def _forbid_measured_lengths(site: Site, before: Statement, names: set[str]) -> None:
     """Written-out attention must not go on with a number of keys that was read before the prefix came."""
-    if not isinstance(site.expression, cst.Call) or not _is_product(site.expression):
-        return
-    node = method_node(site.module, site.cls, site.method)
-    measured = measured_names(site.module, list(site.module.statements(node)), names)
-    for statement in _from(site, before):
-        if read := _reads(statement) & measured.keys():
-            length = sorted(read)[0]
-            raise Unclear(f"{length} tells the number of keys, and is read after the scores")
+    statements = list(site.module.statements(method_node(site.module, site.cls, site.method)))
+    after = _from(site, before)
+    measured = measured_names(statements, names)
+    stale = {name for name, statement in measured.items() if not any(statement is s for s in after)}
+    for statement in after:
+        if read := _reads(statement) & stale:
+            raise Unclear(f"{min(read)} tells the number of keys, and is read after the scores")
+        if read := set(uses_beyond_shapes(statement, measured.keys() - stale)):
+            line = _line(site.module, statement)
+            raise Unclear(f"{min(read)} tells the number of keys, and is used for more than shapes, in `{line}`")
 
 
 def _line(module: SourceModule, statement: Statement) -> str:

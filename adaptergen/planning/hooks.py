@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from adaptergen.facts import Attention, Layer, ModelFacts, Projection, Residual, StatementSite, Sublayer
+from adaptergen.facts import Attention, Layer, ModelFacts, Projection, Residual, ScoreTerm, StatementSite, Sublayer
 from adaptergen.plan import (
     AttentionPlace,
     BottleneckPlace,
@@ -174,9 +174,8 @@ def _prefix_hook(attention: Attention) -> PrefixHook:
             )
             for length in scores.lengths
         ),
-        terms=tuple(
-            TermHook(method=t.site.method, statement=t.site.text, nth=t.site.nth, term=t.term) for t in scores.terms
-        ),
+        terms=tuple(map(_term_hook, scores.terms)),
+        views=tuple(map(_term_hook, scores.views)),
         flat=scores.is_flat,
         mask_is_test=scores.mask_is_test,
         has_config=attention.keeps_config,
@@ -188,6 +187,10 @@ def _prefix_hook(attention: Attention) -> PrefixHook:
         because=f"{scores.key} and {scores.value} are complete and {form} here, {how} takes them next",
         at=place(scores.site.at),
     )
+
+
+def _term_hook(found: ScoreTerm) -> TermHook:
+    return TermHook(method=found.site.method, statement=found.site.text, nth=found.site.nth, term=found.term)
 
 
 def _below_self(expression: str) -> str:

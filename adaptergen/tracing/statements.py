@@ -58,7 +58,7 @@ def _run_small(tracer: Tracer, frame: Frame, small: cst.BaseSmallStatement) -> b
         case cst.AugAssign():
             bind(frame, small.target, expressions.evaluate_augmented(tracer, frame, small))
         case cst.Expr():
-            expressions.evaluate(tracer, frame, small.value)
+            _run_expression(tracer, frame, small.value)
         case cst.Return():
             value = expressions.evaluate(tracer, frame, small.value) if small.value else NOTHING
             frame.returned.append(value)
@@ -66,6 +66,15 @@ def _run_small(tracer: Tracer, frame: Frame, small: cst.BaseSmallStatement) -> b
         case cst.Raise() | cst.Continue() | cst.Break():
             return isinstance(small, cst.Raise)
     return False
+
+
+def _run_expression(tracer: Tracer, frame: Frame, node: cst.BaseExpression) -> None:
+    """`x.masked_fill_(mask, minimum)` makes `x` the result."""
+    value = expressions.evaluate(tracer, frame, node)
+    match node:
+        case cst.Call(func=cst.Attribute(value=cst.Name(value=name), attr=cst.Name(value=method))):
+            if method.endswith("_") and not method.endswith("__") and name in frame.names:
+                frame.names[name] = value
 
 
 def _run_if(tracer: Tracer, frame: Frame, statement: cst.If) -> bool:

@@ -35,6 +35,8 @@ def call_prefixes(source: SourceModule, hook: PrefixHook) -> Iterator[Replacemen
         yield _extend_cut(source, hook, length)
     for term in hook.terms:
         yield _extend_term(source, hook, term)
+    for view in hook.views:
+        yield _count_in_view(source, hook, view)
     for kept in hook.kept:
         yield _keep_input(source, hook, kept)
     yield _extend_states(source, hook)
@@ -98,6 +100,19 @@ def _extend_term(source: SourceModule, hook: PrefixHook, term: TermHook) -> Repl
     because = f"{term.term} has one entry for each key, and none for the prefix"
     new = parsed(extended).with_changes(leading_lines=statement.leading_lines)
     return Replacement(Edit(hook.cls, term.method, line, lines, extended, because), (statement,), (new,))
+
+
+def _count_in_view(source: SourceModule, hook: PrefixHook, view: TermHook) -> Replacement:
+    statement = find_statement(source, hook.cls, view.method, view.statement, view.nth)
+    line, lines = upstream_lines(source, statement, statement)
+    call = find_expression(source, statement, view.term, lambda node: source.code(node) == view.term)
+    size = cst.ensure_type(call, cst.Call).args[-1].value
+    before, after = text_around(source, statement, size)
+    counted = f"{source.code(size)} + self.prefix_tuning.length"
+    widened = lines_of(indentation(lines[0]), f"{before}{counted}{after}")
+    because = f"the last size in {view.term.partition('(')[0]} is the number of keys, which the prefix adds to"
+    new = parsed(widened).with_changes(leading_lines=statement.leading_lines)
+    return Replacement(Edit(hook.cls, view.method, line, lines, widened, because), (statement,), (new,))
 
 
 def _with_extended_bias(source: SourceModule, statement: Statement, hook: PrefixHook, indent: str) -> tuple[str, ...]:
