@@ -91,6 +91,8 @@ class Scores:
     mask_is_test: bool = False  # it has numbers, of which only truth is used: what is not 0 may be attended to
     keys_are_read_elsewhere: bool = False  # to make one of the terms, which is for keys of tokens only
     views: tuple[ScoreTerm, ...] = ()  # of scores, whose last size does not count the prefix
+    function: str = ""  # the attention function, bound by the statement; then no other name but `hidden` is given
+    boundaries: str = ""  # where sequences begin and end that follow one another in one row
     kept: KeptInput | None = None  # where `hidden` has to be bound first, if upstream has no name for it
 
 

@@ -138,15 +138,15 @@ class KeptHook:
 
 @dataclass(frozen=True, kw_only=True)
 class PrefixHook(Decision):
-    """The line before which keys, values and mask are complete, and what they are called there."""
+    """The line before which keys, values and mask are complete, and what they are called there; or `function`."""
 
     cls: str
     method: str
     statement: str
     nth: int = 0
-    query: str
-    key: str
-    value: str
+    query: str = ""
+    key: str = ""
+    value: str = ""
     mask: str = ""
     hidden: str
     head_dim: str
@@ -163,6 +163,8 @@ class PrefixHook(Decision):
     heads: str = ""  # how many heads of keys there are, where the width of their projection does not tell
     hidden_dim: str = ""  # width of `hidden`, where neither the projection of the keys nor the configuration tells
     views: tuple[TermHook, ...] = ()  # views of scores, whose last size is the number of keys without prefix
+    function: str = ""  # the attention function that `statement` binds, for all calls of it; no other names are needed
+    boundaries: str = ""  # name of the positions where sequences in one row begin and end
     kept: tuple[KeptHook, ...] = ()  # where `hidden` is bound, if it is not upstream's name
 
 

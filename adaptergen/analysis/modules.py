@@ -8,6 +8,7 @@ from dataclasses import replace
 import libcst as cst
 
 from adaptergen.analysis.attention import AttentionCall
+from adaptergen.analysis.attention_function import find_function
 from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.hidden import find_hidden, width_of
 from adaptergen.analysis.score_names import Unclear, outermost_site
@@ -28,7 +29,7 @@ def find_attentions(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[
     for (path, cls), computed in modules.items():
         scores, why_not = _scores(computed)
         last = computed[-1]
-        widths = _widths(last, scores) if scores else HeadWidths()
+        widths = _widths(computed, scores) if scores else HeadWidths()
         if scores is not None and not widths.head_dim:
             scores, why_not = None, "the width of a head does not follow from attributes of the module"
         yield Attention(
@@ -54,10 +55,17 @@ def _told_causal(call: AttentionCall, scores: Scores | None) -> str:
     return told_causal(call.output) if is_here and isinstance(call.output, Call) else ""
 
 
-def _widths(call: AttentionCall, scores: Scores) -> HeadWidths:
-    """The widths of what the names hold, to which the prefix is added."""
+def _widths(calls: list[AttentionCall], scores: Scores) -> HeadWidths:
+    """The widths of what the prefix is added to, as the first call tells them that does."""
+    found = (_widths_of(call, scores) for call in (calls if scores.function else calls[-1:]))
+    return next((widths for widths in found if widths.head_dim), HeadWidths())
+
+
+def _widths_of(call: AttentionCall, scores: Scores) -> HeadWidths:
     site = outermost_site(call)
-    query, key, value = (site.names[name] for name in (scores.query, scores.key, scores.value))
+    query, key, value = call.query, call.key, call.value
+    if not scores.function:
+        query, key, value = (site.names[name] for name in (scores.query, scores.key, scores.value))
     widths = find_widths(query, key, value, call.module)
     hidden = find_hidden(call, site)
     return replace(widths, hidden_dim=width_of(hidden, call, call.module)) if hidden else widths
@@ -86,4 +94,10 @@ def _scores(calls: list[AttentionCall]) -> tuple[Scores | None, str]:
     try:
         return find_scores(calls), ""
     except Unclear as reason:
-        return None, str(reason)
+        why_not = str(reason)
+    if any(call.form != "interface" for call in calls):
+        return None, why_not
+    try:
+        return find_function(calls), ""
+    except Unclear as reason:
+        return None, f"{why_not}; {reason}"

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from adaptergen.facts import Attention, Layer, ModelFacts, Projection, Residual, ScoreTerm, StatementSite, Sublayer
+from adaptergen.facts import (
+    Attention,
+    Layer,
+    ModelFacts,
+    Projection,
+    Residual,
+    Scores,
+    ScoreTerm,
+    StatementSite,
+    Sublayer,
+)
 from adaptergen.plan import (
     AttentionPlace,
     BottleneckPlace,
@@ -145,8 +155,6 @@ def prefix_hooks(layers: Sequence[Layer]) -> tuple[PrefixHook, ...]:
 def _prefix_hook(attention: Attention) -> PrefixHook:
     scores = attention.scores
     assert scores is not None
-    how = "an attention function" if scores.through_interface else "hand-written attention"
-    form = "3-D, heads in the batch," if scores.is_flat else "4-D"
     kept = scores.kept
     return PrefixHook(
         cls=scores.site.cls,
@@ -183,10 +191,21 @@ def _prefix_hook(attention: Attention) -> PrefixHook:
         value_dim=_below_self(attention.widths.value_dim),
         heads=_below_self(attention.widths.heads),
         hidden_dim=_below_self(attention.widths.hidden_dim),
+        function=scores.function,
+        boundaries=scores.boundaries,
         kept=(KeptHook(statement=kept.site.text, nth=kept.site.nth, name=kept.name),) if kept else (),
-        because=f"{scores.key} and {scores.value} are complete and {form} here, {how} takes them next",
+        because=_because(scores),
         at=place(scores.site.at),
     )
+
+
+def _because(scores: Scores) -> str:
+    if scores.function:
+        rows = f", in which {scores.boundaries} divides the sequences" if scores.boundaries else ""
+        return f"all calls of {scores.function} take a prefix before keys and values{rows}"
+    how = "an attention function" if scores.through_interface else "hand-written attention"
+    form = "3-D, heads in the batch," if scores.is_flat else "4-D"
+    return f"{scores.key} and {scores.value} are complete and {form} here, {how} takes them next"
 
 
 def _term_hook(found: ScoreTerm) -> TermHook:

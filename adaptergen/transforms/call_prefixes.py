@@ -39,7 +39,7 @@ def call_prefixes(source: SourceModule, hook: PrefixHook) -> Iterator[Replacemen
         yield _count_in_view(source, hook, view)
     for kept in hook.kept:
         yield _keep_input(source, hook, kept)
-    yield _extend_states(source, hook)
+    yield _take_around(source, hook) if hook.function else _extend_states(source, hook)
 
 
 def _extend_states(source: SourceModule, hook: PrefixHook) -> Replacement:
@@ -62,6 +62,16 @@ def _extend_states(source: SourceModule, hook: PrefixHook) -> Replacement:
     extended = _with_extended_bias(source, statement, hook, indentation(lines[0]))
     edit = Edit(hook.cls, hook.method, line, lines, (*added, *extended), hook.because)
     return Replacement(edit, (statement,), (call, parsed(extended)))
+
+
+def _take_around(source: SourceModule, hook: PrefixHook) -> Replacement:
+    statement = find_statement(source, hook.cls, hook.method, hook.statement, hook.nth)
+    line, lines = upstream_lines(source, statement, statement)
+    arguments = [hook.function, hook.hidden, *([hook.boundaries] if hook.boundaries else [])]
+    added = call_lines(indentation(lines[0]), f"{hook.function} = self.prefix_tuning.around", arguments)
+    edit = Edit(hook.cls, hook.method, line + len(lines), (), added, hook.because)
+    assert isinstance(statement, cst.BaseStatement)
+    return Replacement(edit, (statement,), (statement, parsed(added)))
 
 
 def _keep_input(source: SourceModule, hook: PrefixHook, kept: KeptHook) -> Replacement:

@@ -184,7 +184,7 @@ def test_source_is_for_one_name(project: Path) -> None:
 
 def test_refused_methods_are_told_with_their_reason(project: Path) -> None:
     """They are no problem, and no part of a diff."""
-    source = given(project, "keys_read_later")
+    source = given(project, "scores_both_ways")
     dry = run(project, "add-model", "mine", "--source", source, "--dry-run")
     wet = run(project, "add-model", "mine", "--source", source, "--no-verify", "--json")
 

@@ -17,9 +17,11 @@ from transformers import PreTrainedConfig
 
 from generated.core.composition import AdapterCompositionBlock, BatchSplit, Parallel, Route, Stack
 from generated.core.composition.base import BATCH
+from generated.core.errors import UnsupportedMethodError
 from generated.core.layers import states
 from generated.core.layers.attention_mask import AttentionMask, PrefixColumns, extend_attention_mask, extend_left
 from generated.core.layers.prefix_weights import LayerPrefix
+from generated.core.layers.prefixed_attention import Attend, PrefixedAttention
 from generated.core.layers.routing import pick
 from generated.core.layers.slot import AdapterModules, AdapterSlot
 
@@ -30,13 +32,13 @@ class PrefixTuningState(NamedTuple):
 
     Args:
         key, value: (batch, heads, prefix so far, width): what stands in front of keys and values.
-        hidden_states: input of the attention, (batch, length, hidden).
+        hidden_states: input of the attention, (batch, length, hidden); `None` if examples differ in length.
         visible: (batch, prefix so far), False where a position only fills up; `None` if all are visible.
     """
 
     key: Tensor
     value: Tensor
-    hidden_states: Tensor
+    hidden_states: Tensor | None
     visible: Tensor | None = None
 
     @property
@@ -173,12 +175,22 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         """
         if self.active is None:
             return key, value, mask
-        nothing = key[:, :, :0], value[:, :, :0, : self.value_dim]
-        state = self.active.run(self, PrefixTuningState(*nothing, rows_of(hidden_states, len(key))))
-        implementation = "eager" if self.config is None else self.config._attn_implementation
-        mask = extend_attention_mask(mask, state.columns, query, key, implementation, self._hides_future(is_causal))
+        state = self.prefixes_for(key, value, rows_of(hidden_states, len(key)))
+        hides_future = self.hides_future(is_causal)
+        mask = extend_attention_mask(mask, state.columns, query, key, self.implementation, hides_future)
         values = F.pad(state.value, (0, value.shape[-1] - state.value.shape[-1]))
         return torch.cat([state.key, key], dim=-2), torch.cat([values, value], dim=-2), mask
+
+    def around(
+        self, attend: Attend, hidden_states: Tensor, boundaries: Tensor | None = None
+    ) -> Attend | PrefixedAttention:
+        """The attention function, with a prefix before each sequence; see `PrefixedAttention`."""
+        return attend if self.active is None else PrefixedAttention(self, attend, hidden_states, boundaries)
+
+    def prefixes_for(self, key: Tensor, value: Tensor, hidden_states: Tensor | None) -> PrefixTuningState:
+        """What stands in front of these keys and values, (batch, heads, length, width)."""
+        nothing = key[:, :, :0], value[:, :, :0, : self.value_dim]
+        return self.active.run(self, PrefixTuningState(*nothing, hidden_states))
 
     def flat(
         self, query: Tensor, key: Tensor, value: Tensor, mask: AttentionMask, hidden_states: Tensor
@@ -188,7 +200,11 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         key, value, mask = self(query, key, value, mask, hidden_states)
         return key.flatten(0, 1), value.flatten(0, 1), mask
 
-    def _hides_future(self, told: bool | None) -> bool:
+    @property
+    def implementation(self) -> str:
+        return "eager" if self.config is None else self.config._attn_implementation
+
+    def hides_future(self, told: bool | None) -> bool:
         """transformers lets callers and users of a model switch it off; what a caller says is in force once more
         when layers are run again in the backward pass, while the configuration is as before."""
         if told is not None:
@@ -199,6 +215,8 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
     def run_adapter(self, name: str, state: PrefixTuningState) -> PrefixTuningState:
         keys, values = self.prefixes[name].key_values(like=state.key)
         if name in self.prefix_gates:
+            if state.hidden_states is None:
+                raise UnsupportedMethodError("gated prefixes need sequences of one length, such as images of one size")
             gate = self.prefix_gates[name](state.hidden_states)
             self.record_gate(name, gate)
             gate = gate.unsqueeze(-1).to(keys.dtype)

@@ -1,4 +1,4 @@
-"""Case model: the keys are read once more after the scores."""
+"""Case model: the keys are read once more after the scores, without a prefix; the function that takes them gets it."""
 
 import torch
 from torch import nn
