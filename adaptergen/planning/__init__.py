@@ -19,8 +19,9 @@ from adaptergen.plan import (
 )
 from adaptergen.planning.hand import keep_hand_entries, keep_hand_methods
 from adaptergen.planning.heads import LANGUAGE_MODELS, head_plans, head_types, sentence_source
-from adaptergen.planning.hooks import layer_plans, place, prefix_hooks, residual_hooks
+from adaptergen.planning.hooks import layer_plans, place, residual_hooks
 from adaptergen.planning.methods import method_support
+from adaptergen.planning.prefixes import prefix_hooks
 from adaptergen.planning.towers import is_encoder_decoder, layers_that_take, stacks_at
 from adaptergen.problems import Location, Problem, ProblemsFound
 

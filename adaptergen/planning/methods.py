@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from adaptergen.facts import ModelFacts
 from adaptergen.plan import METHODS, MethodSupport
-from adaptergen.planning.hooks import place, prefix_obstacles, residual_obstacles
+from adaptergen.planning.hooks import place, residual_obstacles
+from adaptergen.planning.prefixes import prefix_obstacles
 from adaptergen.planning.towers import is_composite, layers_at, stacks_at, support_by_towers, with_sub_models
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from adaptergen.facts import Layer, ModelFacts
 from adaptergen.plan import MethodSupport
-from adaptergen.planning.hooks import place, prefix_obstacles, residual_obstacles
+from adaptergen.planning.hooks import place, residual_obstacles
+from adaptergen.planning.prefixes import prefix_obstacles
 
 
 Obstacles = Callable[[Layer], Iterator[str]]
