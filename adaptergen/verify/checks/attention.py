@@ -88,20 +88,28 @@ def _changes(subject: Subject, model: nn.Module) -> list[str]:
     """Results at words that differ when the tokens at padded places do."""
     inputs = subject.inputs(model, padded=True)
     name, mask = words(inputs)
-    other = {**inputs, name: torch.where(mask == 0, 5, inputs[name])}
+    other = {**inputs, name: torch.where(_at_tokens(mask, inputs[name]) == 0, 5, inputs[name])}
     first, second = (at_words(run(model, each), mask) for each in (inputs, other))
     return [key for key in first if (first[key] - second[key]).abs().max() > EFFECT]
+
+
+def _at_tokens(mask: Tensor, tokens: Tensor) -> Tensor:
+    """The mask for each token, where each position has several, side by side or in rows of their own."""
+    if tokens.dim() > mask.dim():
+        return mask[..., None]
+    return mask.repeat_interleave(tokens.shape[0] // mask.shape[0], dim=0)
 
 
 def _changes_before(subject: Subject, model: nn.Module) -> list[str]:
     """Results per word, before the last two, that differ when these do."""
     inputs = subject.inputs(model, padded=False)
     key = "decoder_input_ids" if "decoder_input_ids" in inputs else "input_ids"
-    tokens = inputs[key].clone()
-    tokens[..., -PADDING:] = 6
+    tokens, along = inputs[key].clone(), words(inputs)[1].dim() - 1
+    length = tokens.shape[along]
+    tokens.narrow(along, length - PADDING, PADDING).fill_(6)
     results = []
     for given in (inputs, {**inputs, key: tokens}):
-        states, length = _last_states(model, given), tokens.shape[-1]
+        states = _last_states(model, given)
         results.append(states[..., : length - PADDING, :] if states.shape[-2] == length else states[..., :0, :])
     difference = (results[0] - results[1]).abs()
     return ["hidden states"] if difference.numel() and difference.max() > EFFECT else []

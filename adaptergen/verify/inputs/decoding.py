@@ -25,8 +25,8 @@ def source(call: Call) -> Inputs:
 
 def _cross_attends(call: Call) -> bool:
     config = call.model.config
-    wants = getattr(config, "add_cross_attention", getattr(config, "is_decoder", False))
-    return bool(wants) and call.takes(CROSS_STATES)
+    wants = getattr(config, "add_cross_attention", getattr(config, "is_decoder", True))  # some know no other role
+    return bool(wants) and not config.is_encoder_decoder and call.takes(CROSS_STATES)
 
 
 def _states(call: Call) -> Tensor:
@@ -42,5 +42,6 @@ def states(call: Call) -> Inputs:
         return {
             "noise_embeds": call.normal(BATCH, SOURCE_LENGTH, width),
             "context_hidden_states": call.normal(BATCH, SOURCE_LENGTH, len(layers) * width),
+            "attention_mask": torch.ones(BATCH, 2 * SOURCE_LENGTH, dtype=torch.long),
         }
     return {}

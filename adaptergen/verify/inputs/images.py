@@ -130,7 +130,8 @@ def _strips(call: Call) -> Inputs:
 def _patches(call: Call) -> Inputs:
     """(batch, patches, pixels of a patch)"""
     name, (_, rows, columns) = _name(call), _grid(call)
-    pixels = _channels(call) * _patch(call) ** 2
+    pixels = call.number("patch_embed_hidden_size", default=0, near=SIGHT) if name == "flattened_patches" else 0
+    pixels = pixels or _channels(call) * _patch(call) ** 2
     places = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
     inputs = {name: call.normal(BATCH, rows * columns, pixels)}
     if call.takes("spatial_shapes"):
