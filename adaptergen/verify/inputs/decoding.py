@@ -10,6 +10,7 @@ from adaptergen.verify.inputs.call import BATCH, PADDING, SOURCE_LENGTH, Call
 
 Inputs = dict[str, Tensor]
 CROSS_STATES = "encoder_hidden_states"
+CROSS_ATTENTION = (".encoder_attn", ".cross_attn", ".crossattention", ".cross_attention")
 ENCODED = "encoder_outputs"  # what some decoders on their own call the same
 
 
@@ -24,9 +25,12 @@ def source(call: Call) -> Inputs:
 
 
 def _cross_attends(call: Call) -> bool:
+    """By its role, or because its layers have attention for nothing else."""
     config = call.model.config
-    wants = getattr(config, "add_cross_attention", getattr(config, "is_decoder", True))  # some know no other role
-    return bool(wants) and not config.is_encoder_decoder and call.takes(CROSS_STATES)
+    if config.is_encoder_decoder or not call.takes(CROSS_STATES):
+        return False
+    wants = getattr(config, "add_cross_attention", getattr(config, "is_decoder", False))
+    return bool(wants) or any(path.endswith(CROSS_ATTENTION) for path, _ in call.model.named_modules())
 
 
 def _states(call: Call) -> Tensor:
