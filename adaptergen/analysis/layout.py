@@ -1,6 +1,7 @@
 """Which channels of a projection's output is a state made of?
 
 query, key, value = self.c_attn(x).split(self.width, dim=2)                 the first, second and third part
+fused = self.qkv(x).unflatten(-1, (3, width)); fused[..., 0, :]              the same
 fused = self.qkv(x).view(*shape, self.heads, 3, self.dim); fused[..., 0, :] the first part of each head
 self.qkv_proj(x)[..., : self.heads * self.dim]                              as many as are written
 """
@@ -41,6 +42,8 @@ class All:
 Channels = Even | Span | All
 ALL = All()
 
+_ONE = -1  # in place of a factor: an axis that holds one element
+
 _SAME = ("contiguous", "to", "float", "clone", "type_as", "clamp")
 
 
@@ -70,7 +73,8 @@ class _Shape:
     factors: tuple[Terms | None, ...] = (None,)
 
     def level(self, axis: int) -> int | None:
-        return self.axes[axis] if -len(self.axes) <= axis < len(self.axes) else None
+        level = self.axes[axis] if -len(self.axes) <= axis < len(self.axes) else None
+        return None if level == _ONE else level
 
     def even(self, axis: int, index: int) -> Even | None:
         level = self.level(axis)
@@ -153,6 +157,10 @@ def _shape(value: Value) -> _Shape | None:
             return _reordered(_shape(tensor), first, second)
         case Operation(name="permute", args=(tensor, *order)):
             return _permuted(_shape(tensor), order)
+        case Operation(name="unsqueeze" | "squeeze" as name, args=(tensor, axis)):
+            return _with_one(_shape(tensor), axis) if name == "unsqueeze" else _without_one(_shape(tensor), axis)
+        case Operation(name="unflatten", args=(tensor, axis, Sequence(items=sizes))):
+            return _unflattened(_shape(tensor), axis, sizes)
         case Operation(name=name, args=(tensor, *sizes)) if name in VIEWS and name != "unflatten":
             shape = _shape(tensor)
             return _viewed(shape, _written(sizes)) if shape else None
@@ -195,6 +203,35 @@ def _viewed(shape: _Shape, sizes: list[Value | None]) -> _Shape | None:
     if not widths:
         return None
     return _Shape(shape.call, (*(None for _ in range(leading)), *range(len(widths))), widths)
+
+
+def _unflattened(shape: _Shape | None, axis: Value, sizes: tuple[Value, ...]) -> _Shape | None:
+    """The channels taken apart where they stand."""
+    if (
+        shape is None
+        or _number(axis) not in (-1, len(shape.axes) - 1)
+        or shape.axes[-1] != 0
+        or shape.factors != (None,)
+    ):
+        return None
+    widths = tuple(terms_of(size, shape.call) for size in sizes)
+    return _Shape(shape.call, (*shape.axes[:-1], *range(len(widths))), widths)
+
+
+def _with_one(shape: _Shape | None, axis: Value) -> _Shape | None:
+    place = _number(axis)
+    if shape is None or place is None or not -len(shape.axes) - 1 <= place <= len(shape.axes):
+        return None
+    place += len(shape.axes) + 1 if place < 0 else 0
+    return _Shape(shape.call, (*shape.axes[:place], _ONE, *shape.axes[place:]), shape.factors)
+
+
+def _without_one(shape: _Shape | None, axis: Value) -> _Shape | None:
+    place = _number(axis)
+    if shape is None or place is None or not -len(shape.axes) <= place < len(shape.axes) or shape.axes[place] != _ONE:
+        return None
+    place %= len(shape.axes)
+    return _Shape(shape.call, (*shape.axes[:place], *shape.axes[place + 1 :]), shape.factors)
 
 
 def _is_leading(size: Value | None, position: int) -> bool:

@@ -25,7 +25,6 @@ from tests_adapters.core.zoo import add_random
 
 CODE = Path(__file__).parents[1] / "remote_code"
 ARCHITECTURES = ("alibi", "fused_encoder", "packed")
-EVERYWHERE = "lora[intermediate_lora=True,output_lora=True]"
 TOKENS = torch.tensor([[5, 6, 7, 8]])
 
 
@@ -78,7 +77,7 @@ def test_a_model_with_its_own_code_takes_adapters(architecture: str, tmp_path: P
     model = generated.init(AutoModel.from_pretrained(tmp_path, trust_remote_code=True)).eval()
     assert type(model).__module__.startswith("transformers_modules.")
     before = model(TOKENS)[0]
-    for name, config in (("bottleneck", "double_seq_bn"), ("lora", EVERYWHERE), ("prefix", "prefix_tuning")):
+    for name, config in (("bottleneck", "seq_bn"), ("lora", "lora"), ("prefix", "prefix_tuning")):
         add_random(model, name, config)
         assert not torch.allclose(model(TOKENS)[0], before)
         model.set_active_adapters(None)
@@ -96,7 +95,7 @@ def test_a_checkpoint_with_its_own_code_becomes_an_adapter_model(tmp_path: Path)
     assert torch.allclose(flexible(TOKENS).logits, fixed(TOKENS).logits, atol=1e-6)
 
     loaded = generated.load_model(tmp_path / "model", AutoModelForCausalLM, trust_remote_code=True)
-    add_random(loaded, "task", EVERYWHERE)
+    add_random(loaded, "task", "lora")
     loaded.save_adapter(tmp_path / "adapter", "task")
     flexible.load_adapter(tmp_path / "adapter", set_active=True)
     assert torch.allclose(flexible(TOKENS).logits, loaded.eval()(TOKENS).logits, atol=1e-6)

@@ -131,8 +131,8 @@ class AlibiBlock(nn.Module):
 
         # MLP.
         mlp_output = self.mlp(layernorm_output)
-        mlp_output += attention_output
-        output = F.dropout(mlp_output, p=self.hidden_dropout, training=self.training) + residual
+        mlp_output = F.dropout(mlp_output, p=self.hidden_dropout, training=self.training)
+        output = attention_output + mlp_output + residual
         return output, attention_probs
 
 
