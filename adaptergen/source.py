@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
 
 import libcst as cst
-from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
+from adaptergen.nodes import STATEMENTS, children, statements
+from adaptergen.nodes import Statement as Statement
+from adaptergen.nodes import descendants as descendants
+from adaptergen.nodes import expressions as expressions
+from adaptergen.positions import Positions
 from adaptergen.problems import Location, Problem, ProblemsFound
-
-
-Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
-_STATEMENTS = (cst.SimpleStatementLine, cst.BaseCompoundStatement)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,15 +66,15 @@ class SourceModule:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @cached_property
-    def _ranges(self) -> Mapping[cst.CSTNode, CodeRange]:
-        return MetadataWrapper(self.tree, unsafe_skip_copy=True).resolve(PositionProvider)
+    def _positions(self) -> Positions:
+        return Positions(self.tree, self.text)
 
     def at(self, node: cst.CSTNode) -> Location:
-        return Location(self.path, self._ranges[node].start.line)
+        return Location(self.path, self._positions.lines(node)[0])
 
     def code(self, node: cst.CSTNode) -> str:
         """The text of a node without the comments and blank lines above it."""
-        if isinstance(node, _STATEMENTS):
+        if isinstance(node, STATEMENTS):
             node = node.with_changes(leading_lines=())
         return self.tree.code_for_node(node).strip()
 
@@ -85,9 +84,8 @@ class SourceModule:
 
     def lines_of(self, node: cst.CSTNode) -> tuple[int, int]:
         """First and last line of a node, counted from 1, with its decorators, without comments above it."""
-        position = self._ranges[node]
         first = node.decorators[0] if isinstance(node, cst.FunctionDef | cst.ClassDef) and node.decorators else node
-        return self._ranges[first].start.line, position.end.line
+        return self._positions.lines(first)[0], self._positions.lines(node)[1]
 
     def header(self, statement: Statement) -> str:
         """The text that names a statement: all of a simple one, the first line of a compound one."""
@@ -96,10 +94,7 @@ class SourceModule:
 
     def statements(self, node: cst.CSTNode) -> Iterator[Statement]:
         """Every statement below a node, in the order of the text."""
-        for child in node.children:
-            if isinstance(child, cst.SimpleStatementLine | cst.BaseCompoundStatement):
-                yield child
-            yield from self.statements(child)
+        return statements(node)
 
     def following(self, statement: Statement) -> Statement | None:
         """The statement right after this one in the same block."""
@@ -107,14 +102,18 @@ class SourceModule:
 
     def preceding(self, statement: Statement) -> Statement | None:
         """The statement right before this one in the same block."""
-        return next((before for before, after in self._followers.items() if after is statement), None)
+        return self._precursors.get(statement)
+
+    @cached_property
+    def _precursors(self) -> dict[Statement, Statement]:
+        return {after: before for before, after in self._followers.items()}
 
     @cached_property
     def _followers(self) -> dict[Statement, Statement]:
         followers: dict[Statement, Statement] = {}
         for block in descendants(self.tree, cst.IndentedBlock):
             for statement, after in itertools.pairwise(block.body):
-                if isinstance(statement, _STATEMENTS) and isinstance(after, _STATEMENTS):
+                if isinstance(statement, STATEMENTS) and isinstance(after, STATEMENTS):
                     followers[statement] = after
         return followers
 
@@ -179,7 +178,7 @@ def _collect(module: SourceModule, body: Sequence[cst.CSTNode]) -> None:
 
 
 def _blocks(node: cst.CSTNode) -> Iterator[Sequence[cst.CSTNode]]:
-    for child in node.children:
+    for child in children(node):
         if isinstance(child, cst.IndentedBlock):
             yield child.body
         elif isinstance(child, cst.If | cst.Else | cst.ExceptHandler | cst.Finally):
@@ -238,25 +237,6 @@ def _class_source(module: SourceModule, node: cst.ClassDef) -> ClassSource:
                 constants[name] = value
     bases = tuple(dotted_name(base.value) for base in node.bases if isinstance(base.value, cst.Name | cst.Attribute))
     return ClassSource(node.name.value, node, bases, methods, constants, module)
-
-
-Node = TypeVar("Node", bound=cst.CSTNode)
-
-
-def descendants(node: cst.CSTNode, kind: type[Node]) -> Iterator[Node]:
-    """Every node of a kind at or below `node`, in the order of the text."""
-    if isinstance(node, kind):
-        yield node
-    for child in node.children:
-        yield from descendants(child, kind)
-
-
-def expressions(node: cst.CSTNode) -> Iterator[cst.BaseExpression]:
-    """Every expression at or below `node`, in the order of the text, the outer ones first."""
-    if isinstance(node, cst.BaseExpression):
-        yield node
-    for child in node.children:
-        yield from expressions(child)
 
 
 def dotted_name(node: cst.BaseExpression) -> str:

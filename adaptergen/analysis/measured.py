@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import libcst as cst
 
 from adaptergen.analysis.statements import enclosing_blocks, method_node
+from adaptergen.nodes import children
 from adaptergen.source import Statement, descendants
 from adaptergen.tracing.values import Site
 
@@ -88,5 +89,5 @@ def _uses(node: cst.CSTNode, lengths: set[str]) -> Iterator[str]:
         case cst.Call(func=cst.Attribute(value=owner, attr=cst.Name(value=method))) if method in SHAPED:
             yield from _uses(owner, lengths)
         case _:
-            for child in node.children:
+            for child in children(node):
                 yield from _uses(child, lengths)

@@ -21,6 +21,7 @@ from adaptergen.analysis.score_views import find_views
 from adaptergen.analysis.statements import address, enclosing_blocks, method_node
 from adaptergen.analysis.widths import has_flat_heads
 from adaptergen.facts import Scores, ScoreTerm
+from adaptergen.nodes import children
 from adaptergen.source import SourceModule, Statement, descendants
 from adaptergen.tracing.graph import walk
 from adaptergen.tracing.values import Operation, Site, Value
@@ -208,7 +209,7 @@ def _reads(statement: Statement) -> set[str]:
 
 
 def _name_nodes(node: cst.CSTNode) -> Iterator[cst.Name]:
-    for child in node.children:
+    for child in children(node):
         if isinstance(child, cst.Name):
             yield child
         elif isinstance(child, cst.Attribute):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from adaptergen.facts import StatementSite
+from adaptergen.nodes import blocks
 from adaptergen.source import SourceModule, Statement
 from adaptergen.tracing.values import Site
 
@@ -28,7 +29,7 @@ def method_node(module: SourceModule, cls: str, method: str) -> cst.FunctionDef:
 
 def enclosing_blocks(node: cst.CSTNode, statement: Statement) -> list[Statement]:
     """The statement and the compound statements around it, innermost last, below the given function."""
-    for child in node.children:
+    for child in blocks(node):
         if child is statement:
             return [statement]
         inner = enclosing_blocks(child, statement)

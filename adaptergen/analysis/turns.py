@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 import libcst as cst
 
 from adaptergen.analysis.statements import method_node
+from adaptergen.nodes import blocks, children
 from adaptergen.source import Statement
 from adaptergen.tracing.values import Site
 
@@ -51,7 +52,7 @@ def _part_at_a_condition(left: Site, right: Site) -> bool:
 
 def _choices(node: cst.CSTNode, statement: Statement) -> Iterator[tuple[cst.If, bool]]:
     """The conditions around a statement, and whether it stands where they hold."""
-    for child in node.children:
+    for child in children(node):
         if not _contains(child, statement):
             continue
         if isinstance(node, cst.If):
@@ -71,4 +72,4 @@ def _ends(block: cst.BaseSuite) -> bool:
 
 
 def _contains(node: cst.CSTNode, statement: Statement) -> bool:
-    return node is statement or any(_contains(child, statement) for child in node.children)
+    return node is statement or any(_contains(child, statement) for child in blocks(node))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
+from adaptergen.nodes import children
 from adaptergen.source import SourceModule
 from adaptergen.transforms.edits import LINE_LENGTH
 
@@ -83,7 +84,7 @@ def _names(node: cst.CSTNode) -> Iterator[str]:
                 if part is not None:
                     yield from _names(part)
             return
-    for child in node.children:
+    for child in children(node):
         yield from _names(child)
 
 
