@@ -153,7 +153,7 @@ class Layer:
     projections: tuple[Projection, ...]
     at: Location
     unclear: tuple[str, ...] = ()  # what could not be understood, one sentence each
-    configs: tuple[str, ...] = ("",)  # paths of the configurations that its instances are made of
+    configs: tuple[str, ...] = ("",)  # of its towers: paths of their configurations, or names of their classes
     unclear_sums: tuple[Location, ...] = ()  # of the hidden states with something that is no branch of them
 
     @property

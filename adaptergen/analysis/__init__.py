@@ -46,7 +46,9 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
     stacks = stacks_of(source, base_class, layers, load)
     if layers and not stacks:
         raise ProblemsFound(_not_run(source, base_class, layers))
-    traced = (*layers, *(layer for tower, own in found_towers for layer in own if not _is_known(layer, layers)))
+    others_of = [(layer, tower.cls) for tower, own in found_towers for layer in own if not _is_known(layer, layers)]
+    traced = (*layers, *(layer for layer, _ in others_of))
+    told_apart = [*((layer, "") for layer in layers), *others_of]
     return ModelFacts(
         name=model.name,
         model_type=model.model_type,
@@ -57,7 +59,7 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
         base_like=tuple(held),
         base_model_prefix=base_model_prefix(source, base_class),
         stacks=stacks,
-        layers=tuple(_merged(_layer(layer) for layer in traced)),
+        layers=tuple(_merged(_layer(layer, tower) for layer, tower in told_apart)),
         heads=tuple(_heads(model, held, towers, stacks, load)),
         config_names=tuple(find_config_names(traced, model.configuration, model.config_class)),
         forward_parameters=tuple(_parameter(source, p) for p in _parameters(source, base_class)),
@@ -110,7 +112,8 @@ def _class_location(source: SourceModule, name: str) -> Location:
     return source.at(source.classes[name].node)
 
 
-def _layer(layer: TracedLayer) -> Layer:
+def _layer(layer: TracedLayer, tower: str) -> Layer:
+    """What a layer looks like; `tower` is the class of the model that it is in, if that is not the base class."""
     calls = attention_calls(layer)
     projections, unclear = find_projections(layer)
     return Layer(
@@ -120,7 +123,7 @@ def _layer(layer: TracedLayer) -> Layer:
         projections=projections,
         at=_class_location(layer.cls.module, layer.cls.name),
         unclear=unclear,
-        configs=(config_of(layer.instance),),
+        configs=(config_of(layer.instance) or tower,),
         unclear_sums=tuple(find_unclear_sums(layer)),
     )
 

@@ -73,7 +73,10 @@ def _configs(facts: ModelFacts) -> set[str]:
 
 
 def _tower(config: str) -> str:
-    return f"the layers of config.{config}" if config else "the other layers"
+    """Paths of configurations are in lower case, names of classes are not."""
+    if not config:
+        return "the other layers"
+    return f"the layers of {f'config.{config}' if config.islower() else config}"
 
 
 def is_composite(facts: ModelFacts) -> bool:

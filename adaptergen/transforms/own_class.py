@@ -39,11 +39,14 @@ def drop_documentation(source: SourceModule, cls: str, method: str) -> tuple[cst
     for decorator in node.decorators:
         if _name(decorator.decorator) in FOR_DOCUMENTATION:
             first, last = source.lines_of(decorator)
+            if not kept and decorator is node.decorators[-1]:  # and with it comments between it and the method
+                last = source.lines_of(node.name)[0] - 1
             lines = source.lines[first - 1 : last]
             edits.append(Edit(cls, method, first, lines, (), "upstream documents its own class with it"))
         else:
             kept.append(decorator)
-    return node.with_changes(decorators=kept), tuple(edits)
+    below = node.lines_after_decorators if kept else ()
+    return node.with_changes(decorators=kept, lines_after_decorators=below), tuple(edits)
 
 
 def _is_bare_super(call: cst.Call) -> bool:
