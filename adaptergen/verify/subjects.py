@@ -125,10 +125,16 @@ class Subject:
         roles = ", ".join(self.overrides)
         return f"{self.cls.__name__} ({roles})" if roles else self.cls.__name__
 
-    @property
+    @cached_property
     def attentions(self) -> tuple[str, ...]:
-        """The attention implementations that run anywhere."""
-        return ("eager", "sdpa") if self.cls._supports_sdpa else ("eager",)
+        """The attention implementations that run anywhere; a model of another architecture inside may lack one."""
+        if not self.cls._supports_sdpa:
+            return ("eager",)
+        try:
+            self.upstream("sdpa")
+        except ValueError:
+            return ("eager",)
+        return ("eager", "sdpa")
 
     @property
     def config(self) -> Any:
