@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -28,12 +32,36 @@ def gradients_reach_the_adapter_alone(subject: Subject, form: AdapterForm) -> No
     expected = {*parameters(model), *(name for name, value in model.named_parameters() if _is_of_head(model, value))}
     _expect_same(_named(model, lambda value: value.requires_grad), expected, "trainable")
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
-    loss(model, subject.inputs(model, padded=False)).backward()
+    with _given_zeros(model) as idle:
+        loss(model, subject.inputs(model, padded=False)).backward()
     _expect_same(_named(model, lambda value: value.grad is not None), expected, "with a gradient")
-    _expect_same(_named(model, lambda value: value.grad is not None and bool(value.grad.any())), expected, "not zero")
+    changed = _named(model, lambda value: value.grad is not None and bool(value.grad.any()))
+    _expect_same(changed | idle, expected, "not zero")
     torch.optim.SGD([value for value in model.parameters() if value.requires_grad], lr=1.0).step()
     moved = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
-    _expect_same(moved, expected, "moved by a step")
+    _expect_same(moved | idle, expected, "moved by a step")
+
+
+@contextmanager
+def _given_zeros(model: nn.Module) -> Iterator[set[str]]:
+    """Weights of the adapter that are multiplied by nothing but zeros: queries of a first layer can start as zeros."""
+    idle: set[str] = set()
+
+    def note(path: str, given: tuple[Any, ...]) -> None:
+        if given and isinstance(given[0], Tensor) and not bool(given[0].any()):
+            idle.add(f"{path}.weight")
+
+    owners = {name.rpartition(".")[0] for name in parameters(model) if name.endswith(".weight")}
+    handles = [
+        module.register_forward_pre_hook(lambda _, given, path=path: note(path, given))
+        for path, module in model.named_modules()
+        if path in owners
+    ]
+    try:
+        yield idle
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def checkpointing_equals_plain(subject: Subject, form: AdapterForm) -> None:

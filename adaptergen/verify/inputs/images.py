@@ -15,7 +15,7 @@ from adaptergen.verify.inputs.call import BATCH, SIGHT, Call
 Inputs = dict[str, Tensor]
 PIXELS = ("pixel_values", "image_pixel_values", "pixel_values_videos", "flattened_patches", "image")
 GRIDS = {"pixel_values": "image_grid_thw", "pixel_values_videos": "video_grid_thw"}
-SIZES = (32, 64, 128, 224)  # where the configuration does not say
+SIZES = (64, 32, 128, 224)  # where the configuration does not say
 
 
 def image_layouts(call: Call) -> Iterator[Callable[[Call], Inputs]]:
