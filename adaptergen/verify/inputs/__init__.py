@@ -17,8 +17,18 @@ from adaptergen.verify.inputs.sounds import without_masks
 from adaptergen.verify.inputs.text import text
 
 
-__all__ = ["CHOICES", "CROSS_STATES", "LENGTH", "PADDING", "Layout", "batch", "layout_of", "parameters", "prompts"]
-__all__ += ["words"]
+__all__ = [
+    "CHOICES",
+    "CROSS_STATES",
+    "LENGTH",
+    "PADDING",
+    "Layout",
+    "batch",
+    "layout_of",
+    "parameters",
+    "prompts",
+    "words",
+]
 
 
 def batch(
