@@ -11,7 +11,7 @@ from adaptergen.plan import IntegrationPlan
 from adaptergen.plan_file import dump
 from adaptergen.problems import ProblemsFound
 from adaptergen.surveying.kinds import Kind, kind_of
-from adaptergen.surveying.record import PARALLEL, Architecture, Cell, refused
+from adaptergen.surveying.record import OTHER_ROWS, PARALLEL, Architecture, Cell, refused
 from adaptergen.surveying.resuming import deciding_folders, key_of
 from adaptergen.upstream import Upstream
 from adaptergen.workspace import Workspace, find_workspace
@@ -47,7 +47,15 @@ def _file_name(path: str) -> str:
 
 def _cells(plan: IntegrationPlan) -> Mapping[str, Cell]:
     cells = {method: Cell(support.supported, support.because) for method, support in plan.methods.items()}
-    return {**cells, PARALLEL: _parallel(cells)}
+    return {**cells, PARALLEL: _parallel(cells) if _keeps_rows(plan) else Cell(False, OTHER_ROWS)}
+
+
+def _keeps_rows(plan: IntegrationPlan) -> bool:
+    """Is there one row for each example everywhere? Several towers have others, but for an encoder and its decoder."""
+    if any(stack.packed for stack in plan.stacks):
+        return False
+    towers = {stack.config for stack in plan.stacks} | {model.path for model in plan.sub_models}
+    return len(towers) == 1 or plan.adapter_model.encoder_decoder
 
 
 def _parallel(cells: Mapping[str, Cell]) -> Cell:

@@ -15,6 +15,7 @@ from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.rendering.regions import Region, replace_region
 from adaptergen.surveying.pages import docs_page, readme_summary
 from adaptergen.surveying.record import Architecture, Survey, read, written
+from adaptergen.surveying.resuming import with_known_proofs
 from adaptergen.upstream import Upstream
 from adaptergen.workspace import Workspace
 
@@ -98,7 +99,7 @@ def differences(survey: Survey, fresh: Survey) -> list[Problem]:
     """
     before = {each.name: each for each in survey.architectures}
     problems = []
-    for each in fresh.architectures:
+    for each in with_known_proofs(fresh.architectures, survey.architectures):
         known = before.get(each.name)
         what = "is missing" if known is None else _difference(known, each)
         if what:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from adaptergen.surveying.record import PARALLEL, Architecture, Cell
+from adaptergen.surveying.record import OTHER_ROWS, PARALLEL, Architecture, Cell
 
 
 OF_ROWS = "each row has its own adapter"  # the check that is about `parallel`, whatever the method
@@ -58,6 +58,8 @@ def _judged(method: str, cell: Cell, proof: Proof, complete: Collection[str]) ->
         return Cell(True, proof.ended, proven=False)
     if not own and any(outcome.failure for outcome in proof.outcomes):
         return Cell(True, "no method that acts on rows is right by itself", proven=False)
+    if not own and method == PARALLEL:  # only a model with all that is in it can tell
+        return Cell(False, OTHER_ROWS)
     return replace(cell, proven=True if own else None)
 
 

@@ -13,6 +13,7 @@ from adaptergen.surveying.kinds import Kind
 
 
 PARALLEL = "parallel"
+OTHER_ROWS = "not everything in it has one row for each example"
 COLUMNS = (*METHODS, PARALLEL)
 COUNTED = "attention"  # the group that totals are about
 GROUPS = {

@@ -73,7 +73,8 @@ def _with_proofs(each: Architecture, before: Architecture) -> Architecture:
 
 
 def _kept(cell: Cell, before: Cell) -> Cell:
-    return before if cell.supported and before.supported and before.proven is not None else cell
+    """What was found by running it, which can be that it is not supported after all."""
+    return before if cell.supported and (before.proven is not None or not before.supported) else cell
 
 
 def is_proven_throughout(each: Architecture) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from adaptergen.surveying.judging import OF_ROWS, Proof, judged
 from adaptergen.surveying.kinds import Kind
-from adaptergen.surveying.record import COLUMNS, Architecture, Cell
+from adaptergen.surveying.record import COLUMNS, OTHER_ROWS, Architecture, Cell
 from adaptergen.surveying.resuming import is_proven_throughout, with_known_proofs
 
 
@@ -81,6 +81,14 @@ def test_an_early_end_fails_what_was_not_complete() -> None:
 def test_no_method_is_right() -> None:
     found = proven([*WITHOUT, *failing(LORA, 0), *failing(REFT, 0)])
     assert found["parallel"] == (False, "no method that acts on rows is right by itself")
+
+
+def test_rows_that_are_not_those_of_examples() -> None:
+    of_rows = (LORA[1], REFT[1])
+    cells = judged(EACH, Proof([each for each in ALL if each not in of_rows])).methods
+
+    assert cells["parallel"] == Cell(False, OTHER_ROWS)
+    assert cells["lora"].proven is True
 
 
 @pytest.mark.parametrize("outcomes", [ALL, failing(ALL, 1)])
