@@ -6,12 +6,13 @@ scores = scores.view(batch // windows, windows, self.num_heads, length, length) 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import libcst as cst
 
 from adaptergen.analysis.attention import AttentionCall, through_elementwise
 from adaptergen.analysis.statements import statement_site
-from adaptergen.facts import ScoreTerm
+from adaptergen.facts import StatementSite
 from adaptergen.tracing.graph import depends_on
 from adaptergen.tracing.values import Attribute, Constant, Item, Operation, Value
 
@@ -19,7 +20,16 @@ from adaptergen.tracing.values import Attribute, Constant, Item, Operation, Valu
 VIEWS = ("view", "reshape")
 
 
-def find_views(call: AttentionCall, key: Value) -> Iterator[ScoreTerm | None]:
+@dataclass(frozen=True)
+class ScoreView:
+    """A view of scores; with windows it has more than four dimensions."""
+
+    site: StatementSite
+    text: str
+    has_windows: bool
+
+
+def find_views(call: AttentionCall, key: Value) -> Iterator[ScoreView | None]:
     """Views of scores whose last size has to be told of a prefix of `key`; None for one that cannot be told."""
     if call.softmax is None or call.product is None:
         return
@@ -44,9 +54,9 @@ def _counts_prefix(size: Value, product: Operation, key: Value) -> bool:
     return False
 
 
-def _view(view: Operation, call: AttentionCall) -> ScoreTerm | None:
+def _view(view: Operation, call: AttentionCall) -> ScoreView | None:
     node = view.at.expression
     own = view.at.instance is call.module and isinstance(node, cst.Call)
     if not own or not isinstance(node, cst.Call) or isinstance(node.args[-1].value, cst.Tuple | cst.List):
         return None
-    return ScoreTerm(statement_site(view.at), view.at.module.code(node))
+    return ScoreView(statement_site(view.at), view.at.module.code(node), has_windows=len(view.args) > 5)

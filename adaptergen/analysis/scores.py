@@ -40,6 +40,8 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
         raise Unclear("two computations of attention in one method use different names")
     query, key, value, mask = names.pop()
     _forbid_other_uses(calls)
+    if mask is None and call.form == "by_hand":
+        raise Unclear("no mask is added to the scores, by which rows of a batch could be kept from a prefix")
     before = _statement_before_all(site, [s.statement for s in sites])
     terms = [term for call in calls for term in _terms(call, site, mask)]
     if _is_written_out(site):
@@ -115,7 +117,9 @@ def _views(call: AttentionCall, site: Site, key: str) -> Iterator[ScoreTerm]:
     for view in find_views(call, site.names[key]):
         if view is None or view.site.cls != site.cls:
             raise Unclear("scores are viewed in a shape that does not count the prefix")
-        yield view
+        if view.has_windows:
+            raise Unclear("a mask is added window by window, which keeps no row of a batch from a prefix")
+        yield ScoreTerm(view.site, view.text)
 
 
 def _is_test(call: AttentionCall, given: Value) -> bool:

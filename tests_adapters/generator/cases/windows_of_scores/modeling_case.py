@@ -1,4 +1,4 @@
-"""Case model: scores are viewed window by window, in a shape that names the number of keys."""
+"""Case model: scores are viewed window by window: their mask is of windows, not of rows of the batch."""
 
 import torch
 from torch import nn
