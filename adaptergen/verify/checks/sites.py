@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -93,8 +94,16 @@ def _attentions(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, n
         for place in layer.sites.attention:
             attention = places.module_at(case.runtime, layer.module, place)
             if attention is not None and (place.kind == "self" or _cross_attends(base)):
-                shim = getattr(attention, "prefix_tuning", None)
-                yield f"layer {layer.index} {place.path}", shim if shim is not None and NAME in shim.held else None
+                yield f"layer {layer.index} {place.path}", _prefixed(attention)
+
+
+def _prefixed(attention: nn.Module) -> nn.Module | None:
+    """What is called where an attention gets its prefix: the shim, or the attention that lets it wrap a function."""
+    shim = getattr(attention, "prefix_tuning", None)
+    if shim is None or NAME not in shim.held:
+        return None
+    names = inspect.unwrap(type(attention).forward).__code__.co_names
+    return attention if "around" in names else shim
 
 
 def _cross_attends(base: PreTrainedModel) -> bool:
