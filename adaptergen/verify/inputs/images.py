@@ -29,10 +29,16 @@ def image_layouts(call: Call) -> Iterator[Callable[[Call], Inputs]]:
         yield _strips
     if call.takes("spatial_shapes", "image_position_ids") or name == "flattened_patches":
         yield _patches
-    films, images = _sized(call, _films), _sized(call, _images)
+    films, images = [*_sized(call, _films)], [*_sized(call, _images)]
     several = call.find("num_frames", near=SIGHT) is not None or name == "pixel_values_videos"
     yield from (*films, *images) if several else (*images, *films)
+    if call.takes("image_sizes"):  # some ways of reading pictures are told their sizes, others must not be
+        yield from (partial(_without_sizes, layout) for layout in (*images, *films))
     yield _packed
+
+
+def _without_sizes(layout: Callable[[Call], Inputs], call: Call) -> Inputs:
+    return {name: value for name, value in layout(call).items() if name != "image_sizes"}
 
 
 def _sized(call: Call, layout: Callable[..., Inputs]) -> Iterator[Callable[[Call], Inputs]]:
