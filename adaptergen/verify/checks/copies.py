@@ -31,8 +31,11 @@ def _pickled(model: nn.Module) -> nn.Module:
 
 
 def _can_be(copied: Callable[[nn.Module], nn.Module], subject: Subject) -> bool:
+    """A call may leave hooks behind, by which inner models record their states, that cannot be pickled."""
+    upstream = subject.upstream()
     try:
-        copied(subject.upstream())
+        run(upstream, subject.inputs(upstream, padded=True))
+        copied(upstream)
     except Exception:  # whatever torch raises, e.g. for parametrized weights: there is nothing to compare with
         return False
     return True
