@@ -78,9 +78,14 @@ def _prompt_tuning(facts: ModelFacts) -> MethodSupport:
 
 
 def _prompt_obstacles(facts: ModelFacts) -> Iterator[str]:
-    if is_composite(facts):
+    first = next(iter(facts.stacks), None)
+    if first is None or is_composite(facts):
         yield "its input is for several models inside, so that a prompt would have to stand in each"
     elif len({stack.kind for stack in facts.stacks}) > 1:
         yield "a generation calls the encoder by itself, so that the decoder cannot know of a prompt"
-    elif not facts.stacks[0].entry and not any(each.startswith("inputs_embeds") for each in facts.forward_parameters):
+    elif any(each.startswith("inputs_embeds") for each in facts.forward_parameters):
+        return
+    elif not first.entry:
         yield "no module makes all embeddings, and none can be given"
+    elif first.owner:
+        yield f"{first.entry} of {first.owner_class} does not make the embeddings, and none can be given"

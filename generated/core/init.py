@@ -45,8 +45,8 @@ def init(model: Model) -> Model:
     """
     inner = _unwrap(model)
     _refuse_sharded(inner)
-    base = inner.base_model
-    integration = load_integration(package_of(type(base)))
+    integration = load_integration(package_of(type(inner.base_model)))
+    base = _base_of(inner, integration)
     for part in (base, inner):
         unmask(part)
         if not isinstance(part, ModelAdaptersMixin):
@@ -85,6 +85,13 @@ def deinit(model: Model) -> Model:
         if is_swapped(part):
             restore(part)
     return model
+
+
+def _base_of(model: PreTrainedModel, integration: Integration) -> PreTrainedModel:
+    """The base model; a model may call its own stack of layers as if that were one."""
+    own = integration.counterpart(type(model))
+    is_base_itself = own is not None and not issubclass(own[1], ModelWithHeadsAdaptersMixin)
+    return model if is_base_itself else model.base_model
 
 
 def _adapted_class(integration: Integration, cls: type, *, is_base: bool) -> type:

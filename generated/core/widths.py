@@ -22,10 +22,7 @@ def layer_width(model: nn.Module, layer: PlacedLayer) -> int:
 
 
 def entry_width(model: nn.Module) -> int:
-    """Channels of the embeddings."""
-    size = getattr(model.config, "embedding_size", None)
-    if isinstance(size, int):
-        return size
+    """Channels of what enters the first layer."""
     stack = first_stack(model)
     return layer_width(model, next(layer for layer in placed_layers(model) if layer.stack == stack))
 

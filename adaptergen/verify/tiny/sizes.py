@@ -123,7 +123,7 @@ class Sizes:
     def _inner(self, value: int) -> int:
         """Narrower than the model, if it was."""
         width = self._width
-        return INNER if value >= width else max(STAGE, -(-WIDTH * value // width // 4) * 4)
+        return INNER if value >= width else max(STAGE, -(-WIDTH * value // width // 8) * 8)
 
     def _related(self, value: int) -> int:
         """Smaller or larger than the width of the model, if it was."""

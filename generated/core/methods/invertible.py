@@ -50,11 +50,11 @@ def undo_in_front_of(model: nn.Module, output_embeddings: nn.Module | None) -> N
 
 
 def _attach(model: nn.Module, adapters: InvertibleAdapters) -> None:
-    stack = first_stack(model)
-    if stack.entry:
-        adapters.handle = _entry(model).register_forward_hook(adapters.adapt_output, prepend=True)
+    entry = _entry(model)
+    if entry is not None:
+        adapters.handle = entry.register_forward_hook(adapters.adapt_output, prepend=True)
     else:
-        adapters.handle = _entry(model).register_forward_pre_hook(adapters.adapt_input, with_kwargs=True)
+        adapters.handle = _first_layer(model).register_forward_pre_hook(adapters.adapt_input, with_kwargs=True)
     _undo_here(adapters, model.inverse_site())
 
 
@@ -64,15 +64,18 @@ def _undo_here(adapters: InvertibleAdapters, output_embeddings: nn.Module | None
 
 
 def _detach(model: nn.Module, adapters: InvertibleAdapters) -> None:
-    for module in (_entry(model), model.inverse_site()):
+    for module in (_entry(model), _first_layer(model), model.inverse_site()):
         remove_hooks(adapters, module)
 
 
-def _entry(model: nn.Module) -> nn.Module:
-    """The module whose output, or else the first layer, whose input is what the layers start from."""
+def _entry(model: nn.Module) -> nn.Module | None:
+    """The module whose output is what the layers start from; `None` where this instance has no such module."""
     stack = first_stack(model)
-    if stack.entry:
-        return resolve(invertible_owner(model), stack.entry)
+    return resolve(invertible_owner(model), stack.entry) if stack.entry else None
+
+
+def _first_layer(model: nn.Module) -> nn.Module:
+    stack = first_stack(model)
     return next(layer.module for layer in placed_layers(model) if layer.stack == stack)
 
 

@@ -115,6 +115,12 @@ class ModelAdaptersMixin(
         super()._set_gradient_checkpointing(enable, carrying, **options)
 
     @property
+    def base_model(self) -> nn.Module:
+        """As in transformers; but a base model, whose own layers may hang at the prefix of base models, is its own."""
+        found = super().base_model
+        return found if isinstance(found, ModelAdaptersMixin) or "_adapters_config" not in self.__dict__ else self
+
+    @property
     def adapted_base(self) -> nn.Module:
         """
         The model that holds the adapters: this one, or the base model below its head.
