@@ -34,7 +34,7 @@ SIZES: Sized = (
         POSITIONS,
     ),
     (r"\w*(image|img|crop)_size|image_resolution", IMAGE),
-    (r"visual_prompt_size", 2),
+    (r"visual_prompt_size|depths", 2),
     (r"num_pos_feats", WIDTH // 2),
     (r"image_embedding_size|mm_tokens_per_image", IMAGE // PATCH),
     (r"upsample_initial_channel", 64),
