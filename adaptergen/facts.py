@@ -9,7 +9,7 @@ from typing import Literal
 from adaptergen.problems import Location
 
 
-Sublayer = Literal["attention", "cross_attention", "feed_forward", "several"]
+Sublayer = Literal["attention", "cross_attention", "feed_forward", "any", "several"]
 AttentionKind = Literal["self", "cross"]
 StackKind = Literal["encoder", "decoder"]
 Role = Literal["q", "k", "v", "o", "gate", "up", "down"]

@@ -47,11 +47,21 @@ class ListedModule:
 
 
 def find_layers(source: SourceModule, model_class: str, load: Loader) -> tuple[TracedLayer, ...]:
-    """The layers of a model class: elements of its module lists that compute attention, in order of appearance."""
+    """
+    The layers of a model class: elements of its module lists that compute attention, in order of appearance, and
+    others that stand in one list with them.
+    """
     tracer = Tracer(source, leaves=leaf_classes(source), load=load)
     model = tracer.make(model_class, Config())
-    listed = _listed_modules(tracer, model, MAX_NESTING)
-    return tuple(layer for each in listed for layer in _layers_of(source, each, load))
+    listed = tuple(_listed_modules(tracer, model, MAX_NESTING))
+    layers = [layer for each in listed for layer in _layers_of(source, each, load)]
+    known = {(layer.list_path, layer.cls.name) for layer in layers}
+    for each in _flat(listed):
+        is_new = (each.path, each.element.class_name) not in known
+        if is_new and any(layer.list_path == each.path for layer in layers):
+            known.add((each.path, each.element.class_name))
+            layers.append(_trace(source, each.path, each.element, load))
+    return tuple(layers)
 
 
 def _layers_of(source: SourceModule, listed: ListedModule, load: Loader) -> list[TracedLayer]:

@@ -30,7 +30,7 @@ from adaptergen.facts import AttentionKind, Residual, StatementSite, Sublayer
 from adaptergen.problems import Location
 from adaptergen.source import Statement
 from adaptergen.tracing.graph import Consumers, between, is_norm_call, module_of, reached, walk
-from adaptergen.tracing.values import Call, Input, Site, Sum, Value, alternatives
+from adaptergen.tracing.values import Call, Choice, Input, Site, Sum, Value, alternatives
 
 
 def find_residuals(layer: TracedLayer) -> Iterator[Residual]:
@@ -38,10 +38,13 @@ def find_residuals(layer: TracedLayer) -> Iterator[Residual]:
     attentions = attention_calls(layer)
     consumers = Consumers([layer.output])
     found: list[tuple[Site, Residual]] = []
-    for _, group in groupby(additions(layer), key=lambda addition: id(addition.total)):
+    added = list(additions(layer))
+    for _, group in groupby(added, key=lambda addition: id(addition.total)):
         branches = list(group)
         at = branches[0].total.at
         found += [(at, residual) for residual in _residuals(branches, attentions, consumers, first_input(layer))]
+    if len(added) == 1 and _is_of_any_kind(added[0], attentions):
+        found = [(at, replace(residual, sublayer="any")) for at, residual in found]
     yield from _in_turn(_clear(found))
 
 
@@ -208,6 +211,17 @@ def _sublayer(addition: Addition, attentions: list[AttentionCall], stream: str) 
         return "feed_forward"
     is_first_stream = any(isinstance(v, Input) and v.name == stream for v in walk(addition.stream))
     return "attention" if "self" in kinds and is_first_stream else "cross_attention"
+
+
+def _is_of_any_kind(addition: Addition, attentions: list[AttentionCall]) -> bool:
+    """Is the branch made by an attention in some layers of the class, and by something else in others?"""
+    outputs = {id(call.output) for call in attentions}
+    for chosen in reached(addition.branch, lambda v: isinstance(v, Choice) or is_weighted(v), stop=addition.stream):
+        made = [option for option in alternatives(chosen) if transforms(option, addition.stream)]
+        attends = {any(id(v) in outputs for v in walk(option, stop=addition.stream)) for option in made}
+        if isinstance(chosen, Choice) and len(attends) > 1:
+            return True
+    return False
 
 
 def _kind(call: AttentionCall, stream: str) -> AttentionKind:

@@ -26,13 +26,19 @@ LOCATIONS: dict[Sublayer, str] = {
     "attention": "mh_adapter",
     "cross_attention": "cross_adapter",
     "feed_forward": "output_adapter",
+    "any": "output_adapter",
 }
 SLOTS = {
     "mh_adapter": "attention_adapters",
     "cross_adapter": "cross_attention_adapters",
     "output_adapter": "output_adapters",
 }
-_SUBLAYER_WORDS = {"attention": "self-attention", "cross_attention": "cross-attention", "feed_forward": "feed-forward"}
+_SUBLAYER_WORDS = {
+    "attention": "self-attention",
+    "cross_attention": "cross-attention",
+    "feed_forward": "feed-forward",
+    "any": "sub-layer's",
+}
 
 
 def place(at: Location | None) -> str:
@@ -53,9 +59,9 @@ def residual_obstacles(layer: Layer) -> Iterator[str]:
             yield f"the addition at {where} is in the modules of a list within {layer.cls}"
     if not layer.residuals:
         yield f"{layer.cls} has no residual addition that is understood"
-    elif layer.attentions and not found & {"attention", "cross_attention", "several"}:
+    elif layer.attentions and not found & {"attention", "cross_attention", "any", "several"}:
         yield f"{layer.cls} has no addition after its attention that is understood"
-    if not {"attention", "feed_forward"} <= found:
+    if not {"attention", "feed_forward"} <= found and "any" not in found:
         for at in layer.unclear_sums:
             yield f"what {layer.cls} adds at {place(at)} is not understood"
 
