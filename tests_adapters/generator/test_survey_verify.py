@@ -42,4 +42,4 @@ def test_another_source_tree_cannot_be_run(project: Path, tmp_path: Path) -> Non
     result = run(project, "survey", "--verify", "--source-tree", str(tmp_path))
 
     assert result.exit_code == 2
-    assert "runs the installed transformers" in result.stderr
+    assert "about the installed transformers" in result.stderr
