@@ -12,6 +12,7 @@ from adaptergen.analysis.sizes import (
     OPEN,
     UNKNOWN,
     Size,
+    between,
     cut,
     divided,
     is_known,
@@ -166,8 +167,23 @@ class Shapes:
             case Operation() | Call() | Choice() | Sum() if isinstance(item.index, int):
                 return _without(self.of(item.value), 0)
         if isinstance(item.index, str) and item.index.startswith("..., ") and (shape := self.of(item.value)):
-            return (*shape[:-1], cut(shape[-1], item.index.removeprefix("..., ")))
+            return self._indexed(shape, item, item.index.removeprefix("..., ").split(", "))
         return ()
+
+    def _indexed(self, shape: Shape, item: Item, last: list[str]) -> Shape:
+        """`[..., lower:upper]`, or `[..., 0, :]` with nothing but whole dimensions and single elements."""
+        if len(last) == 1 and ":" in last[0]:
+            return (*shape[:-1], self._cut(shape[-1], item, last[0]))
+        if len(last) > len(shape) or not all(part == ":" or part.removeprefix("-").isdigit() for part in last):
+            return ()
+        kept = (size for size, part in zip(shape[-len(last) :], last, strict=True) if part == ":")
+        return (*shape[: -len(last)], *kept)
+
+    def _cut(self, size: Size, item: Item, part: str) -> Size:
+        match item.bounds:
+            case (Value() as lower, Value() as upper):
+                return between(self.size(lower), self.size(upper))
+        return cut(size, part)
 
     def _part(self, shape: Shape, name: str, parts: Value, axis: int, index: int) -> Shape:
         if not -len(shape) <= axis < len(shape) or (axis >= 0 and len(shape) < 4):

@@ -76,6 +76,11 @@ def cut(size: Size, part: str) -> Size:
     return f"{_OPAQUE}{upper}" if upper else f"{size} - {_OPAQUE}{lower}"
 
 
+def between(lower: Size, upper: Size) -> Size:
+    """What `upper` adds to `lower`, if it is written as a sum that begins with it."""
+    return upper.removeprefix(f"{lower} + ") if lower and upper.startswith(f"{lower} + ") else UNKNOWN
+
+
 def total(sizes: Iterable[Size]) -> Size:
     known = list(sizes)
     match known:
@@ -95,9 +100,10 @@ def divided(size: Size, by: Size) -> Size:
     """`3 * x` divided by `3` is `x`, `(x // y)` divided by `3` is `x // (y * 3)`."""
     if size == by and size:
         return "1"
-    for factor in (f"{_in_parentheses(by)} * ",) if by else ():
-        if size.startswith(factor) and not any(sign in size.removeprefix(factor) for sign in (" + ", " - ", " // ")):
-            return size.removeprefix(factor)
+    factor = _in_parentheses(by)
+    for rest in (size.removeprefix(f"{factor} * "), size.removesuffix(f" * {factor}")) if by else ():
+        if rest != size and not any(sign in rest for sign in (" + ", " - ", " // ")):
+            return rest
     if by == "1":
         return size
     whole, _, earlier = size.partition(" // ")

@@ -5,9 +5,9 @@ A width is an attribute of the module, or how it follows from attributes.
 
 from __future__ import annotations
 
+from adaptergen.analysis.layout import Channels, Even, channels
 from adaptergen.analysis.shapes import VIEWS, Shape, Shapes
 from adaptergen.analysis.sizes import Size, is_known, written
-from adaptergen.analysis.states import projected
 from adaptergen.facts import HeadWidths
 from adaptergen.tracing.graph import is_linear_call, reached
 from adaptergen.tracing.values import Attribute, Instance, Operation, Sequence, Sum, Value
@@ -43,10 +43,18 @@ def _last(shape: tuple[Size, ...]) -> Size:
 
 
 def _shares_projection(query: Value, key: Value, value: Value) -> bool:
-    """Does the projection that makes the keys make more than keys, and not in parts that are split by its output?"""
-    keys = {part.path for part in projected(key) if part.index is None}
-    others = {part.path for state in (query, value) for part in projected(state) if part.index is None}
-    return bool(keys & others)
+    """Does the projection that makes the keys make more than keys, and not in equal parts of its output?"""
+    return bool(_made_by(key) & (_made_by(query) | _made_by(value)))
+
+
+def _made_by(state: Value) -> set[str]:
+    """The paths of projections that make the state, but for those of which it is one of several equal parts."""
+    made = channels(state)
+    return {call.callee.path for call, part in made if isinstance(call.callee, Instance) and not _is_equal(part)}
+
+
+def _is_equal(part: Channels) -> bool:
+    return isinstance(part, Even) and not part.group
 
 
 def _viewed_width(key: Value, module: Instance) -> Size:
