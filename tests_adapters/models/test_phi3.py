@@ -12,9 +12,6 @@ PHI3 = ModelCase(
     name="phi3",
     adapter_model_class=Phi3AdapterModel,
     config_class=Phi3Config,
-    unsupported={
-        "prefix_tuning": "Phi3Attention at modeling_phi3.py:238: the width of a head does not follow from attributes of the module",
-    },
 )
 
 

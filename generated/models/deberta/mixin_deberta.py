@@ -15,7 +15,10 @@ class DisentangledSelfAttentionAdaptersMixin(AdapterHostMixin):
     def _init_adapter_modules(self) -> None:
         # is_causal: would the attention function mask the future by itself when it is given no mask?
         self.prefix_tuning = PrefixTuningShim(
-            None, head_dim=self.in_proj.out_features // (self.num_attention_heads * 3), is_causal=False
+            None,
+            head_dim=self.in_proj.out_features // (self.num_attention_heads * 3),
+            is_causal=False,
+            heads=self.num_attention_heads,
         )
 
 

@@ -4,9 +4,19 @@
 
 from transformers.models.phi3.modeling_phi3 import Phi3DecoderLayer
 
-from generated.core.layers import AdapterHostMixin, AdapterLayer
+from generated.core.layers import AdapterHostMixin, AdapterLayer, PrefixTuningShim
 from generated.core.mixins import EmbeddingAdaptersMixin, InvertibleAdaptersMixin, ModelAdaptersMixin
-from generated.core.sites import AdapterStack, BottleneckSite, LayerSites, Projection
+from generated.core.sites import AdapterStack, AttentionSite, BottleneckSite, LayerSites, Projection
+
+
+class Phi3AttentionAdaptersMixin(AdapterHostMixin):
+    """Prefixes for the keys and values of `Phi3Attention`."""
+
+    def _init_adapter_modules(self) -> None:
+        # is_causal: would the attention function mask the future by itself when it is given no mask?
+        self.prefix_tuning = PrefixTuningShim(
+            self.config, head_dim=self.head_dim, is_causal=self.is_causal, heads=self.num_key_value_heads
+        )
 
 
 class Phi3DecoderLayerAdaptersMixin(AdapterHostMixin):
@@ -28,6 +38,7 @@ class Phi3ModelAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixin, Mo
                 BottleneckSite("mh_adapter", slot="attention_adapters"),
                 BottleneckSite("output_adapter", slot="output_adapters"),
             ),
+            attention=(AttentionSite("self_attn", keys="self_attn.qkv_proj"),),
             projections=(
                 Projection("self_attn.qkv_proj", ("q", "k", "v"), widths=("self_attn.config.num_attention_heads * self_attn.head_dim", "self_attn.head_dim * self_attn.num_key_value_heads", "")),
                 Projection("self_attn.o_proj", "o"),

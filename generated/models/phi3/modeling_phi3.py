@@ -20,20 +20,82 @@
 The methods are those of `transformers.models.phi3.modeling_phi3`, changed only where adapters are called.
 """
 
+from collections.abc import Callable
+
 import torch
 from transformers.models.phi3.modeling_phi3 import (
+    ALL_ATTENTION_FUNCTIONS,
     Cache,
     FlashAttentionKwargs,
+    Phi3Attention,
     Phi3DecoderLayer,
     Phi3ForCausalLM,
     Phi3ForSequenceClassification,
     Phi3ForTokenClassification,
     Phi3Model,
     Unpack,
+    apply_rotary_pos_emb,
+    eager_attention_forward,
 )
 
 from generated.core.mixins import ModelWithHeadsAdaptersMixin
-from generated.models.phi3.mixin_phi3 import Phi3DecoderLayerAdaptersMixin, Phi3ModelAdaptersMixin
+from generated.models.phi3.mixin_phi3 import (
+    Phi3AttentionAdaptersMixin,
+    Phi3DecoderLayerAdaptersMixin,
+    Phi3ModelAdaptersMixin,
+)
+
+
+class Phi3AttentionWithAdapters(Phi3AttentionAdaptersMixin, Phi3Attention):
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        position_embeddings: tuple[torch.Tensor, torch.Tensor],
+        attention_mask: torch.Tensor | None,
+        past_key_values: Cache | None = None,
+        **kwargs: Unpack[FlashAttentionKwargs],
+    ) -> tuple[torch.Tensor, torch.Tensor | None, tuple[torch.Tensor] | None]:
+        input_shape = hidden_states.shape[:-1]
+        hidden_shape = (*input_shape, -1, self.head_dim)
+
+        qkv = self.qkv_proj(hidden_states)
+        query_pos = self.config.num_attention_heads * self.head_dim
+        query_states = qkv[..., :query_pos]
+        key_states = qkv[..., query_pos : query_pos + self.num_key_value_heads * self.head_dim]
+        value_states = qkv[..., query_pos + self.num_key_value_heads * self.head_dim :]
+
+        query_states = query_states.view(hidden_shape).transpose(1, 2)
+        key_states = key_states.view(hidden_shape).transpose(1, 2)
+        value_states = value_states.view(hidden_shape).transpose(1, 2)
+
+        cos, sin = position_embeddings
+        query_states, key_states = apply_rotary_pos_emb(query_states, key_states, cos, sin)
+
+        if past_key_values is not None:
+            key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
+
+        attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
+        )
+
+        key_states, value_states, attention_mask = self.prefix_tuning(
+            query_states, key_states, value_states, attention_mask, hidden_states
+        )
+        attn_output, attn_weights = attention_interface(
+            self,
+            query_states,
+            key_states,
+            value_states,
+            attention_mask,
+            dropout=0.0 if not self.training else self.attention_dropout,
+            scaling=self.scaling,
+            sliding_window=getattr(self.config, "sliding_window", None),
+            **kwargs,
+        )
+
+        attn_output = attn_output.reshape(*input_shape, -1).contiguous()
+        attn_output = self.o_proj(attn_output)
+        return attn_output, attn_weights
 
 
 class Phi3DecoderLayerWithAdapters(Phi3DecoderLayerAdaptersMixin, Phi3DecoderLayer):
@@ -89,6 +151,7 @@ class Phi3ForTokenClassificationWithAdapters(ModelWithHeadsAdaptersMixin, Phi3Fo
 
 
 ADAPTED_CLASSES = {
+    Phi3Attention: Phi3AttentionWithAdapters,
     Phi3DecoderLayer: Phi3DecoderLayerWithAdapters,
     Phi3Model: Phi3ModelWithAdapters,
     Phi3ForCausalLM: Phi3ForCausalLMWithAdapters,
