@@ -117,8 +117,8 @@ class ModelAdaptersMixin(
     @property
     def base_model(self) -> nn.Module:
         """As in transformers; but a base model, whose own layers may hang at the prefix of base models, is its own."""
-        found = super().base_model
-        return found if isinstance(found, ModelAdaptersMixin) or "_adapters_config" not in self.__dict__ else self
+        found = getattr(self, self.base_model_prefix, self)
+        return found if isinstance(found, ModelAdaptersMixin) or not hasattr(self, "_adapters_config") else self
 
     @property
     def adapted_base(self) -> nn.Module:
