@@ -6,7 +6,7 @@ from torch import nn
 
 from generated.core.configuration import AdapterConfig, BnConfig
 from generated.core.layers.invertible import InvertibleAdapters, build_invertible
-from generated.core.layers.slot import Place
+from generated.core.layers.slot import Borrowed, Place
 from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
 from generated.core.methods.hooks import remove_hooks
 from generated.core.sites import first_stack, placed_layers, resolve
@@ -20,6 +20,7 @@ def add(target: Target) -> int:
         return 0
     if not hasattr(owner, "invertible_adapters"):
         owner.invertible_adapters = InvertibleAdapters()
+        model.invertible_of_owner = Borrowed(owner.invertible_adapters)
         _attach(model, owner.invertible_adapters)
     with drawn_from(target.config.init_weights_seed):
         coupling = build_invertible(entry_width(model), target.config)
@@ -33,12 +34,19 @@ def tidy(model: nn.Module) -> None:
     if isinstance(adapters, InvertibleAdapters) and not adapters:
         _detach(model, adapters)
         del owner.invertible_adapters
+        del model.invertible_of_owner
 
 
 def invertible_owner(model: nn.Module) -> nn.Module | None:
     """The module that embeds the input: the encoder, where there is one; `None` where no layers are known."""
     stack = first_stack(model)
     return None if stack is None else resolve(model, stack.owner)
+
+
+def present_invertible(model: nn.Module) -> InvertibleAdapters | None:
+    """The module with the invertible adapters, without a search: a forward that is compiled asks for it."""
+    borrowed = getattr(model, "invertible_of_owner", None)
+    return None if borrowed is None else borrowed.module
 
 
 def undo_in_front_of(model: nn.Module, output_embeddings: nn.Module | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from generated.core.methods.invertible import invertible_owner
+from generated.core.methods.invertible import present_invertible
 
 
 class InvertibleAdaptersMixin:
@@ -17,10 +17,10 @@ class InvertibleAdaptersMixin:
 
         Heads of their own call `invertible_adapters_forward` with `rev=True` in front of their last projection.
         """
-        adapters = getattr(invertible_owner(self.base_model), "invertible_adapters", None)
+        adapters = present_invertible(self.base_model)
         return None if adapters is None or adapters.active is None else adapters[adapters.active.first()]
 
     def invertible_adapters_forward(self, hidden_states: Tensor, rev: bool = False) -> Tensor:
         """Apply the active invertible adapter, or its inverse; hidden states are unchanged if there is none."""
-        adapters = getattr(invertible_owner(self.base_model), "invertible_adapters", None)
+        adapters = present_invertible(self.base_model)
         return hidden_states if adapters is None else adapters(hidden_states, rev=rev)
