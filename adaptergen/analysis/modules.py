@@ -10,6 +10,7 @@ import libcst as cst
 from adaptergen.analysis.attention import AttentionCall
 from adaptergen.analysis.attention_function import find_function
 from adaptergen.analysis.blocks import TracedLayer
+from adaptergen.analysis.exchanged import exchanges
 from adaptergen.analysis.hidden import find_hidden, width_of
 from adaptergen.analysis.score_names import Unclear, outermost_site
 from adaptergen.analysis.scores import find_scores
@@ -28,6 +29,8 @@ def find_attentions(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[
         modules.setdefault((call.module.path, call.module.class_name), []).append(call)
     for (path, cls), computed in modules.items():
         scores, why_not = _scores(computed)
+        if exchange := next(exchanges(layer, path), ""):
+            scores, why_not = None, f"{exchange} puts another module in its place"
         last = computed[-1]
         widths = _widths(computed, scores) if scores else HeadWidths()
         if scores is not None and not widths.head_dim:
