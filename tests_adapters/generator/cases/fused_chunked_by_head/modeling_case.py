@@ -34,7 +34,7 @@ class CaseAttention(nn.Module):
 
     def forward(self, hidden_states, attention_mask=None, **kwargs):
         qkv = self.qkv_proj(hidden_states)
-        shape = qkv.size()[:-1] + (self.num_heads, -1)
+        shape = (*qkv.size()[:-1], self.num_heads, -1)
         query, key, value = qkv.view(shape).permute(0, 2, 1, 3).chunk(3, dim=-1)
 
         attention_interface = ALL_ATTENTION_FUNCTIONS.get_interface(
