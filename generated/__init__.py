@@ -118,7 +118,6 @@ _ADAPTER_MODELS = {
     "GPTNeoAdapterModel": "generated.models.gpt_neo",
     "GPTNeoXAdapterModel": "generated.models.gpt_neox",
     "GptOssAdapterModel": "generated.models.gpt_oss",
-    "GPTJAdapterModel": "generated.models.gptj",
     "GraniteAdapterModel": "generated.models.granite",
     "LlamaAdapterModel": "generated.models.llama",
     "LongformerAdapterModel": "generated.models.longformer",

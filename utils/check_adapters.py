@@ -26,7 +26,6 @@ CHECKED_MODELS = (
     "gpt_neo",
     "gpt_neox",
     "gpt_oss",
-    "gptj",
     "granite",
     "llama",
     "longformer",

@@ -17,7 +17,6 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     "gpt_neo": "GPTNeoAdapterModel",
     "gpt_neox": "GPTNeoXAdapterModel",
     "gpt_oss": "GptOssAdapterModel",
-    "gptj": "GPTJAdapterModel",
     "granite": "GraniteAdapterModel",
     "llama": "LlamaAdapterModel",
     "longformer": "LongformerAdapterModel",
@@ -61,7 +60,6 @@ MODEL_PACKAGES: dict[str, str] = {
     "transformers.models.gpt_neo.modeling_gpt_neo": "gpt_neo",
     "transformers.models.gpt_neox.modeling_gpt_neox": "gpt_neox",
     "transformers.models.gpt_oss.modeling_gpt_oss": "gpt_oss",
-    "transformers.models.gptj.modeling_gptj": "gptj",
     "transformers.models.granite.modeling_granite": "granite",
     "transformers.models.llama.modeling_llama": "llama",
     "transformers.models.longformer.modeling_longformer": "longformer",
@@ -121,10 +119,6 @@ CONFIG_CLASS_KEYS_MAPPING: dict[str, dict[str, str]] = {
     },
     "gpt_oss": {
         "attention_probs_dropout_prob": "attention_dropout",
-    },
-    "gptj": {
-        "hidden_dropout_prob": "resid_pdrop",
-        "attention_probs_dropout_prob": "attn_pdrop",
     },
     "granite": {
         "attention_probs_dropout_prob": "attention_dropout",

@@ -396,35 +396,6 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         },
         modules=("lm_head",),
     ),
-    "GPTJForCausalLM": StaticHead(
-        config={
-            "head_type": "causal_lm",
-            "layers": 1,
-            "activation_function": None,
-            "layer_norm": False,
-            "bias": True,
-        },
-        modules=("lm_head",),
-    ),
-    "GPTJForQuestionAnswering": StaticHead(
-        config={
-            "head_type": "question_answering",
-            "layers": 1,
-            "activation_function": None,
-            "dropout_prob": 0.0,
-        },
-        modules=(None, "qa_outputs"),
-    ),
-    "GPTJForSequenceClassification": StaticHead(
-        config={
-            "head_type": "classification",
-            "layers": 1,
-            "activation_function": None,
-            "bias": False,
-            "dropout_prob": 0.0,
-        },
-        modules=(None, "score"),
-    ),
     "GPTNeoForCausalLM": StaticHead(
         config={
             "head_type": "causal_lm",
