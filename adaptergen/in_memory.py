@@ -14,9 +14,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
+from adaptergen.code_digest import OWN, digest_of
 from adaptergen.naming import checked_name
 from adaptergen.pipeline import integrate
 from adaptergen.plan import IntegrationPlan
@@ -57,7 +57,7 @@ class Request:
 
     def name(self, version: str) -> str:
         """Of the package: the architecture, and a digest of everything that decides what is generated."""
-        deciding = [code_digest(), version, self.module, *self.sha256]
+        deciding = [digest_of((OWN, own_templates())), version, self.module, *self.sha256]
         digest = hashlib.sha256(json.dumps(deciding).encode()).hexdigest()
         return f"{self.architecture}_{digest[:KEY_LENGTH]}"
 
@@ -113,13 +113,3 @@ def generated_package(wanted: Request, upstream: Upstream) -> GeneratedPackage:
     files = templates.render_package(made.plan, made.borrowed, made.source.text, origin=wanted.module)
     plan = replace(made.plan, source=replace(made.plan.source, module=wanted.module))
     return GeneratedPackage(plan, {**files, "plan.toml": dump(plan)}, upstream.read_digests())
-
-
-@cache
-def code_digest() -> str:
-    """Of the generator and its templates."""
-    digest = hashlib.sha256()
-    for folder in (Path(__file__).parent, own_templates()):
-        for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".jinja")):
-            digest.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()

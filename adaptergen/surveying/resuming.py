@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from adaptergen.code_digest import OWN, digest_of
 from adaptergen.settings import Settings
 from adaptergen.surveying.record import Architecture, Cell
 from adaptergen.workspace import Workspace, own_templates
 
 
 KEY_LENGTH = 16
-OWN = Path(__file__).parents[1]
 DECIDING = ("rendering", "verify")  # folders of the tool, beside the templates and the runtime
 
 
@@ -48,16 +47,6 @@ def _runtime(workspace: Workspace | None) -> tuple[Path, ...]:
         return (workspace.root / workspace.settings.package_folder / "core",)
     found = find_spec(Settings().package)
     return tuple(Path(location, "core") for location in (found and found.submodule_search_locations) or ())
-
-
-@cache
-def digest_of(folders: tuple[Path, ...]) -> str:
-    """Of all code in these folders."""
-    digest = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".jinja")):
-            digest.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 def with_known_proofs(fresh: Iterable[Architecture], earlier: Iterable[Architecture]) -> Iterator[Architecture]:
