@@ -19,6 +19,11 @@ def core(runtime: ModuleType, module: str) -> Any:
     return importlib.import_module(f"{runtime.__name__}.core.{module}")
 
 
+def placed_layers(runtime: ModuleType, base: PreTrainedModel) -> Iterator[Any]:
+    """The layers of a model, as the runtime counts them."""
+    yield from core(runtime, "placed").placed_layers(base)
+
+
 def planned_places(base: PreTrainedModel) -> frozenset[Place]:
     """Every place that the plan knows, for any configuration."""
     return frozenset((cls.__name__, place) for cls, layer in base.adapter_sites.items() for place in _all(layer))
@@ -28,7 +33,7 @@ def present_places(runtime: ModuleType, base: PreTrainedModel) -> frozenset[Plac
     """Those that this model has."""
     return frozenset(
         (type(layer.module).__name__, place)
-        for layer in core(runtime, "sites").placed_layers(base)
+        for layer in placed_layers(runtime, base)
         for place in _all(layer.sites)
         if module_at(runtime, layer.module, place) is not None
     )

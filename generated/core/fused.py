@@ -8,7 +8,7 @@ from torch import nn
 
 from generated.core.errors import AdapterConfigError
 from generated.core.layers.lora.projection import FusedParts, features
-from generated.core.sites import PlacedProjection
+from generated.core.placed import PlacedProjection
 
 
 def fused_parts(placed: PlacedProjection, adapted: tuple[bool, ...]) -> FusedParts:

@@ -23,7 +23,7 @@ from generated.core.heads.encoder_decoder import EncoderDecoderHeadsMixin
 from generated.core.heads.sentence import SentenceSource
 from generated.core.init import init
 from generated.core.integrations import load_integration, package_of
-from generated.core.sites import present_stacks
+from generated.core.placed import present_stacks
 
 
 OF_TEXTS = ("classification", "multilabel_classification", "multiple_choice", "question_answering", "tagging")

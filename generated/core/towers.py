@@ -11,7 +11,8 @@ from generated.core.composition import AdapterCompositionBlock, BatchSplit, Para
 from generated.core.errors import UnsupportedCompositionError
 from generated.core.integrations import integration_of, load_integration
 from generated.core.layers.positions import SequenceOfStack
-from generated.core.sites import PlacedLayer, first_stack, placed_stacks
+from generated.core.placed import PlacedStack, first_stack, placed_stacks
+from generated.core.sites import AdapterStack
 
 
 logger = logging.get_logger(__name__)
@@ -24,11 +25,10 @@ def towers(model: nn.Module) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys(placed.tower for placed in placed_stacks(model)))
 
 
-def tower_name(model: nn.Module, layer: PlacedLayer) -> str:
-    """What the tower of a layer is called where there are several; "" where there is one."""
+def tower_names(model: nn.Module) -> Mapping[tuple[str, str], str]:
+    """What the towers of a model are called; "" where there is one."""
     found = towers(model)
-    path, config = layer.part.path, layer.stack.config
-    return "_".join(filter(None, (path, config))).replace(".", "_") if len(found) > 1 else ""
+    return {each: "_".join(filter(None, each)).replace(".", "_") if len(found) > 1 else "" for each in found}
 
 
 def unsupported_methods(model: nn.Module) -> Mapping[str, str]:
@@ -90,25 +90,22 @@ def keeps_rows(model: nn.Module) -> bool:
     return all(placed.part.module in inside for placed in placed_stacks(model))
 
 
-def sequence_of(model: nn.Module, layer: PlacedLayer) -> SequenceOfStack:
+def sequences(model: nn.Module) -> Mapping[AdapterStack, SequenceOfStack]:
     """
-    What a layer sees of a call: the mask of the model is about words, and says nothing of what other towers read.
+    What layers of each stack see of a call: the mask of the model is about words, and says nothing of what other
+    towers read.
 
     A single stack may decode whatever its kind: BERT with `is_decoder` does.
     """
-    if not keeps_rows(model) and not _embeds_words(model, layer):
-        return SequenceOfStack(None, decodes=False)
-    placed = [each for each in placed_stacks(model) if keeps_rows(model) or each.tower == _tower(layer)]
-    if len(placed) == 1:
-        return SequenceOfStack("attention_mask", decodes=True)
-    decodes = layer.stack.kind == "decoder" or (len(towers(model)) > 1 and _tower(layer) == towers(model)[-1])
-    return SequenceOfStack("decoder_attention_mask" if decodes else "attention_mask", decodes)
+    placed, found, keeps, first = tuple(placed_stacks(model)), towers(model), keeps_rows(model), first_stack(model)
+    of_words = {each.tower for each in placed if each.stack == first}
 
+    def sequence(one: PlacedStack) -> SequenceOfStack:
+        if not keeps and one.tower not in of_words:
+            return SequenceOfStack(None, decodes=False)
+        if sum(keeps or each.tower == one.tower for each in placed) == 1:
+            return SequenceOfStack("attention_mask", decodes=True)
+        decodes = one.stack.kind == "decoder" or (len(found) > 1 and one.tower == found[-1])
+        return SequenceOfStack("decoder_attention_mask" if decodes else "attention_mask", decodes)
 
-def _tower(layer: PlacedLayer) -> tuple[str, str]:
-    return layer.part.path, layer.stack.config
-
-
-def _embeds_words(model: nn.Module, layer: PlacedLayer) -> bool:
-    first = first_stack(model)
-    return any(placed.stack == first and placed.tower == _tower(layer) for placed in placed_stacks(model))
+    return {one.stack: sequence(one) for one in placed}

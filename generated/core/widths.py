@@ -6,7 +6,7 @@ from torch import nn
 
 from generated.core.config_names import config_value
 from generated.core.layers.lora.projection import features
-from generated.core.sites import PlacedLayer, first_stack, placed_layers, projection_modules
+from generated.core.placed import PlacedLayer, first_layer, placed_layers, projection_modules, unwrapped
 
 
 def layer_width(model: nn.Module, layer: PlacedLayer) -> int:
@@ -16,15 +16,14 @@ def layer_width(model: nn.Module, layer: PlacedLayer) -> int:
     Raises:
         AttributeError: the layer has no such map, and the configuration tells no `hidden_size`.
     """
-    last = (module for projection, module in projection_modules(layer) if projection.roles in ("o", "down"))
-    module = next(last, None)
-    return config_value(model.config, "hidden_size") if module is None else features(module)[1]
+    last = (linear for projection, linear in projection_modules(layer) if projection.roles in ("o", "down"))
+    linear = next(last, None)
+    return config_value(model.config, "hidden_size") if linear is None else features(unwrapped(linear))[1]
 
 
 def entry_width(model: nn.Module) -> int:
     """Channels of what enters the first layer."""
-    stack = first_stack(model)
-    return layer_width(model, next(layer for layer in placed_layers(model) if layer.stack == stack))
+    return layer_width(model, first_layer(model))
 
 
 def model_width(model: nn.Module) -> int:

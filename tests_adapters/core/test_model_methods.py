@@ -12,7 +12,8 @@ from generated.core.errors import (
     UnknownAdapterError,
     UnsupportedMethodError,
 )
-from generated.core.sites import placed_layers, resolve
+from generated.core.placed import placed_layers
+from generated.core.sites import resolve
 from generated.core.swap import SwapError
 from tests_adapters.core.zoo import (
     ARCHITECTURES,

@@ -16,7 +16,7 @@ from transformers import (
 
 import generated
 from generated.core.errors import UnsupportedCompositionError, UnsupportedMethodError
-from generated.core.sites import placed_layers
+from generated.core.placed import placed_layers
 from generated.core.towers import keeps_rows
 
 

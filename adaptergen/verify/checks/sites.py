@@ -79,8 +79,7 @@ def unreached_places(case: ModelCase) -> tuple[str, ...]:
 
 
 def _bottlenecks(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, nn.Module | None]]:
-    sites = places.core(case.runtime, "sites")
-    for layer in sites.placed_layers(base):
+    for layer in places.placed_layers(case.runtime, base):
         for place in layer.sites.bottleneck:
             host = places.module_at(case.runtime, layer.module, place)
             if host is not None:
@@ -89,8 +88,7 @@ def _bottlenecks(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, 
 
 
 def _attentions(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, nn.Module | None]]:
-    sites = places.core(case.runtime, "sites")
-    for layer in sites.placed_layers(base):
+    for layer in places.placed_layers(case.runtime, base):
         for place in layer.sites.attention:
             attention = places.module_at(case.runtime, layer.module, place)
             if attention is not None and (place.kind == "self" or _cross_attends(base)):
@@ -117,9 +115,8 @@ def _cross_attends(base: PreTrainedModel) -> bool:
 
 def _projections(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, nn.Module | None]]:
     """(IA)³ takes a part of the projections only, LoRA in the form that is tried here all of them."""
-    sites = places.core(case.runtime, "sites")
     roles = set(base.adapters_config[NAME].roles)
-    for layer in sites.placed_layers(base):
+    for layer in places.placed_layers(case.runtime, base):
         for place in layer.sites.projections:
             linear = places.module_at(case.runtime, layer.module, place)
             if linear is not None and roles & set(place.parts):
@@ -131,8 +128,7 @@ def _invertible(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, n
 
 
 def _layers(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, nn.Module | None]]:
-    sites = places.core(case.runtime, "sites")
-    for layer in sites.placed_layers(base):
+    for layer in places.placed_layers(case.runtime, base):
         yield f"layer {layer.index}", _child(getattr(getattr(layer.module, "reft_layer", None), "refts", None))
 
 

@@ -22,7 +22,8 @@ from generated.core.interop.peft_options import refuse_options, scaling_numerato
 from generated.core.loading.adapters import StoredAdapter
 from generated.core.loading.keys import Renaming
 from generated.core.loading.placement import renaming
-from generated.core.sites import PlacedProjection, placed_projections, resolve
+from generated.core.placed import PlacedProjection, placed_projections
+from generated.core.sites import resolve
 
 
 NAME = "default"

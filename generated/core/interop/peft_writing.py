@@ -26,7 +26,7 @@ from generated.core.layers.lora import InputRescaling, LoRALinearMixin, LowRank,
 from generated.core.layers.offloading import at_hand
 from generated.core.loading import key_prefix, parts_of
 from generated.core.loading.folder import write
-from generated.core.sites import PlacedProjection, placed_projections
+from generated.core.placed import PlacedProjection, placed_projections
 
 
 @dataclass(frozen=True)

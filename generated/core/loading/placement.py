@@ -12,7 +12,8 @@ from generated.core.configuration import AdapterConfig, ConfigUnion, LoRAConfig
 from generated.core.configuration.lora import FEED_FORWARD_ROLES
 from generated.core.loading.keys import Renaming, WeightName
 from generated.core.loading.stored_form import is_diagonal, is_vera_scale
-from generated.core.sites import PlacedProjection, Projection, placed_layers, placed_projections
+from generated.core.placed import PlacedProjection, placed_layers, placed_projections
+from generated.core.sites import Projection
 
 
 def stored_places(base: nn.Module, names: Iterable[WeightName]) -> tuple[PlacedProjection, ...]:

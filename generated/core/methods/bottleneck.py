@@ -21,7 +21,8 @@ from generated.core.methods.base import (
     install_shared,
     restore_vacant_hosts,
 )
-from generated.core.sites import BottleneckSite, PlacedLayer, placed_layers, resolve
+from generated.core.placed import PlacedLayer, placed_layers
+from generated.core.sites import BottleneckSite, resolve
 from generated.core.widths import layer_width
 
 

@@ -9,7 +9,8 @@ from generated.core.layers.invertible import InvertibleAdapters, build_invertibl
 from generated.core.layers.slot import Borrowed, Place
 from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
 from generated.core.methods.hooks import remove_hooks
-from generated.core.sites import first_stack, placed_layers, resolve
+from generated.core.placed import first_layer, first_stack
+from generated.core.sites import resolve
 from generated.core.widths import entry_width
 
 
@@ -51,8 +52,8 @@ def present_invertible(model: nn.Module) -> InvertibleAdapters | None:
 
 def undo_in_front_of(model: nn.Module, output_embeddings: nn.Module | None) -> None:
     """Let the invertible adapters of `model` be undone in front of this module, and nowhere else."""
-    adapters = getattr(invertible_owner(model), "invertible_adapters", None)
-    if isinstance(adapters, InvertibleAdapters):
+    adapters = present_invertible(model)
+    if adapters is not None:
         remove_hooks(adapters, model.inverse_site())
         _undo_here(adapters, output_embeddings)
 
@@ -62,7 +63,7 @@ def _attach(model: nn.Module, adapters: InvertibleAdapters) -> None:
     if entry is not None:
         adapters.handle = entry.register_forward_hook(adapters.adapt_output, prepend=True)
     else:
-        adapters.handle = _first_layer(model).register_forward_pre_hook(adapters.adapt_input, with_kwargs=True)
+        adapters.handle = first_layer(model).module.register_forward_pre_hook(adapters.adapt_input, with_kwargs=True)
     _undo_here(adapters, model.inverse_site())
 
 
@@ -72,7 +73,7 @@ def _undo_here(adapters: InvertibleAdapters, output_embeddings: nn.Module | None
 
 
 def _detach(model: nn.Module, adapters: InvertibleAdapters) -> None:
-    for module in (_entry(model), _first_layer(model), model.inverse_site()):
+    for module in (_entry(model), first_layer(model).module, model.inverse_site()):
         remove_hooks(adapters, module)
 
 
@@ -80,11 +81,6 @@ def _entry(model: nn.Module) -> nn.Module | None:
     """The module whose output is what the layers start from; `None` where this instance has no such module."""
     stack = first_stack(model)
     return resolve(invertible_owner(model), stack.entry) if stack.entry else None
-
-
-def _first_layer(model: nn.Module) -> nn.Module:
-    stack = first_stack(model)
-    return next(layer.module for layer in placed_layers(model) if layer.stack == stack)
 
 
 def _is_wanted(config: AdapterConfig) -> bool:

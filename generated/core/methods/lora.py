@@ -30,7 +30,8 @@ from generated.core.methods.base import (
     restore_vacant_hosts,
     weight_placement,
 )
-from generated.core.sites import PlacedProjection, Projection, placed_projections
+from generated.core.placed import PlacedProjection, placed_projections
+from generated.core.sites import Projection
 from generated.core.swap import adapt
 
 

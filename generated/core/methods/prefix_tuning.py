@@ -34,9 +34,10 @@ from generated.core.methods.base import (
     mark_initialized,
     restore_vacant_hosts,
 )
-from generated.core.sites import AttentionSite, PlacedLayer, PlacedProjection, placed_layers, resolve, unwrapped
+from generated.core.placed import PlacedLayer, PlacedProjection, placed_layers, unwrapped
+from generated.core.sites import AttentionSite, resolve
 from generated.core.swap import refuse_instance_forward
-from generated.core.towers import tower_name
+from generated.core.towers import tower_names
 
 
 @dataclass(frozen=True)
@@ -139,12 +140,13 @@ def _find_sites(target: Target) -> Iterator[PrefixSite]:
 def _wanted_sites(
     model: nn.Module, config: PrefixTuningConfig
 ) -> Iterator[tuple[PlacedLayer, AttentionSite, str, nn.Module]]:
+    names = tower_names(model)
     for layer in placed_layers(model):
         for site in () if layer.index in config.leave_out else layer.sites.attention:
             location = prefix_location(layer, site)
             attention = resolve(layer.module, site.path)
             if attention is not None and config.get(location, True):
-                yield layer, site, "_".join(filter(None, (tower_name(model, layer), location))), attention
+                yield layer, site, "_".join(filter(None, (names[layer.placed.tower], location))), attention
 
 
 def _key_heads(layer: PlacedLayer, site: AttentionSite, head_dim: int) -> int:

@@ -17,7 +17,8 @@ from generated.core.layers.prompt_tuning import EMBEDDING_MASK, PromptTuning, Pr
 from generated.core.layers.slot import Place
 from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
 from generated.core.methods.hooks import remove_hooks
-from generated.core.sites import placed_layers, present_stacks, resolve
+from generated.core.placed import placed_layers, present_stacks, word_embeddings
+from generated.core.sites import resolve
 from generated.core.widths import entry_width
 
 
@@ -58,7 +59,7 @@ def embedded_text(model: nn.Module, config: AdapterConfig, tokenizer: Tokenizer 
     part = next((part for part in config.parts if _is_wanted(part) and part.prompt_init == "from_string"), None)
     if part is None:
         return None
-    embeddings = _word_embeddings(model)
+    embeddings = word_embeddings(model)
     if not isinstance(embeddings, nn.Embedding):
         raise AdapterConfigError(
             f"{type(model).__name__} has no embeddings of words, so no prompt can be made of text"
@@ -117,16 +118,8 @@ def _embedding_module(model: nn.Module) -> nn.Module | None:
         return None
     stack = next(present_stacks(model))
     entry = resolve(resolve(model, stack.owner), stack.entry) if stack.entry else None
-    words = _word_embeddings(model)
+    words = word_embeddings(model)
     return entry if entry is not None and entry is not words and words in set(entry.modules()) else None
-
-
-def _word_embeddings(model: nn.Module) -> nn.Module | None:
-    """What transformers calls the input embeddings; `None` for models that have none, as those of sounds."""
-    try:
-        return model.get_input_embeddings()
-    except NotImplementedError:
-        return None
 
 
 def _looks_at_mask(embedding_module: nn.Module) -> bool:

@@ -5,22 +5,24 @@ from __future__ import annotations
 from torch import nn
 
 from generated.core.configuration import AdapterConfig, ReftConfig
+from generated.core.layers.positions import SequenceOfStack
 from generated.core.layers.reft import ReftLayer, ReftModule
 from generated.core.layers.slot import Place
 from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
 from generated.core.methods.hooks import remove_hooks
-from generated.core.sites import PlacedLayer, placed_layers
-from generated.core.towers import sequence_of
+from generated.core.placed import PlacedLayer, placed_layers
+from generated.core.towers import sequences
 from generated.core.widths import layer_width
 
 
 def add(target: Target) -> int:
     layers = (layer for layer in placed_layers(target.model) if not layer.stack.packed)
     chosen = [layer for layer in layers if target.config.changes(layer.index)]
+    seen = sequences(target.model)
     for layer in chosen:
         with drawn_from(target.config.init_weights_seed):
             module = ReftModule(layer_width(target.model, layer), target.config)
-        slot = _slot(target.model, layer)
+        slot = _slot(layer, seen[layer.stack])
         install(target, slot.refts, Place(layer.index, "reft"), module, layer.module)
     return len(chosen)
 
@@ -33,10 +35,10 @@ def tidy(model: nn.Module) -> None:
             del layer.module.reft_layer
 
 
-def _slot(model: nn.Module, layer: PlacedLayer) -> ReftLayer:
+def _slot(layer: PlacedLayer, seen: SequenceOfStack) -> ReftLayer:
     """Its hook comes before those by which transformers records hidden states."""
     if not hasattr(layer.module, "reft_layer"):
-        layer.module.reft_layer = ReftLayer(sequence_of(model, layer))
+        layer.module.reft_layer = ReftLayer(seen)
         slot = layer.module.reft_layer
         slot.handle = layer.module.register_forward_hook(slot.adapt_output, prepend=True)
     return layer.module.reft_layer

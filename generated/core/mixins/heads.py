@@ -17,7 +17,7 @@ from generated.core.methods.invertible import undo_in_front_of
 from generated.core.mixins.embeddings import EmbeddingAdaptersMixin
 from generated.core.mixins.invertible import InvertibleAdaptersMixin
 from generated.core.mixins.model import ModelAdaptersMixin
-from generated.core.sites import present_stacks
+from generated.core.placed import present_stacks
 
 
 class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixin, ModelAdaptersMixin):

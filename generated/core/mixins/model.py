@@ -28,7 +28,8 @@ from generated.core.mixins.fusion import AdapterFusionMixin
 from generated.core.mixins.hub import PushAdapterToHubMixin
 from generated.core.mixins.peft import PeftMethodsMixin, or_peft
 from generated.core.mixins.setups import AdapterSetupFilesMixin
-from generated.core.sites import AdapterStack, LayerSites, placed_layers
+from generated.core.placed import placed_layers
+from generated.core.sites import AdapterStack, LayerSites
 from generated.core.summary import format_summary, summarize
 from generated.core.towers import unsupported_methods
 from generated.core.vocabularies import Vocabularies
