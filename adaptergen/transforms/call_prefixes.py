@@ -66,12 +66,9 @@ def _extend_states(source: SourceModule, hook: PrefixHook) -> Replacement:
 
 def _take_around(source: SourceModule, hook: PrefixHook) -> Replacement:
     statement = find_statement(source, hook.cls, hook.method, hook.statement, hook.nth)
-    line, lines = upstream_lines(source, statement, statement)
     arguments = [hook.function, hook.hidden, *([hook.boundaries] if hook.boundaries else [])]
-    added = call_lines(indentation(lines[0]), f"{hook.function} = self.prefix_tuning.around", arguments)
-    edit = Edit(hook.cls, hook.method, line + len(lines), (), added, hook.because)
-    assert isinstance(statement, cst.BaseStatement)
-    return Replacement(edit, (statement,), (statement, parsed(added)))
+    added = call_lines(_indent(source, statement), f"{hook.function} = self.prefix_tuning.around", arguments)
+    return _followed(source, (hook.cls, hook.method), statement, added, hook.because)
 
 
 def _keep_input(source: SourceModule, hook: PrefixHook, kept: KeptHook) -> Replacement:
@@ -86,7 +83,7 @@ def _keep_input(source: SourceModule, hook: PrefixHook, kept: KeptHook) -> Repla
 
 def _with_extended_key(source: SourceModule, statement: Statement, hook: PrefixHook, indent: str) -> tuple[str, ...]:
     """The statement with the keys that have the prefix in front of them."""
-    node = find_expression(source, statement, hook.key, lambda node: source.code(node) == hook.key)
+    node = _written(source, statement, hook.key)
     before, after = text_around(source, statement, node, keep_parentheses=True)
     in_place = lines_of(indent, f"{before}{hook.extended_key}{after}")
     return in_place if fits(in_place) else _broken(source, in_place, indent)
@@ -103,26 +100,18 @@ def _broken(source: SourceModule, lines: tuple[str, ...], indent: str) -> tuple[
 
 def _extend_term(source: SourceModule, hook: PrefixHook, term: TermHook) -> Replacement:
     statement = find_statement(source, hook.cls, term.method, term.statement, term.nth)
-    line, lines = upstream_lines(source, statement, statement)
-    node = find_expression(source, statement, term.term, lambda node: source.code(node) == term.term)
-    before, after = text_around(source, statement, node)
-    extended = lines_of(indentation(lines[0]), f"{before}self.prefix_tuning.extend_bias({term.term}){after}")
+    node = _written(source, statement, term.term)
     because = f"{term.term} has one entry for each key, and none for the prefix"
-    new = parsed(extended).with_changes(leading_lines=statement.leading_lines)
-    return Replacement(Edit(hook.cls, term.method, line, lines, extended, because), (statement,), (new,))
+    new = f"self.prefix_tuning.extend_bias({term.term})"
+    return _rewritten(source, (hook.cls, term.method), statement, node, new, because)
 
 
 def _count_in_view(source: SourceModule, hook: PrefixHook, view: TermHook) -> Replacement:
     statement = find_statement(source, hook.cls, view.method, view.statement, view.nth)
-    line, lines = upstream_lines(source, statement, statement)
-    call = find_expression(source, statement, view.term, lambda node: source.code(node) == view.term)
-    size = cst.ensure_type(call, cst.Call).args[-1].value
-    before, after = text_around(source, statement, size)
-    counted = f"{source.code(size)} + self.prefix_tuning.length"
-    widened = lines_of(indentation(lines[0]), f"{before}{counted}{after}")
+    size = cst.ensure_type(_written(source, statement, view.term), cst.Call).args[-1].value
     because = f"the last size in {view.term.partition('(')[0]} is the number of keys, which the prefix adds to"
-    new = parsed(widened).with_changes(leading_lines=statement.leading_lines)
-    return Replacement(Edit(hook.cls, view.method, line, lines, widened, because), (statement,), (new,))
+    new = f"{source.code(size)} + self.prefix_tuning.length"
+    return _rewritten(source, (hook.cls, view.method), statement, size, new, because)
 
 
 def _with_extended_bias(source: SourceModule, statement: Statement, hook: PrefixHook, indent: str) -> tuple[str, ...]:
@@ -155,20 +144,48 @@ def _extended(source: SourceModule, argument: cst.Arg) -> cst.Arg:
 
 def _do_not_count(source: SourceModule, hook: PrefixHook, length: LengthHook) -> Replacement:
     statement = find_statement(source, hook.cls, length.method, length.statement, length.nth)
-    line, lines = upstream_lines(source, statement, statement)
-    node = find_expression(source, statement, length.expression, lambda node: source.code(node) == length.expression)
-    before, after = text_around(source, statement, node)
-    counted = lines_of(indentation(lines[0]), f"{before}{length.expression} - self.prefix_tuning.length{after}")
+    node = _written(source, statement, length.expression)
     because = f"{length.expression} counts the prefix, the buffer that it slices does not"
-    new = parsed(counted).with_changes(leading_lines=statement.leading_lines)
-    return Replacement(Edit(hook.cls, length.method, line, lines, counted, because), (statement,), (new,))
+    new = f"{length.expression} - self.prefix_tuning.length"
+    return _rewritten(source, (hook.cls, length.method), statement, node, new, because)
 
 
 def _extend_cut(source: SourceModule, hook: PrefixHook, length: LengthHook) -> Replacement:
     statement = find_statement(source, hook.cls, length.method, length.cut_statement, length.cut_nth)
+    added = (f"{_indent(source, statement)}{length.cut} = self.prefix_tuning.extend_mask({length.cut})",)
+    return _followed(source, (hook.cls, length.method), statement, added, "every position may attend to the prefix")
+
+
+def _written(source: SourceModule, statement: Statement, text: str) -> cst.BaseExpression:
+    """The expression of a statement that is written so."""
+    return find_expression(source, statement, text, lambda node: source.code(node) == text)
+
+
+def _indent(source: SourceModule, statement: Statement) -> str:
+    return indentation(upstream_lines(source, statement, statement)[1][0])
+
+
+def _rewritten(
+    source: SourceModule,
+    place: tuple[str, str],
+    statement: Statement,
+    node: cst.BaseExpression,
+    new: str,
+    because: str,
+) -> Replacement:
+    """A statement of a (class, method) with something else in the place of one expression."""
     line, lines = upstream_lines(source, statement, statement)
-    added = (f"{indentation(lines[0])}{length.cut} = self.prefix_tuning.extend_mask({length.cut})",)
-    because = "every position may attend to the prefix"
-    edit = Edit(hook.cls, length.method, line + len(lines), (), added, because)
+    before, after = text_around(source, statement, node)
+    changed = lines_of(indentation(lines[0]), f"{before}{new}{after}")
+    replacing = parsed(changed).with_changes(leading_lines=statement.leading_lines)
+    return Replacement(Edit(*place, line, lines, changed, because), (statement,), (replacing,))
+
+
+def _followed(
+    source: SourceModule, place: tuple[str, str], statement: Statement, added: tuple[str, ...], because: str
+) -> Replacement:
+    """A statement of a (class, method), and lines behind it."""
+    line, lines = upstream_lines(source, statement, statement)
     assert isinstance(statement, cst.BaseStatement)
+    edit = Edit(*place, line + len(lines), (), added, because)
     return Replacement(edit, (statement,), (statement, parsed(added)))

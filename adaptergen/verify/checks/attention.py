@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,20 +31,12 @@ def has_two_attentions(subject: Subject) -> bool:
 
 def padding_is_not_seen(subject: Subject, form: AdapterForm) -> None:
     """What stands in a padded position changes nothing anywhere else, if it does not in upstream's model."""
-    for attention in subject.attentions:
-        upstream, model = subject.upstream(attention), subject.initialized(attention)
-        add_random(model, subject.case, form)
-        if not _changes(subject, upstream):
-            _expect_blind(_changes(subject, model), f"{attention}: padding is seen")
+    _expect_as_blind(subject, form, _changes, "padding is seen")
 
 
 def future_is_not_seen(subject: Subject, form: AdapterForm) -> None:
     """In a causal model, the last words change nothing before them."""
-    for attention in subject.attentions:
-        upstream, model = subject.upstream(attention), subject.initialized(attention)
-        add_random(model, subject.case, form)
-        if not _changes_before(subject, upstream):
-            _expect_blind(_changes_before(subject, model), f"{attention}: the future is seen")
+    _expect_as_blind(subject, form, _changes_before, "the future is seen")
 
 
 def prefix_is_seen_everywhere(subject: Subject, form: AdapterForm) -> None:
@@ -115,9 +109,16 @@ def _changes_before(subject: Subject, model: nn.Module) -> list[str]:
     return ["hidden states"] if difference.numel() and difference.max() > EFFECT else []
 
 
-def _expect_blind(changed: list[str], what: str) -> None:
-    if changed:
-        raise CheckFailed(f"{what} in {', '.join(changed)}")
+def _expect_as_blind(
+    subject: Subject, form: AdapterForm, changes: Callable[[Subject, nn.Module], list[str]], what: str
+) -> None:
+    """Nothing changes in the model with an adapter, where nothing does in upstream's."""
+    for attention in subject.attentions:
+        upstream, model = subject.upstream(attention), subject.initialized(attention)
+        add_random(model, subject.case, form)
+        changed = [] if changes(subject, upstream) else changes(subject, model)
+        if changed:
+            raise CheckFailed(f"{attention}: {what} in {', '.join(changed)}")
 
 
 def at_words(results: dict[str, Tensor], mask: Tensor | None) -> dict[str, Tensor]:
