@@ -16,6 +16,7 @@ import libcst as cst
 
 from adaptergen.analysis.attention import PRODUCTS, attention_calls, first_input, is_nothing, unclear_scores
 from adaptergen.analysis.blocks import PROJECTING_KERNELS, TracedLayer
+from adaptergen.tracing.choices import choice
 from adaptergen.tracing.graph import (
     between,
     depends_on,
@@ -39,7 +40,6 @@ from adaptergen.tracing.values import (
     Sum,
     Value,
     alternatives,
-    choice,
 )
 
 

@@ -10,6 +10,7 @@ from adaptergen import naming
 from adaptergen.plan import METHODS, IntegrationPlan
 from adaptergen.problems import ProblemsFound
 from adaptergen.rendering import context as c
+from adaptergen.rendering import file_imports as imports
 from adaptergen.rendering.environment import environment
 from adaptergen.rendering.failures import failure, nameless
 from adaptergen.rendering.regions import REGIONS, Region
@@ -77,7 +78,7 @@ class Templates:
             **_values(plan, borrowed, upstream_text, self._settings),
             **_region_values([plan], self._settings),
             "header": _header_of_cached(plan, origin),
-            "tables_imports": c.tables_imports(plan, self._settings.package, borrowed.config_module),
+            "tables_imports": imports.tables_imports(plan, self._settings.package, borrowed.config_module),
             "origin": origin,
         }
         folder = f"{self._settings.model_folder(plan.name)}/"
@@ -136,10 +137,10 @@ def _values(plan: IntegrationPlan, borrowed: Borrowed, upstream_text: str, setti
         "borrowed": borrowed.code,
         "host_mixins": c.host_mixins(plan),
         "base_mixin": naming.mixin(plan.classes.base),
-        "mixin_imports": c.mixin_imports(plan, package),
-        "modeling_imports": c.modeling_imports(plan, package, borrowed.imports),
-        "adapter_model_imports": c.adapter_model_imports(plan, package, borrowed.config_module),
-        "test_imports": c.test_imports(plan, settings, borrowed.config_module),
+        "mixin_imports": imports.mixin_imports(plan, package),
+        "modeling_imports": imports.modeling_imports(plan, package, borrowed.imports),
+        "adapter_model_imports": imports.adapter_model_imports(plan, package, borrowed.config_module),
+        "test_imports": imports.test_imports(plan, settings, borrowed.config_module),
         "adapter_model_line": c.class_line(own.name, c.adapter_model_bases(plan)),
         "head_types_line": c.head_types_line(plan),
         "stacks_line": c.stacks_line(plan.stacks),

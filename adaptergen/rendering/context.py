@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adaptergen import naming
@@ -18,14 +18,7 @@ from adaptergen.plan import (
 )
 from adaptergen.rendering import layout
 from adaptergen.rendering.environment import quoted
-from adaptergen.settings import Settings
 from adaptergen.transforms.edits import LINE_LENGTH
-from adaptergen.transforms.imports import Import, written
-
-
-CORE_LAYERS = "core.layers"
-CORE_MIXINS = "core.mixins"
-CORE_SITES = "core.sites"
 
 
 @dataclass(frozen=True)
@@ -121,52 +114,6 @@ def class_line(name: str, bases: str) -> str:
     return line if len(line) <= LINE_LENGTH else f"class {name}(\n    {bases}\n):"
 
 
-def mixin_imports(plan: IntegrationPlan, package: str) -> str:
-    imports = {
-        *(Import(plan.source.module, layer.cls) for layer in plan.layers),
-        *(Import(plan.source.module, place.of) for layer in plan.layers for place in layer.bottleneck if place.of),
-        *(Import(f"{package}.{CORE_MIXINS}", name) for name in _MODEL_MIXINS),
-        *(Import(f"{package}.{CORE_LAYERS}", name) for name in _layer_names(plan)),
-        *(Import(f"{package}.{CORE_SITES}", name) for name in _site_names(plan)),
-    }
-    return written(imports)
-
-
-_MODEL_MIXINS = ("EmbeddingAdaptersMixin", "InvertibleAdaptersMixin", "ModelAdaptersMixin")
-
-
-def _layer_names(plan: IntegrationPlan) -> Iterator[str]:
-    for mixin in host_mixins(plan):
-        yield mixin.base
-        if mixin.shim:
-            yield "PrefixTuningShim"
-        if mixin.slots:
-            yield "AdapterLayer"
-
-
-def _site_names(plan: IntegrationPlan) -> Iterator[str]:
-    yield from (("AdapterStack",) if plan.stacks or plan.towers else ())
-    yield from (("LayerSites",) if plan.layers else ())
-    for layer in plan.layers:
-        yield from (("BottleneckSite",) if layer.bottleneck else ())
-        yield from (("AttentionSite",) if layer.attention else ())
-        yield from (("Projection",) if layer.projections else ())
-
-
-def modeling_imports(plan: IntegrationPlan, package: str, borrowed: frozenset[Import]) -> str:
-    own = f"{package}.models.{plan.name}.mixin_{plan.name}"
-    base_mixin = naming.mixin(plan.classes.base)
-    imports = {
-        *borrowed,
-        *(Import(plan.source.module, model.cls) for model in model_classes(plan)),
-        *(Import(own, mixin.name) for mixin in host_mixins(plan)),
-        Import(own, base_mixin),
-        *(Import(own, tower.name) for tower in tower_mixins(plan)),
-        *([Import(f"{package}.{CORE_MIXINS}", "ModelWithHeadsAdaptersMixin")] if plan.classes.heads else []),
-    }
-    return written(imports)
-
-
 def site_lines(layer: LayerPlan) -> tuple[str, ...]:
     """The keyword arguments of `LayerSites`."""
     groups: Mapping[str, tuple[str, ...]] = {
@@ -218,40 +165,8 @@ def _stack(stack: StackPlan) -> str:
     )
 
 
-def adapter_model_imports(plan: IntegrationPlan, package: str, config_module: str) -> str:
-    own = plan.adapter_model
-    imports = {
-        Import("typing", "Any"),
-        Import("torch"),
-        Import("transformers.utils", "ModelOutput"),
-        Import(config_module, plan.classes.config),
-        Import(plan.source.module, plan.classes.base),
-        Import(plan.source.module, plan.classes.pretrained),
-        Import(f"{package}.core.flexible_heads", "ModelWithFlexibleHeadsAdaptersMixin"),
-        *(_dotted(dotted) for dotted in own.imports),
-        *([_dotted(own.generation or GENERATION)] if own.generates else []),
-        *([Import(f"{package}.core.heads.encoder_decoder", ENCODER_DECODER)] if own.encoder_decoder else []),
-    }
-    return written(imports)
-
-
-def tables_imports(plan: IntegrationPlan, package: str, config_module: str) -> str:
-    conversion = f"{package}.core.heads.conversion"
-    convertible = any(head.head_type for head in plan.heads)
-    imports = {
-        Import(config_module, plan.classes.config),
-        *(Import(conversion, name) for name in ("FromConfig", "StaticHead") if convertible),
-    }
-    return written(imports)
-
-
 ENCODER_DECODER = "EncoderDecoderHeadsMixin"
 GENERATION = "transformers.generation.GenerationMixin"
-
-
-def _dotted(dotted: str) -> Import:
-    module, _, name = dotted.rpartition(".")
-    return Import(module, name) if module else Import(name)
 
 
 def adapter_model_bases(plan: IntegrationPlan) -> str:
@@ -266,19 +181,6 @@ def head_types_line(plan: IntegrationPlan) -> str:
     types = tuple(map(quoted, plan.adapter_model.head_types))
     write = layout.entries if len(types) < 2 else layout.lines
     return write(4, "head_types = ", types)
-
-
-def test_imports(plan: IntegrationPlan, settings: Settings, config_module: str) -> str:
-    suite = f"{settings.tests.replace('/', '.')}.core.model_suite"
-    imports = {
-        Import(config_module, plan.classes.config),
-        Import(f"{settings.package}.models.{plan.name}", plan.adapter_model.name),
-        *(Import(suite, name) for name in TEST_SUITES),
-    }
-    return written(imports)
-
-
-TEST_SUITES = ("AdapterModelTests", "AdapterTests", "ClassConversionTests", "ModelCase")
 
 
 def target_names(plan: IntegrationPlan) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import libcst as cst
 
 from adaptergen.tracing import calls, expressions
 from adaptergen.tracing.binding import element_at
+from adaptergen.tracing.choices import choice, is_structured
 from adaptergen.tracing.values import (
     Attribute,
     Choice,
@@ -24,8 +25,6 @@ from adaptergen.tracing.values import (
     SuperOf,
     Value,
     alternatives,
-    choice,
-    is_structured,
 )
 
 

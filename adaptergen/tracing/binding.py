@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from adaptergen.tracing.choices import choice, is_structured
 from adaptergen.tracing.values import (
     Call,
     Choice,
@@ -17,8 +18,6 @@ from adaptergen.tracing.values import (
     Sequence,
     Value,
     alternatives,
-    choice,
-    is_structured,
 )
 
 

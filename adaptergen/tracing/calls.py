@@ -10,6 +10,7 @@ import libcst as cst
 from adaptergen.source import ClassSource
 from adaptergen.tracing import attributes, containers, expressions, known_calls
 from adaptergen.tracing.binding import assign_attribute, elements
+from adaptergen.tracing.choices import choice, is_structured
 from adaptergen.tracing.graph import external_bases
 from adaptergen.tracing.parameters import OPEN, bound_names
 from adaptergen.tracing.values import (
@@ -29,9 +30,7 @@ from adaptergen.tracing.values import (
     SuperOf,
     Value,
     alternatives,
-    choice,
     config_path,
-    is_structured,
     is_whole,
 )
 

@@ -13,7 +13,8 @@ import libcst as cst
 from adaptergen.source import dotted_name
 from adaptergen.tracing import calls, expressions
 from adaptergen.tracing.binding import elements
-from adaptergen.tracing.values import Instance, Sequence, Value, alternatives, choice
+from adaptergen.tracing.choices import choice
+from adaptergen.tracing.values import Instance, Sequence, Value, alternatives
 
 
 if TYPE_CHECKING:

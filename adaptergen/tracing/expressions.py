@@ -11,6 +11,7 @@ import libcst as cst
 from adaptergen.source import ClassSource
 from adaptergen.tracing import attributes, calls, conditions
 from adaptergen.tracing.binding import bind, elements
+from adaptergen.tracing.choices import choice
 from adaptergen.tracing.values import (
     Both,
     ClassReference,
@@ -25,7 +26,6 @@ from adaptergen.tracing.values import (
     Sequence,
     Sum,
     Value,
-    choice,
 )
 
 

@@ -8,7 +8,8 @@ import libcst as cst
 
 from adaptergen.tracing import conditions, expressions
 from adaptergen.tracing.binding import bind, elements
-from adaptergen.tracing.values import Constant, Value, choice
+from adaptergen.tracing.choices import choice
+from adaptergen.tracing.values import Constant, Value
 
 
 if TYPE_CHECKING:

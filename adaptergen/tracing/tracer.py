@@ -19,19 +19,8 @@ import libcst as cst
 from adaptergen.problems import Problem, ProblemsFound
 from adaptergen.source import ClassSource, SourceModule, Statement
 from adaptergen.tracing import calls, statements
-from adaptergen.tracing.values import (
-    Call,
-    Dead,
-    External,
-    Input,
-    Instance,
-    Making,
-    Operation,
-    Site,
-    Sum,
-    Value,
-    choice,
-)
+from adaptergen.tracing.choices import choice
+from adaptergen.tracing.values import Call, Dead, External, Input, Instance, Making, Operation, Site, Sum, Value
 
 
 MAX_STEPS = 200_000
