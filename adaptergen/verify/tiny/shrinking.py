@@ -178,7 +178,7 @@ def _unusual(cls: type[PreTrainedConfig], attributes: Mapping[str, Any]) -> dict
     declared = _declared(cls)
     try:
         usual = _attributes(cls())
-    except Exception:
+    except Exception:  # a configuration that needs arguments refuses in whatever way it likes: nothing is usual then
         usual = {}
     return {
         name: value
