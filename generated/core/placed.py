@@ -126,12 +126,15 @@ def present_stacks(model: nn.Module) -> Iterator[AdapterStack]:
 
 
 def first_stack(model: nn.Module) -> AdapterStack | None:
-    """The stack that embeds the words; the first one where there are none, `None` where there are no stacks."""
-    stacks = list(present_stacks(model))
-    words = None if len(stacks) == 1 else word_embeddings(model)
-    owners = ((stack, resolve(model, stack.owner)) for stack in stacks)
+    """
+    The first stack; of several towers the first one in that which embeds the words, if one does. `None` where there
+    are no stacks.
+    """
+    stacks = list(placed_stacks(model))
+    words = word_embeddings(model) if len({placed.tower for placed in stacks}) > 1 else None
+    owners = ((placed.stack, resolve(model, placed.stack.owner)) for placed in stacks)
     found = (stack for stack, owner in owners if owner is not None and words in set(owner.modules()))
-    return next(found, stacks[0] if stacks else None)
+    return next(found, stacks[0].stack if stacks else None)
 
 
 def word_embeddings(model: nn.Module) -> nn.Module | None:
