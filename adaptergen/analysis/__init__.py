@@ -37,6 +37,8 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
     others = sub_models(source, base_class, load)
     if not layers and not towers and not others:
         raise ProblemsFound(_no_layers(source, base_class))
+    if source.find_method(base_class, "forward") is None:
+        raise ProblemsFound(_no_forward(source, base_class))
     if not model.config_class:
         raise ProblemsFound(_no_config(source, base_class))
     held = {base_class: frozenset(layer.list_path for layer in layers), **dict(holders(source, layers, load))}
@@ -94,6 +96,12 @@ def _no_layers(source: SourceModule, base_class: str) -> Problem:
 
 
 _NOT_UNDERSTOOD_FIX = "if it has attention, report it with this file: the analysis should learn the construct"
+
+
+def _no_forward(source: SourceModule, base_class: str) -> Problem:
+    message = f"{base_class} has no forward in this file, so that nothing says what runs the models in it"
+    fix = "adapt the models inside by themselves"
+    return Problem("no-forward", message, _class_location(source, base_class), fix)
 
 
 def _no_config(source: SourceModule, base_class: str) -> Problem:

@@ -83,6 +83,8 @@ def _prompt_obstacles(facts: ModelFacts) -> Iterator[str]:
         yield "its input is for several models inside, so that a prompt would have to stand in each"
     elif len({stack.kind for stack in facts.stacks}) > 1:
         yield "a generation calls the encoder by itself, so that the decoder cannot know of a prompt"
+    elif len(facts.stacks) > 1:
+        yield "it has several stacks of layers, and those that do not read the embeddings cannot know of a prompt"
     elif any(each.startswith("inputs_embeds") for each in facts.forward_parameters):
         return
     elif not first.entry:

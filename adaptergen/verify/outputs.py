@@ -70,10 +70,17 @@ def expect_identical(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor
 def expect_close(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
     _expect_same_keys(actual, expected, what)
     for key, value in expected.items():
-        distance = _distance(actual[key], value)
-        allowed = TOLERANCE * max(1.0, float(value.abs().max()))
-        if not distance <= allowed:
+        if not are_close(actual[key], value):
+            distance, allowed = _distance(actual[key], value), _allowed(value)
             raise CheckFailed(f"{what}: {key} differs by {distance:.2e}, more than {allowed:.0e}")
+
+
+def are_close(actual: Tensor, expected: Tensor) -> bool:
+    return _distance(actual, expected) <= _allowed(expected)
+
+
+def _allowed(expected: Tensor) -> float:
+    return TOLERANCE * max(1.0, float(expected.abs().max()))
 
 
 def expect_effect(actual: Mapping[str, Tensor], without: Mapping[str, Tensor], what: str) -> None:

@@ -44,6 +44,8 @@ def module_at(runtime: ModuleType, layer: nn.Module, place: Any) -> nn.Module | 
     resolve = core(runtime, "sites").resolve
     if hasattr(place, "location"):
         return resolve(layer, place.host, of=place.of) if resolve(layer, place.needs) is not None else None
+    if hasattr(place, "keys") and resolve(layer, place.keys) is None:
+        return None
     return resolve(layer, place.path)
 
 

@@ -36,11 +36,14 @@ def _written_in(cls: type) -> tuple[str, str]:
 
 def config_value(config: PreTrainedConfig, name: str) -> Any:
     """
-    The value called `name` in most configurations, e.g. "hidden_size", under whatever name this one has it.
+    The value called `name` in most configurations, e.g. "hidden_size", under whatever name this one has it, or else
+    the one inside it that is for text.
 
     Raises:
         AttributeError: it has no such value.
     """
-    attribute = _names_of(config).get(name, name)
-    holder = config if hasattr(config, attribute) else config.get_text_config()
-    return getattr(holder, attribute)
+    for holder in (config, text := config.get_text_config()):
+        attribute = _names_of(holder).get(name, name)
+        if hasattr(holder, attribute):
+            return getattr(holder, attribute)
+    return getattr(text, name)

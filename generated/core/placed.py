@@ -12,7 +12,7 @@ from torch import nn
 
 from generated.core.errors import UnsupportedModelError
 from generated.core.integrations import declared_places
-from generated.core.sites import AdapterStack, LayerSites, Projection, joined, resolve
+from generated.core.sites import AdapterStack, AttentionSite, LayerSites, Projection, joined, resolve
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,14 @@ def projection_modules(layer: PlacedLayer) -> Iterator[tuple[Projection, nn.Modu
         linear = resolve(layer.module, projection.path)
         if linear is not None:
             yield projection, linear
+
+
+def attention_modules(layer: PlacedLayer) -> Iterator[tuple[AttentionSite, nn.Module]]:
+    """The attentions that a layer has: one path may lead to modules without keys in other layers of its class."""
+    for site in layer.sites.attention:
+        attention = resolve(layer.module, site.path)
+        if attention is not None and resolve(layer.module, site.keys) is not None:
+            yield site, attention
 
 
 def _lists(root: nn.Module, path: str) -> Iterator[nn.Module]:

@@ -121,6 +121,16 @@ def test_attention_that_is_missing_or_not_understood(project: Path, case: str, l
     assert told.startswith(f"FILE:{line}: error[no-attention]: {message}\n  fix: ")
 
 
+def test_towers_that_nothing_runs(project: Path) -> None:
+    """A composite may leave everything to its `generate`."""
+    text = (CASES / "two_towers" / "modeling_case.py").read_text(encoding="utf-8")
+    before, forward, after = text.rpartition("    def forward(")
+    told = refused(project, f"{before}    def generate({after}".encode())
+
+    assert forward
+    assert "error[no-forward]: CaseModel has no forward in this file, so that nothing says what runs" in told
+
+
 def test_a_file_that_another_model_was_made_from(one: Path, site: Path) -> None:
     """Two integrations of one file would fight for its checkpoints."""
     before = fingerprint(one)

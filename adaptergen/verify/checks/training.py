@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from adaptergen.verify.adapters import NAME, OTHER, AdapterForm, add_random, parameters
-from adaptergen.verify.outputs import CheckFailed, expect_close, expect_effect, loss, run
+from adaptergen.verify.outputs import CheckFailed, call, expect_close, expect_effect, loss, run
 from adaptergen.verify.subjects import Subject
 
 
@@ -71,7 +71,16 @@ def checkpointing_equals_plain(subject: Subject, form: AdapterForm) -> None:
 
 
 def supports_checkpointing(subject: Subject) -> bool:
-    return bool(subject.cls.supports_gradient_checkpointing)
+    """Whether upstream's model runs with it when all weights are frozen: some write into embeddings in place."""
+    if not subject.cls.supports_gradient_checkpointing:
+        return False
+    model = subject.upstream().train().requires_grad_(False)
+    model.gradient_checkpointing_enable()
+    try:
+        call(model, subject.inputs(model, padded=False))
+    except RuntimeError:
+        return False
+    return True
 
 
 def _gradients(subject: Subject, form: AdapterForm, *, checkpointing: bool) -> dict[str, Tensor]:

@@ -34,7 +34,7 @@ from generated.core.methods.base import (
     mark_initialized,
     restore_vacant_hosts,
 )
-from generated.core.placed import PlacedLayer, PlacedProjection, placed_layers, unwrapped
+from generated.core.placed import PlacedLayer, PlacedProjection, attention_modules, placed_layers, unwrapped
 from generated.core.sites import AttentionSite, resolve
 from generated.core.swap import refuse_instance_forward
 from generated.core.towers import tower_names
@@ -142,10 +142,9 @@ def _wanted_sites(
 ) -> Iterator[tuple[PlacedLayer, AttentionSite, str, nn.Module]]:
     names = tower_names(model)
     for layer in placed_layers(model):
-        for site in () if layer.index in config.leave_out else layer.sites.attention:
+        for site, attention in () if layer.index in config.leave_out else attention_modules(layer):
             location = prefix_location(layer, site)
-            attention = resolve(layer.module, site.path)
-            if attention is not None and config.get(location, True):
+            if config.get(location, True):
                 yield layer, site, "_".join(filter(None, (names[layer.placed.tower], location))), attention
 
 

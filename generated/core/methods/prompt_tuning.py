@@ -99,8 +99,8 @@ def _refuse_unfit(model: nn.Module) -> None:
     name = type(model).__name__
     if len(list(present_stacks(model))) > 1:
         raise UnsupportedMethodError(
-            f"{name} has two stacks: in a generation its encoder is called by itself, and the decoder would not know "
-            "of the prompt; use prefix tuning"
+            f"{name} has several stacks of layers: those that do not read the embeddings would not know of "
+            "the prompt; use prefix tuning"
         )
     if _embedding_module(model) is None and "inputs_embeds" not in model.argument_names:
         raise UnsupportedMethodError(f"{name} takes no embeddings as input, so there is no place for a prompt")
