@@ -150,9 +150,9 @@ def _values(plan: IntegrationPlan, borrowed: Borrowed, upstream_text: str, setti
         "adapted_classes": [*copied, *((m.cls, m.name) for m in models)],
         "parameter_names": c.parameter_names(plan),
         "target_names": c.target_names(plan),
-        "tiny_config": list(plan.tiny_config.arguments.items()),
+        "tiny_config": c.tiny_config_lines(plan),
         "constant": plan.name.upper(),
-        "unsupported": [(name, m.because) for name, m in plan.methods.items() if not m.supported],
+        "unsupported": c.unsupported_lines(plan),
         "conversions": ", ".join(f"``{head.cls}``" for head in plan.heads if head.head_type),
     }
 

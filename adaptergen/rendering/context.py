@@ -17,8 +17,8 @@ from adaptergen.plan import (
     StackPlan,
 )
 from adaptergen.rendering import layout
-from adaptergen.rendering.environment import quoted
-from adaptergen.transforms.edits import LINE_LENGTH
+from adaptergen.rendering.environment import literal, quoted
+from adaptergen.transforms.edits import call_lines
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ModelClass:
 
     cls: str
     name: str
-    bases: str
+    bases: tuple[str, ...]
 
 
 def host_mixins(plan: IntegrationPlan) -> tuple[HostMixin, ...]:
@@ -105,13 +105,12 @@ def _model_class(plan: IntegrationPlan, cls: str) -> ModelClass:
         mixins.append(naming.mixin(plan.classes.base))
     if any(tower.cls == cls for tower in plan.towers):
         mixins.append(naming.mixin(cls))
-    return ModelClass(cls, naming.with_adapters(cls), ", ".join([*mixins, cls]))
+    return ModelClass(cls, naming.with_adapters(cls), (*mixins, cls))
 
 
-def class_line(name: str, bases: str) -> str:
+def class_line(name: str, bases: tuple[str, ...]) -> str:
     """`class Name(Bases):`, broken as a formatter breaks it."""
-    line = f"class {name}({bases}):"
-    return line if len(line) <= LINE_LENGTH else f"class {name}(\n    {bases}\n):"
+    return "\n".join(call_lines("", f"class {name}", bases, ":"))
 
 
 def site_lines(layer: LayerPlan) -> tuple[str, ...]:
@@ -169,11 +168,11 @@ ENCODER_DECODER = "EncoderDecoderHeadsMixin"
 GENERATION = "transformers.generation.GenerationMixin"
 
 
-def adapter_model_bases(plan: IntegrationPlan) -> str:
+def adapter_model_bases(plan: IntegrationPlan) -> tuple[str, ...]:
     own = plan.adapter_model
     mixins = [ENCODER_DECODER] if own.encoder_decoder else []
     generation = [(own.generation or GENERATION).rpartition(".")[2]] if own.generates else []
-    return ", ".join([*mixins, "ModelWithFlexibleHeadsAdaptersMixin", plan.classes.pretrained, *generation])
+    return (*mixins, "ModelWithFlexibleHeadsAdaptersMixin", plan.classes.pretrained, *generation)
 
 
 def head_types_line(plan: IntegrationPlan) -> str:
@@ -181,6 +180,19 @@ def head_types_line(plan: IntegrationPlan) -> str:
     types = tuple(map(quoted, plan.adapter_model.head_types))
     write = layout.entries if len(types) < 2 else layout.lines
     return write(4, "head_types = ", types)
+
+
+def tiny_config_lines(plan: IntegrationPlan) -> tuple[str, ...]:
+    """The entries of the settings that make a model tiny."""
+    return tuple(
+        layout.entry(8, f"{quoted(key)}: {literal(held)}") for key, held in plan.tiny_config.arguments.items()
+    )
+
+
+def unsupported_lines(plan: IntegrationPlan) -> tuple[str, ...]:
+    """The entries of the methods that are refused, with the reason of each."""
+    refused = ((name, method.because) for name, method in plan.methods.items() if not method.supported)
+    return tuple(layout.entry(8, f"{quoted(name)}: {quoted(because)}") for name, because in refused)
 
 
 def target_names(plan: IntegrationPlan) -> tuple[str, ...]:

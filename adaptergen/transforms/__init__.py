@@ -11,7 +11,7 @@ from adaptergen.plan import IntegrationPlan
 from adaptergen.source import SourceModule
 from adaptergen.transforms.call_adapters import call_adapters
 from adaptergen.transforms.call_prefixes import call_prefixes
-from adaptergen.transforms.edits import Edit, Replacement, in_order
+from adaptergen.transforms.edits import Edit, Replacement, call_lines, in_order, parsed
 from adaptergen.transforms.imports import Imports, imports_for, origin_of
 from adaptergen.transforms.own_class import drop_documentation, name_parents
 from adaptergen.transforms.undo import check_undone
@@ -83,11 +83,11 @@ def _apply(method: cst.FunctionDef, replacements: list[Replacement]) -> cst.Func
 
 def _subclass(cls: str, methods: list[cst.FunctionDef]) -> cst.ClassDef:
     """`class GPTNeoBlockWithAdapters(GPTNeoBlockAdaptersMixin, GPTNeoBlock)` with these methods."""
-    bases = [cst.Arg(cst.Name(naming.mixin(cls))), cst.Arg(cst.Name(cls))]
+    lines = call_lines("", f"class {naming.with_adapters(cls)}", (naming.mixin(cls), cls), ":")
+    empty = cst.ensure_type(parsed([*lines, "    pass"]), cst.ClassDef)
     body = [_spaced(method, first=index == 0) for index, method in enumerate(methods)]
-    name = cst.Name(naming.with_adapters(cls))
     two_lines = [cst.EmptyLine(indent=False), cst.EmptyLine(indent=False)]
-    return cst.ClassDef(name=name, bases=bases, body=cst.IndentedBlock(body=body), leading_lines=two_lines)
+    return empty.with_changes(body=cst.IndentedBlock(body=body), leading_lines=two_lines)
 
 
 def _spaced(method: cst.FunctionDef, *, first: bool) -> cst.FunctionDef:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import indent as indented
@@ -110,13 +111,24 @@ def indentation(line: str) -> str:
 
 
 def call_lines(indent: str, head: str, arguments: Sequence[str], tail: str = "") -> tuple[str, ...]:
-    """`head(arguments)tail` as a formatter breaks it: on one line, the arguments on a line of their own, or each."""
+    """`head(arguments)tail` as a formatter breaks it: on one line, the arguments on a line of their own, or each.
+
+    A call in the tail is broken first.
+    """
     together = ", ".join(arguments)
+    called = _CALL_IN_TAIL.fullmatch(tail)
+    if called and "\n" not in together and not fits([f"{indent}{head}({together}){tail}"]):
+        first = f"{head}({together}){called['head']}"
+        if fits([f"{indent}{first}("]):
+            return call_lines(indent, first, called["arguments"].split(", "), called["tail"])
     each = "".join(f"{indented(argument, '    ')},\n" for argument in arguments)
     forms = [f"{head}({together}){tail}", f"{head}(\n    {together}\n){tail}", f"{head}(\n{each}){tail}"]
     possible = forms[2:] if "\n" in together else forms
     lines = [lines_of(indent, form) for form in possible]
     return next((form for form in lines if fits(form)), lines[-1])
+
+
+_CALL_IN_TAIL = re.compile(r"(?P<head>\.[\w.]+)\((?P<arguments>[^()\[\]{}]+)\)(?P<tail>)")  # no brackets in it
 
 
 def lines_of(indent: str, text: str) -> tuple[str, ...]:

@@ -114,6 +114,6 @@ def _from(module: str, imports: list[Import]) -> str:
     return "\n".join([f"from {module} import (", *(f"    {name}," for name in names), ")"])
 
 
-def _sort_key(name: str) -> tuple[int, str]:
-    """Constants, then classes, then functions."""
-    return (0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name)
+def _sort_key(name: str) -> tuple[int, str, str]:
+    """Constants, then classes, then functions; capitals matter last."""
+    return (0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name.lower(), name)

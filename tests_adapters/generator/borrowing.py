@@ -14,12 +14,11 @@ from tests_adapters.generator.case import plan_of
 
 
 IMPORTS = "import torch\nfrom torch import nn\n\n\n"
-CLASS = "class Block(nn.Module):\n"
 
 
-def module_of(body: str, imports: str = IMPORTS) -> SourceModule:
+def module_of(body: str, imports: str = IMPORTS, name: str = "Block") -> SourceModule:
     """A module whose class `Block` has this body."""
-    text = f"{imports}{CLASS}{indent(dedent(body), '    ', lambda line: line.strip() != '')}"
+    text = f"{imports}class {name}(nn.Module):\n{indent(dedent(body), '    ', lambda line: line.strip() != '')}"
     return parse_source(text, name="transformers.models.block.modeling_block", path="modeling_block.py")
 
 
