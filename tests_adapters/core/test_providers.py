@@ -16,13 +16,13 @@ import torch
 from transformers import (
     BertConfig,
     BertModel,
-    GPTJConfig,
-    GPTJForCausalLM,
-    GPTJForSequenceClassification,
-    GPTJModel,
     PreTrainedModel,
     ResNetConfig,
     ResNetModel,
+    StableLmConfig,
+    StableLmForCausalLM,
+    StableLmForSequenceClassification,
+    StableLmModel,
 )
 
 import generated
@@ -31,8 +31,9 @@ from generated.core.errors import UnsupportedModelError
 from tests_adapters.core.zoo import TEXT, add_random
 
 
-SIZES = {"vocab_size": 61, "n_positions": 40, "n_embd": 32, "n_layer": 2, "n_head": 4, "rotary_dim": 4}
-GPTJ = GPTJConfig(**SIZES, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+SIZES = {"vocab_size": 61, "max_position_embeddings": 40, "hidden_size": 32, "intermediate_size": 48}
+LAYERS = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+STABLELM = StableLmConfig(**SIZES, **LAYERS, bos_token_id=1, eos_token_id=2, pad_token_id=0)
 TOKENS = torch.tensor([[5, 6, 7, 8]])
 
 
@@ -51,13 +52,13 @@ def own_heads(model: PreTrainedModel) -> torch.Tensor:
 
 def test_init_generates_what_no_project_has(empty_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="generated.core.providers"):
-        model = generated.init(GPTJForCausalLM(copy.deepcopy(GPTJ)))
-        generated.init(GPTJModel(copy.deepcopy(GPTJ)))
+        model = generated.init(StableLmForCausalLM(copy.deepcopy(STABLELM)))
+        generated.init(StableLmModel(copy.deepcopy(STABLELM)))
 
     assert [record.getMessage().partition("transformers 5")[0] for record in caplog.records] == [
-        "adapters for transformers.models.gptj.modeling_gptj of "
+        "adapters for transformers.models.stablelm.modeling_stablelm of "
     ]
-    assert "`adaptergen add-model gptj` writes them into your project" in caplog.text
+    assert "`adaptergen add-model stablelm` writes them into your project" in caplog.text
     before = own_heads(model)
     add_random(model, "task", "lora")
     assert not torch.equal(own_heads(model), before)
@@ -70,7 +71,7 @@ def test_init_generates_what_no_project_has(empty_cache: Path, caplog: pytest.Lo
 
 
 def test_a_pickled_model_is_read_by_another_process(tmp_path: Path) -> None:
-    model = generated.init(GPTJForCausalLM(copy.deepcopy(GPTJ)))
+    model = generated.init(StableLmForCausalLM(copy.deepcopy(STABLELM)))
     add_random(model, "task", "lora")
     (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
 
@@ -84,21 +85,21 @@ def test_a_pickled_model_is_read_by_another_process(tmp_path: Path) -> None:
 
 
 def test_heads_of_checkpoints_are_converted(tmp_path: Path) -> None:
-    config = copy.deepcopy(GPTJ)
+    config = copy.deepcopy(STABLELM)
     config.num_labels = 3
-    fixed = GPTJForSequenceClassification(config).eval()
+    fixed = StableLmForSequenceClassification(config).eval()
     fixed.save_pretrained(tmp_path)
 
     flexible = generated.AutoAdapterModel.from_pretrained(tmp_path).eval()
 
-    assert type(flexible).__name__ == "GPTJAdapterModel"
+    assert type(flexible).__name__ == "StableLmAdapterModel"
     assert torch.allclose(flexible(TOKENS).logits, fixed(TOKENS).logits, atol=1e-6)
 
 
 def test_a_head_is_saved_and_loaded(tmp_path: Path) -> None:
-    fixed = generated.init(GPTJForSequenceClassification(copy.deepcopy(GPTJ)))
+    fixed = generated.init(StableLmForSequenceClassification(copy.deepcopy(STABLELM)))
     fixed.save_head(tmp_path)
-    flexible = generated.AutoAdapterModel.from_config(copy.deepcopy(GPTJ))
+    flexible = generated.AutoAdapterModel.from_config(copy.deepcopy(STABLELM))
     flexible.load_head(tmp_path, load_as="task")
 
     assert torch.equal(flexible.heads["task"].state_dict()["1.weight"], fixed.score.weight)
@@ -130,19 +131,19 @@ def test_what_cannot_be_generated_says_why() -> None:
 
 
 def test_a_class_of_ones_own_takes_the_package_of_the_one_above() -> None:
-    class Own(GPTJModel):
+    class Own(StableLmModel):
         """Written by a user."""
 
         def forward(self, *args: object, **kwargs: object) -> object:
             return super().forward(*args, **kwargs)
 
-    model = generated.init(Own(copy.deepcopy(GPTJ)))
+    model = generated.init(Own(copy.deepcopy(STABLELM)))
     add_random(model, "task", "lora")
-    assert providers.architecture_of(model.model_package) == "gptj"
+    assert providers.architecture_of(model.model_package) == "stablelm"
 
 
 def test_names_that_no_provider_gave_are_not_found(empty_cache: Path) -> None:
-    for name in ("gptj_0123456789ab", "no_such_model_0123456789ab", "gptj"):
+    for name in ("stablelm_0123456789ab", "no_such_model_0123456789ab", "stablelm"):
         with pytest.raises(ModuleNotFoundError):
             __import__(f"generated.models.{name}")
 
@@ -152,5 +153,7 @@ def test_providers_of_other_packages_are_asked(empty_cache: Path, monkeypatch: p
         raise ValueError(f"{Path(file).name} is not to be changed")
 
     monkeypatch.setattr(providers, "providers", lambda: (types.SimpleNamespace(provide=provide),))
-    with pytest.raises(UnsupportedModelError, match=r"gptj.modeling_gptj: modeling_gptj.py is not to be changed"):
-        generated.init(GPTJModel(copy.deepcopy(GPTJ)))
+    with pytest.raises(
+        UnsupportedModelError, match=r"stablelm.modeling_stablelm: modeling_stablelm.py is not to be changed"
+    ):
+        generated.init(StableLmModel(copy.deepcopy(STABLELM)))

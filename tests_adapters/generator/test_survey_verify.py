@@ -26,7 +26,7 @@ def test_an_architecture_that_takes_too_long(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_is_proven_is_not_run_again(tmp_path: Path) -> None:
     file = tmp_path / "survey.json"
-    arguments = ("survey", "bert", "gptj", "--verify", "--fail-unproven", "--json", str(file))
+    arguments = ("survey", "bert", "stablelm", "--verify", "--fail-unproven", "--json", str(file))
     assert "error[not-proven]" not in run(ROOT, *arguments).stderr
     first = file.read_bytes()
     cells = json.loads(first)["architectures"]["bert"]["methods"].values()
