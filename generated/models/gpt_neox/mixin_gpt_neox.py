@@ -14,7 +14,12 @@ class GPTNeoXAttentionAdaptersMixin(AdapterHostMixin):
 
     def _init_adapter_modules(self) -> None:
         # is_causal: would the attention function mask the future by itself when it is given no mask?
-        self.prefix_tuning = PrefixTuningShim(self.config, head_dim=self.head_size, is_causal=self.is_causal)
+        self.prefix_tuning = PrefixTuningShim(
+            self.config,
+            head_dim=self.head_size,
+            is_causal=self.is_causal,
+            heads=self.query_key_value.out_features // (3 * self.head_size),
+        )
 
 
 class GPTNeoXLayerAdaptersMixin(AdapterHostMixin):
