@@ -2,8 +2,11 @@
 
 ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     # adaptergen: begin adapter-models (computed from every plan.toml)
+    "albert": "AlbertAdapterModel",
     "bart": "BartAdapterModel",
     "bert": "BertAdapterModel",
+    "bert-generation": "BertGenerationEncoderAdapterModel",
+    "big_bird": "BigBirdAdapterModel",
     "bloom": "BloomAdapterModel",
     "cohere": "CohereAdapterModel",
     "deberta": "DebertaAdapterModel",
@@ -12,6 +15,7 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     "distilbert": "DistilBertAdapterModel",
     "electra": "ElectraAdapterModel",
     "esm": "EsmAdapterModel",
+    "falcon": "FalconAdapterModel",
     "gemma2": "Gemma2AdapterModel",
     "gpt2": "GPT2AdapterModel",
     "gpt_neo": "GPTNeoAdapterModel",
@@ -21,6 +25,7 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     "llama": "LlamaAdapterModel",
     "longformer": "LongformerAdapterModel",
     "m2m_100": "M2M100AdapterModel",
+    "marian": "MarianAdapterModel",
     "mbart": "MBartAdapterModel",
     "mistral": "MistralAdapterModel",
     "mixtral": "MixtralAdapterModel",
@@ -29,14 +34,18 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     "mt5": "MT5AdapterModel",
     "nomic_bert": "NomicBertAdapterModel",
     "olmo2": "Olmo2AdapterModel",
+    "opt": "OPTAdapterModel",
     "phi": "PhiAdapterModel",
+    "phi3": "Phi3AdapterModel",
     "plbart": "PLBartAdapterModel",
     "qwen2": "Qwen2AdapterModel",
     "qwen3": "Qwen3AdapterModel",
     "roberta": "RobertaAdapterModel",
+    "siglip": "SiglipAdapterModel",
     "smollm3": "SmolLM3AdapterModel",
     "t5": "T5AdapterModel",
     "vit": "ViTAdapterModel",
+    "wavlm": "WavLMAdapterModel",
     "whisper": "WhisperAdapterModel",
     "xlm-roberta": "XLMRobertaAdapterModel",
     "xmod": "XmodAdapterModel",
@@ -45,8 +54,11 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
 
 MODEL_PACKAGES: dict[str, str] = {
     # adaptergen: begin model-packages (computed from every plan.toml)
+    "transformers.models.albert.modeling_albert": "albert",
     "transformers.models.bart.modeling_bart": "bart",
     "transformers.models.bert.modeling_bert": "bert",
+    "transformers.models.bert_generation.modeling_bert_generation": "bert_generation",
+    "transformers.models.big_bird.modeling_big_bird": "big_bird",
     "transformers.models.bloom.modeling_bloom": "bloom",
     "transformers.models.cohere.modeling_cohere": "cohere",
     "transformers.models.deberta.modeling_deberta": "deberta",
@@ -55,6 +67,7 @@ MODEL_PACKAGES: dict[str, str] = {
     "transformers.models.distilbert.modeling_distilbert": "distilbert",
     "transformers.models.electra.modeling_electra": "electra",
     "transformers.models.esm.modeling_esm": "esm",
+    "transformers.models.falcon.modeling_falcon": "falcon",
     "transformers.models.gemma2.modeling_gemma2": "gemma2",
     "transformers.models.gpt2.modeling_gpt2": "gpt2",
     "transformers.models.gpt_neo.modeling_gpt_neo": "gpt_neo",
@@ -64,6 +77,7 @@ MODEL_PACKAGES: dict[str, str] = {
     "transformers.models.llama.modeling_llama": "llama",
     "transformers.models.longformer.modeling_longformer": "longformer",
     "transformers.models.m2m_100.modeling_m2m_100": "m2m_100",
+    "transformers.models.marian.modeling_marian": "marian",
     "transformers.models.mbart.modeling_mbart": "mbart",
     "transformers.models.mistral.modeling_mistral": "mistral",
     "transformers.models.mixtral.modeling_mixtral": "mixtral",
@@ -72,14 +86,18 @@ MODEL_PACKAGES: dict[str, str] = {
     "transformers.models.mt5.modeling_mt5": "mt5",
     "transformers.models.nomic_bert.modeling_nomic_bert": "nomic_bert",
     "transformers.models.olmo2.modeling_olmo2": "olmo2",
+    "transformers.models.opt.modeling_opt": "opt",
     "transformers.models.phi.modeling_phi": "phi",
+    "transformers.models.phi3.modeling_phi3": "phi3",
     "transformers.models.plbart.modeling_plbart": "plbart",
     "transformers.models.qwen2.modeling_qwen2": "qwen2",
     "transformers.models.qwen3.modeling_qwen3": "qwen3",
     "transformers.models.roberta.modeling_roberta": "roberta",
+    "transformers.models.siglip.modeling_siglip": "siglip",
     "transformers.models.smollm3.modeling_smollm3": "smollm3",
     "transformers.models.t5.modeling_t5": "t5",
     "transformers.models.vit.modeling_vit": "vit",
+    "transformers.models.wavlm.modeling_wavlm": "wavlm",
     "transformers.models.whisper.modeling_whisper": "whisper",
     "transformers.models.xlm_roberta.modeling_xlm_roberta": "xlm_roberta",
     "transformers.models.xmod.modeling_xmod": "xmod",
@@ -100,6 +118,10 @@ CONFIG_CLASS_KEYS_MAPPING: dict[str, dict[str, str]] = {
     },
     "distilbert": {
         "hidden_dropout_prob": "dropout",
+        "attention_probs_dropout_prob": "attention_dropout",
+    },
+    "falcon": {
+        "hidden_dropout_prob": "attention_dropout",
         "attention_probs_dropout_prob": "attention_dropout",
     },
     "gemma2": {
@@ -130,6 +152,10 @@ CONFIG_CLASS_KEYS_MAPPING: dict[str, dict[str, str]] = {
         "hidden_dropout_prob": "dropout",
         "attention_probs_dropout_prob": "attention_dropout",
     },
+    "marian": {
+        "hidden_dropout_prob": "dropout",
+        "attention_probs_dropout_prob": "attention_dropout",
+    },
     "mbart": {
         "hidden_dropout_prob": "dropout",
         "attention_probs_dropout_prob": "attention_dropout",
@@ -154,7 +180,15 @@ CONFIG_CLASS_KEYS_MAPPING: dict[str, dict[str, str]] = {
     "olmo2": {
         "attention_probs_dropout_prob": "attention_dropout",
     },
+    "opt": {
+        "hidden_dropout_prob": "dropout",
+        "attention_probs_dropout_prob": "attention_dropout",
+    },
     "phi": {
+        "hidden_dropout_prob": "resid_pdrop",
+        "attention_probs_dropout_prob": "attention_dropout",
+    },
+    "phi3": {
         "hidden_dropout_prob": "resid_pdrop",
         "attention_probs_dropout_prob": "attention_dropout",
     },
@@ -174,6 +208,9 @@ CONFIG_CLASS_KEYS_MAPPING: dict[str, dict[str, str]] = {
     "t5": {
         "hidden_dropout_prob": "dropout_rate",
         "attention_probs_dropout_prob": "dropout_rate",
+    },
+    "wavlm": {
+        "hidden_dropout_prob": "hidden_dropout",
     },
     "whisper": {
         "hidden_dropout_prob": "dropout",

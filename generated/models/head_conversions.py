@@ -5,6 +5,55 @@ from generated.core.heads.conversion import FromConfig, StaticHead
 
 STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
     # adaptergen: begin head-conversions (computed from every plan.toml)
+    "AlbertForMaskedLM": StaticHead(
+        config={
+            "head_type": "masked_lm",
+            "layers": 2,
+            "activation_function": FromConfig(("hidden_act",)),
+            "layer_norm": True,
+            "bias": True,
+        },
+        modules=("predictions.dense", None, "predictions.LayerNorm", "predictions.decoder"),
+        output_bias="predictions.bias",
+    ),
+    "AlbertForMultipleChoice": StaticHead(
+        config={
+            "head_type": "multiple_choice",
+            "layers": 1,
+            "activation_function": None,
+            "use_pooler": True,
+            "dropout_prob": FromConfig(("classifier_dropout_prob",)),
+        },
+        modules=(None, "classifier"),
+    ),
+    "AlbertForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "AlbertForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 1,
+            "activation_function": None,
+            "use_pooler": True,
+            "dropout_prob": FromConfig(("classifier_dropout_prob",)),
+        },
+        modules=(None, "classifier"),
+    ),
+    "AlbertForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("classifier_dropout_prob", "hidden_dropout_prob")),
+        },
+        modules=(None, "classifier"),
+    ),
     "BartForConditionalGeneration": StaticHead(
         config={
             "head_type": "seq2seq_lm",
@@ -88,6 +137,17 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         },
         modules=(None, "classifier"),
     ),
+    "BertGenerationDecoder": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": True,
+        },
+        modules=("lm_head.decoder",),
+        output_bias="lm_head.bias",
+    ),
     "BertLMHeadModel": StaticHead(
         config={
             "head_type": "causal_lm",
@@ -103,6 +163,66 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
             "cls.predictions.decoder",
         ),
         output_bias="cls.predictions.bias",
+    ),
+    "BigBirdForCausalLM": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 2,
+            "activation_function": FromConfig(("hidden_act",)),
+            "layer_norm": True,
+            "bias": True,
+        },
+        modules=(
+            "cls.predictions.transform.dense",
+            None,
+            "cls.predictions.transform.LayerNorm",
+            "cls.predictions.decoder",
+        ),
+        output_bias="cls.predictions.bias",
+    ),
+    "BigBirdForMaskedLM": StaticHead(
+        config={
+            "head_type": "masked_lm",
+            "layers": 2,
+            "activation_function": FromConfig(("hidden_act",)),
+            "layer_norm": True,
+            "bias": True,
+        },
+        modules=(
+            "cls.predictions.transform.dense",
+            None,
+            "cls.predictions.transform.LayerNorm",
+            "cls.predictions.decoder",
+        ),
+        output_bias="cls.predictions.bias",
+    ),
+    "BigBirdForMultipleChoice": StaticHead(
+        config={
+            "head_type": "multiple_choice",
+            "layers": 1,
+            "activation_function": None,
+            "use_pooler": True,
+            "dropout_prob": FromConfig(("hidden_dropout_prob",)),
+        },
+        modules=(None, "classifier"),
+    ),
+    "BigBirdForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 2,
+            "activation_function": FromConfig(("hidden_act",)),
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout_prob")),
+        },
+        modules=(None, "classifier.dense", None, None, "classifier.out_proj"),
+    ),
+    "BigBirdForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout_prob")),
+        },
+        modules=(None, "classifier"),
     ),
     "BloomForCausalLM": StaticHead(
         config={
@@ -355,6 +475,44 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
             "layers": 1,
             "activation_function": None,
             "dropout_prob": FromConfig(("hidden_dropout_prob",)),
+        },
+        modules=(None, "classifier"),
+    ),
+    "FalconForCausalLM": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("lm_head",),
+    ),
+    "FalconForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "FalconForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 1,
+            "activation_function": None,
+            "bias": False,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "score"),
+    ),
+    "FalconForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout"), default=0.1),
         },
         modules=(None, "classifier"),
     ),
@@ -693,6 +851,17 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         },
         modules=(None, "classification_head.dense", None, None, "classification_head.out_proj"),
     ),
+    "MarianMTModel": StaticHead(
+        config={
+            "head_type": "seq2seq_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("lm_head",),
+        output_bias="final_logits_bias",
+    ),
     "MistralForCausalLM": StaticHead(
         config={
             "head_type": "causal_lm",
@@ -824,6 +993,35 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         },
         modules=(None, "classifier"),
     ),
+    "OPTForCausalLM": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("lm_head",),
+    ),
+    "OPTForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "OPTForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 1,
+            "activation_function": None,
+            "bias": False,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "score"),
+    ),
     "Olmo2ForCausalLM": StaticHead(
         config={
             "head_type": "causal_lm",
@@ -863,6 +1061,35 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
             "dropout_prob": FromConfig(("classifier_dropout",)),
         },
         modules=(None, "classification_head.dense", None, None, "classification_head.out_proj"),
+    ),
+    "Phi3ForCausalLM": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("lm_head",),
+    ),
+    "Phi3ForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 1,
+            "activation_function": None,
+            "bias": False,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "score"),
+    ),
+    "Phi3ForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout"), default=0.1),
+        },
+        modules=(None, "score"),
     ),
     "PhiForCausalLM": StaticHead(
         config={
@@ -1236,9 +1463,12 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
 
 STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
     # adaptergen: begin unconvertible-heads (computed from every plan.toml)
+    "AlbertForPreTraining": "no flexible head is for pretraining",
     "BartForCausalLM": "its base model is BartDecoderWrapper, that of BartModel holds more",
     "BertForNextSentencePrediction": "no flexible head is for next sentence prediction",
     "BertForPreTraining": "no flexible head is for pretraining",
+    "BigBirdForPreTraining": "no flexible head is for pretraining",
+    "BigBirdForQuestionAnswering": "something is added to its logits",
     "Dinov2ForImageClassification": "its logits combine several outputs of the base model",
     "ElectraForMultipleChoice": "how it makes one vector of a sequence is not what a flexible head does",
     "ElectraForPreTraining": "no flexible head is for pretraining",
@@ -1246,13 +1476,19 @@ STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
     "GPT2DoubleHeadsModel": "the auto mappings of transformers do not say what it predicts",
     "MBartForCausalLM": "its base model is MBartDecoderWrapper, that of MBartModel holds more",
     "MT5ForTokenClassification": "its base model is MT5EncoderModel, that of MT5Model holds more",
+    "MarianForCausalLM": "its base model is MarianDecoderWrapper, that of MarianModel holds more",
     "ModernBertForMultipleChoice": "how it makes one vector of a sequence is not what a flexible head does",
     "ModernBertForQuestionAnswering": "no question_answering head goes through linear, activation, norm, linear",
     "ModernBertForSequenceClassification": "its hidden states are multiplied by something",
     "ModernBertForTokenClassification": "no tagging head goes through linear, activation, norm, linear",
     "PLBartForCausalLM": "its base model is PLBartDecoderWrapper, that of PLBartModel holds more",
+    "SiglipForImageClassification": "its base model is SiglipForImageClassification, that of SiglipModel holds more",
     "T5ForTokenClassification": "its base model is T5EncoderModel, that of T5Model holds more",
     "ViTForMaskedImageModeling": "no flexible head is for masked image modeling",
+    "WavLMForAudioFrameClassification": "no flexible head is for audio frame classification",
+    "WavLMForCTC": "no flexible head is for ctc",
+    "WavLMForSequenceClassification": "no flexible head is for audio classification",
+    "WavLMForXVector": "no flexible head is for audio xvector",
     "WhisperForAudioClassification": "no flexible head is for audio classification",
     "WhisperForCausalLM": "its base model is WhisperDecoderWrapper, that of WhisperModel holds more",
     # adaptergen: end unconvertible-heads
