@@ -69,7 +69,7 @@ def _batch(call: Call, layout: Layout) -> dict[str, Tensor]:
         inputs |= bring(call)
     inputs |= example(call, inputs)
     if call.takes("input_ids") and not call.takes("returns_to_go"):
-        inputs |= text(call, layout.placeholders)
+        inputs |= text(call, layout.placeholders, tiled="aspect_ratio_ids" in inputs)
         if not call.takes("decoder_input_ids"):
             inputs["input_ids"] = layout.tokens(inputs["input_ids"])
         inputs |= source(call)

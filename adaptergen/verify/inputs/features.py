@@ -39,7 +39,8 @@ def _needed(make: Any) -> list[str]:
 
 def _count(features: Any) -> int:
     """Vectors in whatever holds them."""
-    features = getattr(features, "pooler_output", features)
+    pooled = getattr(features, "pooler_output", None)
+    features = features if pooled is None else pooled
     if isinstance(features, Tensor):
         return math.prod(features.shape[:-1])
     if isinstance(features, list | tuple):

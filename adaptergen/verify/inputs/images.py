@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from adaptergen.verify.inputs.call import BATCH, SIGHT, Call
 
@@ -15,6 +15,8 @@ from adaptergen.verify.inputs.call import BATCH, SIGHT, Call
 Inputs = dict[str, Tensor]
 PIXELS = ("pixel_values", "image_pixel_values", "pixel_values_videos", "flattened_patches", "image")
 GRIDS = {"pixel_values": "image_grid_thw", "pixel_values_videos": "video_grid_thw"}
+SHARP = "high_res_pixel_values"
+TILES = 4
 SIZES = (64, 32, 128, 224)  # where the configuration does not say
 
 
@@ -24,17 +26,36 @@ def image_layouts(call: Call) -> Iterator[Callable[[Call], Inputs]]:
     if name is None:
         return
     if call.takes(GRIDS.get(name, "")):
-        yield from (_packed, _packed_images)
+        yield from (*_in_patches(call, _packed), _packed_images)
     if call.takes("target_sizes"):
         yield _strips
     if call.takes("spatial_shapes", "image_position_ids") or name == "flattened_patches":
-        yield _patches
+        yield from _in_patches(call, _patches)
     films, images = [*_sized(call, _films)], [*_sized(call, _images)]
     several = call.find("num_frames", near=SIGHT) is not None or name == "pixel_values_videos"
     yield from (*films, *images) if several else (*images, *films)
+    if call.find("image_grid_pinpoints") is not None:
+        yield from _sized(call, _tiles)
+    if call.takes("aspect_ratio_ids"):
+        yield from _sized(call, _tiles_of_several)
     if call.takes("image_sizes"):  # some ways of reading pictures are told their sizes, others must not be
         yield from (partial(_without_sizes, layout) for layout in (*images, *films))
     yield _packed
+    yield from _in_patches(call, _patches)
+    for size in SIZES if _size(call) else ():  # it may say the size of a part
+        yield from (partial(_images, size=(size, size)), partial(_films, size=(size, size)))
+
+
+def _in_patches(call: Call, layout: Callable[..., Inputs]) -> Iterator[Callable[[Call], Inputs]]:
+    """With as many pixels of a patch as the configuration says, or as the first map of what sees takes."""
+    yield layout
+    paths = call.model.named_modules()
+    seeing = (
+        module for path, module in paths if any(word in path for word in SIGHT) and isinstance(module, nn.Linear)
+    )
+    first = next(seeing, None)
+    if first is not None:
+        yield partial(layout, pixels=first.in_features)
 
 
 def _without_sizes(layout: Callable[[Call], Inputs], call: Call) -> Inputs:
@@ -67,6 +88,9 @@ def _channels(call: Call) -> int:
 def _images(call: Call, size: tuple[int, int]) -> Inputs:
     """(batch, channels, height, width)"""
     inputs = {_name(call): call.normal(BATCH, _channels(call), *size)}
+    if call.takes(SHARP):
+        side = call.number("image_size", default=max(size), near=("high_res",))
+        inputs[SHARP] = call.normal(BATCH, _channels(call), side, side)
     return inputs | _extent(call, (BATCH,), size)
 
 
@@ -75,6 +99,25 @@ def _films(call: Call, size: tuple[int, int]) -> Inputs:
     frames = call.number("num_frames", "frames_per_clip", "fps", default=2, near=SIGHT)
     inputs = {_name(call): call.normal(BATCH, frames, _channels(call), *size)}
     return inputs | _extent(call, (BATCH, frames), size)
+
+
+def _tiles(call: Call, size: tuple[int, int]) -> Inputs:
+    """(batch, tiles, channels, height, width): the whole picture, and two by two parts of it"""
+    height, width = size
+    return {
+        _name(call): call.normal(BATCH, 1 + TILES, _channels(call), *size),
+        "image_sizes": torch.tensor([(2 * height, 2 * width)] * BATCH),
+    }
+
+
+def _tiles_of_several(call: Call, size: tuple[int, int]) -> Inputs:
+    """(batch, pictures, tiles, channels, height, width): one picture, the parts of which have an arrangement"""
+    tiles = call.number("max_num_tiles", default=TILES, near=SIGHT)
+    return {
+        _name(call): call.normal(BATCH, 1, tiles, _channels(call), *size),
+        "aspect_ratio_ids": torch.ones(BATCH, 1, dtype=torch.long),
+        "aspect_ratio_mask": torch.ones(BATCH, 1, tiles, dtype=torch.long),
+    }
 
 
 def _extent(call: Call, batch: tuple[int, ...], size: tuple[int, int]) -> Inputs:
@@ -103,11 +146,11 @@ def _grid(call: Call) -> tuple[int, int, int]:
     return 1, side, side
 
 
-def _packed(call: Call) -> Inputs:
+def _packed(call: Call, pixels: int = 0) -> Inputs:
     """(patches of all pictures, pixels of a patch)"""
     name, grid = _name(call), _grid(call)
     depth = call.number("temporal_patch_size", default=1, near=SIGHT)
-    pixels = _channels(call) * depth * _patch(call) ** 2
+    pixels = pixels or _channels(call) * depth * _patch(call) ** 2
     return {
         name: call.normal(BATCH * math.prod(grid), pixels),
         GRIDS.get(name, "image_grid_thw"): torch.tensor([grid] * BATCH),
@@ -133,10 +176,11 @@ def _strips(call: Call) -> Inputs:
     }
 
 
-def _patches(call: Call) -> Inputs:
+def _patches(call: Call, pixels: int = 0) -> Inputs:
     """(batch, patches, pixels of a patch)"""
     name, (_, rows, columns) = _name(call), _grid(call)
-    pixels = call.number("patch_embed_hidden_size", default=0, near=SIGHT) if name == "flattened_patches" else 0
+    if name == "flattened_patches":
+        pixels = call.number("patch_embed_hidden_size", default=pixels, near=SIGHT)
     pixels = pixels or _channels(call) * _patch(call) ** 2
     places = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
     inputs = {name: call.normal(BATCH, rows * columns, pixels)}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import product
+from functools import partial
 
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -12,11 +12,12 @@ from transformers import PreTrainedModel
 from adaptergen.verify.inputs.call import Call
 from adaptergen.verify.inputs.features import count_features
 from adaptergen.verify.inputs.images import image_layouts
-from adaptergen.verify.inputs.sounds import sound_layouts
-from adaptergen.verify.inputs.text import token_layouts
+from adaptergen.verify.inputs.sounds import sound_layouts, with_boolean_masks
+from adaptergen.verify.inputs.text import Tokens, token_layouts
 
 
 Bring = Callable[[Call], dict[str, Tensor]]
+Perceived = tuple[Bring, Mapping[str, int]]  # and how many features are made of it, by their kind
 
 
 def _nothing(call: Call) -> dict[str, Tensor]:
@@ -44,18 +45,40 @@ class Layout:
     sound: Bring = _nothing
     placeholders: Mapping[str, int] = field(default_factory=dict)
     masked: bool = True
-    tokens: Callable[[Tensor], Tensor] = _as_they_are
+    tokens: Tokens = _as_they_are
 
 
 def layouts(model: PreTrainedModel) -> Iterator[Layout]:
     """All that may be right, the likeliest first."""
     call = Call(model)
-    images, sounds = ([*ways(call), _nothing] for ways in (image_layouts, sound_layouts))
-    for image, sound, tokens in product(images, sounds, token_layouts(call)):
+    known: list[Perceived] = []
+    sounds = _perceived(model, sound_layouts(call))
+    for image, seen in _perceived(model, image_layouts(call)):
+        for sound, heard in _once_more(known, sounds):
+            for tokens in token_layouts(call):
+                yield from _together(image, sound, {**seen, **heard}, tokens)
+
+
+def _together(image: Bring, sound: Bring, counts: Mapping[str, int], tokens: Tokens) -> Iterator[Layout]:
+    """With masks of either kind, and without."""
+    yield Layout(image, sound, counts, tokens=tokens)
+    if sound is not _nothing:
+        yield Layout(image, partial(with_boolean_masks, sound), counts, tokens=tokens)
+        yield Layout(image, sound, counts, False, tokens)
+
+
+def _perceived(model: PreTrainedModel, ways: Iterable[Bring]) -> Iterator[Perceived]:
+    """What the model makes features of, if it tells, with how many these are; at last, nothing."""
+    for bring in (*ways, _nothing):
         try:
-            counts = count_features(Call(model), image(Call(model)) | sound(Call(model)))
+            yield bring, count_features(Call(model), bring(Call(model)))
         except Exception:  # whatever upstream raises: this is not what it wants
             continue
-        yield Layout(image, sound, counts, tokens=tokens)
-        if sound is not _nothing:
-            yield Layout(image, sound, counts, False, tokens)
+
+
+def _once_more(known: list[Perceived], others: Iterator[Perceived]) -> Iterator[Perceived]:
+    """Those that were found before, and then the others, which are found only when they are asked for."""
+    yield from known
+    for each in others:
+        known.append(each)
+        yield each

@@ -126,3 +126,8 @@ def _masks(call: Call, length: int) -> Inputs:
 def without_masks(inputs: Inputs) -> Inputs:
     """Sounds alone, for models that cannot be told which parts are padding."""
     return {name: value for name, value in inputs.items() if name not in ("attention_mask", *MASKS)}
+
+
+def with_boolean_masks(bring: Bring, call: Call) -> Inputs:
+    """Sounds for models that take what is no padding out by its mask."""
+    return {name: value.bool() if name in MASKS else value for name, value in bring(call).items()}

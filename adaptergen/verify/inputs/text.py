@@ -15,6 +15,8 @@ BYTES = 256  # of models that have no vocabulary
 PLACEHOLDERS = {"image": 1, "video": 2, "audio": 3}  # and their types, where a model wants to know them
 Tokens = Callable[[Tensor], Tensor]
 SEEN = ("pixel_values", "image_pixel_values", "flattened_patches")  # their channels are colours
+SIGHTS = "image_attention_mask"  # of each word, which pictures it sees
+HIDDEN = ("bool_masked_pos",)  # of patches: where they can be hidden, the mask of pictures is one of patches too
 SPECIAL = ("_token_id", "_token_index", "_token_ids")
 
 
@@ -32,12 +34,13 @@ def _tokens_of_codebooks(call: Call) -> int:
     return min(vocabulary(call), call.number("codebook_size", "codebook_vocab_size", default=BYTES, near=WORDS))
 
 
-def text(call: Call, placeholders: Mapping[str, int]) -> dict[str, Tensor]:
+def text(call: Call, placeholders: Mapping[str, int], *, tiled: bool = False) -> dict[str, Tensor]:
     """
     Words, a mask of them, and whatever else each word has.
 
     Args:
         placeholders: how many positions of each example stand for a picture or a sound.
+        tiled: there is a picture in parts, which words can be kept from.
     """
     length = LENGTH + sum(placeholders.values())
     if call.takes("image_embeds_position_mask"):
@@ -54,7 +57,10 @@ def text(call: Call, placeholders: Mapping[str, int]) -> dict[str, Tensor]:
     inputs = {"input_ids": tokens, "attention_mask": mask}
     if call.takes("mm_token_type_ids"):
         inputs["mm_token_type_ids"] = kinds
-    return inputs | {name: make(call, shape) for name, make in PER_WORD.items() if call.takes(name)}
+    if tiled and call.takes("cross_attention_mask"):
+        inputs["cross_attention_mask"] = _all_tiles(call, shape)
+    others = (name for name in PER_WORD if call.takes(name) and not (name == SIGHTS and call.takes(*HIDDEN)))
+    return inputs | {name: PER_WORD[name](call, shape) for name in others}
 
 
 def placeholder(call: Call, kind: str) -> int | None:
@@ -119,6 +125,11 @@ def _all_pictures(call: Call, shape: tuple[int, ...]) -> Tensor:
     return torch.ones(*shape, 2, dtype=torch.long)
 
 
+def _all_tiles(call: Call, shape: tuple[int, ...]) -> Tensor:
+    """Which of the parts of one picture each word sees."""
+    return torch.ones(*shape, 1, call.number("max_num_tiles", default=1), dtype=torch.long)
+
+
 def _places_of_pictures(call: Call, shape: tuple[int, ...]) -> Tensor:
     """The words that the features of a picture replace."""
     places = torch.zeros(shape, dtype=torch.long)
@@ -141,6 +152,6 @@ PER_WORD: Mapping[str, Callable[[Call, tuple[int, ...]], Tensor]] = {
     "lang_ids": _language,
     "qformer_input_ids": _another,
     "qformer_attention_mask": _mask,
-    "image_attention_mask": _all_pictures,
+    SIGHTS: _all_pictures,
     "image_embeds_position_mask": _places_of_pictures,
 }
