@@ -45,15 +45,20 @@ def find_stacks(
                 kind=_kind(layer, call, several=list(made_of.values()).count(made_of[layer.list_path]) > 1),
                 path=layer.list_path,
                 layer=layer.cls.name,
-                owner=entry.owner.path,
+                owner=_of_first(entry.owner.path),
                 owner_class=entry.owner.class_name,
-                entry=entry.path,
+                entry=_of_first(entry.path),
                 at=source.at(call.at.statement),
                 config=made_of[layer.list_path],
                 is_packed=_is_packed(layer),
             )
         )
     return tuple(stacks)
+
+
+def _of_first(path: str) -> str:
+    """Of the modules in every element of a list those in its first one, which alone sees the input."""
+    return path.replace("*", "0")
 
 
 def returns_pooled(source: SourceModule, base_class: str, layers: tuple[TracedLayer, ...], load: Loader) -> bool:

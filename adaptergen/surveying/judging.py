@@ -23,6 +23,8 @@ class Outcome(Protocol):
     def failure(self) -> str: ...
     @property
     def trace(self) -> str: ...
+    @property
+    def is_refusal(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def judged(each: Architecture, proof: Proof) -> Architecture:
 
 def _judged(method: str, cell: Cell, proof: Proof, complete: Collection[str]) -> Cell:
     found = [*_about("", proof), *(own := _about(method, proof))]
+    if own and all(outcome.is_refusal for outcome in own):
+        return Cell(False, own[0].failure)
     failed = [_said(outcome) for outcome in found if outcome.failure]
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""

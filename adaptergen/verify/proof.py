@@ -25,6 +25,7 @@ from adaptergen.verify.outputs import CheckFailed
 from adaptergen.verify.subjects import ModelCase
 
 
+REFUSALS = ("UnsupportedCompositionError", "UnsupportedMethodError")  # of whichever package has the runtime
 LONGEST = 240  # characters of a failure: errors of compilers are long
 
 
@@ -37,12 +38,14 @@ class Outcome:
         method: that it is about; "" for the model without adapters.
         check: "" says that all checks of the method were run.
         failure: why the promise is not kept, in one line; "" if it is.
+        is_refusal: the runtime says itself that it cannot do this with the model.
     """
 
     method: str
     check: str
     failure: str = ""
     trace: str = ""
+    is_refusal: bool = False
 
 
 def outcomes_of(plan: IntegrationPlan, package: str) -> Iterator[Outcome]:
@@ -106,13 +109,14 @@ def _said(name: str) -> str:
 
 
 def _failed(method: str, check: str, error: Exception) -> Outcome:
-    return Outcome(method, check, _reason(error), "".join(traceback.format_exception(error)))
+    is_refusal = type(error).__name__ in REFUSALS
+    return Outcome(method, check, _reason(error), "".join(traceback.format_exception(error)), is_refusal)
 
 
 def _reason(error: Exception) -> str:
-    """In one line, without what differs between two runs."""
+    """In one line, without what differs between two runs; where it happened, unless that is said in words."""
     text = " ".join(str(error).split()) or type(error).__name__
-    if not isinstance(error, CheckFailed):
+    if not isinstance(error, CheckFailed) and type(error).__name__ not in REFUSALS:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}: {text}"
     text = re.sub(r"\b0x[0-9a-f]+\b", "0x…", text.replace(sys.prefix, "…"))

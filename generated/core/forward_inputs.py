@@ -257,8 +257,18 @@ def batch_size(arguments: Mapping[Any, Any]) -> int | None:
 
 
 def repeat_batch(args: tuple, kwargs: dict[str, Any], times: int) -> tuple[tuple, dict[str, Any]]:
-    """All tensors over the batch, `times` one after the other. The batch is that of the first tensor."""
+    """
+    All tensors over the batch, `times` one after the other. The batch is that of the first tensor.
+
+    Raises:
+        UnsupportedCompositionError: the mask has another number of examples: each has several rows, or none.
+    """
     size = batch_size({**dict(enumerate(args)), **kwargs})
+    mask = kwargs.get("attention_mask")
+    if isinstance(mask, Tensor) and mask.dim() == 2 and mask.shape[0] != size:
+        raise UnsupportedCompositionError(
+            f"the input has {size} rows, and the attention mask {mask.shape[0]}: it is not clear what an example is"
+        )
 
     def repeated(value: Any) -> Any:
         if isinstance(value, Tensor) and value.dim() > 0 and value.shape[0] == size:

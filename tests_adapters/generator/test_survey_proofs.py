@@ -18,6 +18,7 @@ class Outcome:
     check: str
     failure: str = ""
     trace: str = ""
+    is_refusal: bool = False
 
 
 SUPPORTED = ("lora", "reft", "parallel")
@@ -89,6 +90,19 @@ def test_rows_that_are_not_those_of_examples() -> None:
 
     assert cells["parallel"] == Cell(False, OTHER_ROWS)
     assert cells["lora"].proven is True
+
+
+def test_rows_that_the_runtime_refuses_to_tell_apart() -> None:
+    refused = [replace(each, failure="7 rows", is_refusal=True) if each.check == OF_ROWS else each for each in ALL]
+    cells = judged(EACH, Proof(refused)).methods
+
+    assert cells["parallel"] == Cell(False, "7 rows")
+    assert cells["reft"].proven is True
+
+
+def test_a_method_that_the_runtime_refuses() -> None:
+    refused = [replace(each, failure="no place", is_refusal=True) for each in LORA[:1]]
+    assert judged(EACH, Proof([*WITHOUT, *refused, *REFT])).methods["lora"] == Cell(False, "no place")
 
 
 @pytest.mark.parametrize("outcomes", [ALL, failing(ALL, 1)])

@@ -49,6 +49,7 @@ SIZES: Sized = (
     (r"rotary_dim|qk_rope_head_dim", 4),
     (r"\w*num_queries|prediction_length", 8),
     (r"context_length", 32),
+    (r"downsampling_rate", 2),
 )
 INDEX: Sized = ((r"index\w*_(topk|budget)", 4), (r"index\w*_ratio", 2), (r"indexer_kv_heads", 1), (r"index_kpool", 2))
 STAGED: Sized = ((r"\w*embed_dim", 2 * STAGE), (r"\w*(image|img)_size", 64), (r"\w*window_size", 2))

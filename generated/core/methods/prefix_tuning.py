@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from generated.core.config_names import config_value
 from generated.core.configuration import AdapterConfig, ConfigUnion, PrefixTuningConfig
 from generated.core.errors import AdapterError
 from generated.core.fused import fused_parts
@@ -38,6 +37,7 @@ from generated.core.placed import PlacedLayer, PlacedProjection, attention_modul
 from generated.core.sites import AttentionSite, resolve
 from generated.core.swap import refuse_instance_forward
 from generated.core.towers import tower_names
+from generated.core.widths import model_width
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _hidden_dim(model: nn.Module, layer: PlacedLayer, site: AttentionSite, shim:
     if shim.hidden_dim is not None:
         return shim.hidden_dim
     keys = resolve(layer.module, site.keys) if site.kind == "self" and site.keys else None
-    return config_value(model.config, "hidden_size") if keys is None else features(keys)[0]
+    return model_width(model) if keys is None else features(keys)[0]
 
 
 def _build(target: Target, sites: list[PrefixSite]) -> nn.Module:
@@ -172,7 +172,7 @@ def _build(target: Target, sites: list[PrefixSite]) -> nn.Module:
     with drawn_from(config.init_weights_seed):
         if config.flat:
             return FlatPrefixTuning(shapes, config.prefix_length, config.dropout)
-        return PrefixTuning(shapes, config_value(target.model.config, "hidden_size"), config)
+        return PrefixTuning(shapes, model_width(target.model), config)
 
 
 def _add_gate(target: Target, site: PrefixSite) -> None:
