@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from adaptergen.verify.inputs import batch, layout_of
+from adaptergen.verify.inputs.features import counts_told
 from adaptergen.verify.outputs import run
 from adaptergen.verify.tiny import tiny_config
 
@@ -25,6 +26,74 @@ CASES = {
             "input_ids": (2, 11),
             "attention_mask": (2, 11),
             "mm_token_type_ids": (2, 11),
+        },
+    ),
+    "molmo2": (
+        "Molmo2Model",
+        {
+            "pixel_values": (2, 16, 48),
+            "image_token_pooling": (16, 2),
+            "image_grids": (2, 4),
+            "input_ids": (2, 15),
+            "attention_mask": (2, 15),
+            "mm_token_type_ids": (2, 15),
+        },
+    ),
+    "inkling2": (
+        "Inkling2Model",
+        {
+            "pixel_values": (8, 8, 8, 3),
+            "image_grid_thw": (2, 3),
+            "input_ids": (2, 11),
+            "attention_mask": (2, 11),
+        },
+    ),
+    "glm_image": (
+        "GlmImageModel",
+        {
+            "pixel_values": (8, 48),
+            "image_grid_thw": (4, 3),
+            "images_per_sample": (2,),
+            "input_ids": (2, 11),
+            "attention_mask": (2, 11),
+        },
+    ),
+    "granite_docling": (
+        "GraniteDoclingModel",
+        {
+            "pixel_values": (2, 2, 3, 16, 16),
+            "pixel_attention_mask": (2, 2),
+            "input_ids": (2, 9),
+            "attention_mask": (2, 9),
+        },
+    ),
+    "mllama": (
+        "MllamaModel",
+        {
+            "pixel_values": (2, 1, 4, 3, 16, 16),
+            "aspect_ratio_ids": (2, 1),
+            "aspect_ratio_mask": (2, 1, 4),
+            "input_ids": (2, 7),
+            "attention_mask": (2, 7),
+            "cross_attention_mask": (2, 7, 1, 4),
+        },
+    ),
+    "t5gemma2": (
+        "T5Gemma2Model",
+        {
+            "pixel_values": (2, 3, 16, 16),
+            "input_ids": (2, 11),
+            "attention_mask": (2, 11),
+            "decoder_input_ids": (2, 11),
+        },
+    ),
+    "qwen2_audio": (
+        "Qwen2AudioModel",
+        {
+            "input_features": (2, 8, 128),
+            "feature_attention_mask": (2, 128),
+            "input_ids": (2, 39),
+            "attention_mask": (2, 39),
         },
     ),
     "hubert": ("HubertModel", {"input_values": (2, 4800), "attention_mask": (2, 4800)}),
@@ -63,3 +132,16 @@ def test_a_layout_without_masks_tells_nothing_of_padding(model_and_shapes) -> No
     layout = layout_of(model)
     inputs = batch(model, padded=True, layout=replace(layout, masked=False))
     assert "input_ids" in inputs or "attention_mask" not in inputs
+
+
+@pytest.mark.parametrize(
+    ("refusal", "asked"),
+    [
+        ("Image features and image tokens do not match, tokens: 128, features: 32", {"image": 16, "audio": 2}),
+        ("Audio features and audio tokens do not match, tokens: 4, features: 64", {"image": 64, "audio": 32}),
+        ("Audio features and audio tokens do not match, tokens: 4, features: 4", {}),
+        ("mat1 and mat2 shapes cannot be multiplied (128x4 and 48x32)", {}),
+    ],
+)
+def test_a_model_that_refuses_says_how_many_places_it_wants(refusal: str, asked: dict[str, int]) -> None:
+    assert counts_told(ValueError(refusal), {"image": 64, "audio": 2}) == asked

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -10,6 +12,7 @@ from transformers import PreTrainedModel
 
 from adaptergen.verify.inputs.call import CHOICES, LENGTH, PADDING, Call, parameters
 from adaptergen.verify.inputs.decoding import CROSS_STATES, source, states
+from adaptergen.verify.inputs.features import counts_told, few_of_each
 from adaptergen.verify.inputs.layout import Layout, layouts
 from adaptergen.verify.inputs.marks import entities, example, marks, regions, tasks
 from adaptergen.verify.inputs.series import game, series
@@ -47,19 +50,38 @@ def batch(
 
 def layout_of(model: PreTrainedModel) -> Layout:
     """The first layout that a model takes; the likeliest, if it takes none."""
-    first, *others = [*layouts(model)] or [Layout()]
-    if not others:
+    known = layouts(model)
+    first, second = next(known, Layout()), next(known, None)
+    if second is None:
         return first
-    return next((each for each in (first, *others) if _is_taken(model, each)), first)
+    tried = (_taken(model, each) for each in chain((first, second), known))
+    return next((taken for taken in tried if taken is not None), first)
 
 
-def _is_taken(model: PreTrainedModel, layout: Layout) -> bool:
+def _taken(model: PreTrainedModel, layout: Layout) -> Layout | None:
+    """The layout, with as many places for features as the model asks for, if it is taken."""
+    if (refusal := _refusal(model, layout)) is None:
+        return layout
+    asked = counts_told(refusal, layout.placeholders) or _asked(model, layout)
+    other = replace(layout, placeholders=asked)
+    return other if asked and _refusal(model, other) is None else None
+
+
+def _asked(model: PreTrainedModel, layout: Layout) -> Mapping[str, int]:
+    """How many places the model asks for when it gets a few, where it has no method that tells."""
+    call = Call(model)
+    few = few_of_each(call, layout.image(call) | layout.sound(call), layout.placeholders)
+    refusal = _refusal(model, replace(layout, placeholders=few)) if few != layout.placeholders else None
+    return counts_told(refusal, few) if refusal else {}
+
+
+def _refusal(model: PreTrainedModel, layout: Layout) -> Exception | None:
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             model(**_batch(Call(model, padded=True), layout))
-    except Exception:  # whatever upstream raises: this is not what it wants
-        return False
-    return True
+    except Exception as refusal:  # whatever upstream raises: this is not what it wants
+        return refusal
+    return None
 
 
 def _batch(call: Call, layout: Layout) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from adaptergen.verify.inputs.call import BATCH, PADDING, SOURCE_LENGTH, Call
 Inputs = dict[str, Tensor]
 CROSS_STATES = "encoder_hidden_states"
 CROSS_ATTENTION = (".encoder_attn", ".cross_attn", ".crossattention", ".cross_attention")
+ACTING = ("dit", "action")  # the part of a model that moves something
 ENCODED = "encoder_outputs"  # what some decoders on their own call the same
 
 
@@ -48,4 +49,18 @@ def states(call: Call) -> Inputs:
             "context_hidden_states": call.normal(BATCH, SOURCE_LENGTH, len(layers) * width),
             "attention_mask": torch.ones(BATCH, 2 * SOURCE_LENGTH, dtype=torch.long),
         }
-    return {}
+    if call.takes("action_embeds"):
+        width = call.number("hidden_size", default=width, near=ACTING)
+        return {"action_embeds": call.normal(BATCH, SOURCE_LENGTH, width)}
+    return _motions(call)
+
+
+def _motions(call: Call) -> Inputs:
+    """How something stands that moves, and movements that are guessed so far."""
+    if not call.takes("state") or not call.takes("timestep"):
+        return {}
+    return {
+        "state": call.normal(BATCH, call.number("max_state_dim", default=1)),
+        "noise": call.normal(BATCH, call.number("chunk_size", default=1), call.number("max_action_dim", default=1)),
+        "timestep": torch.rand(BATCH, generator=call.random),
+    }

@@ -45,14 +45,14 @@ def sound_layouts(call: Call) -> Iterator[Bring]:
         *(
             partial(_spectrograms, name=name, length=length, last=last, bands=each)
             for each in bands
-            for length in LENGTHS
+            for length in (*LENGTHS, *_windows(call))
             for last in (True, False)
         ),
         partial(_as_pictures, name=name, bands=bands[0]),
     ]
     samples: list[Bring] = [
         partial(_samples, name=name, length=length, channels=channels)
-        for length in SAMPLES
+        for length in (*SAMPLES, *_tokens(call))
         for channels in (False, True)
     ]
     yield from (*spectrograms, *samples) if "features" in name else (*samples, *spectrograms)
@@ -66,6 +66,18 @@ def _bands(call: Call) -> list[int]:
     first = next((each for each in heard if isinstance(each, nn.Linear | nn.Conv1d)), None)
     taken = first.in_features if isinstance(first, nn.Linear) else first.in_channels if first else told
     return [told] if taken == told else [told, taken]
+
+
+def _windows(call: Call) -> list[int]:
+    """Frames that are read at once, where only whole windows are taken: each has two halves."""
+    half = call.number("n_window", default=0, near=HEARING)
+    return [2 * half] if half else []
+
+
+def _tokens(call: Call) -> list[int]:
+    """Samples of a few tokens, where only whole tokens are taken."""
+    samples = call.number("samples_per_token", default=0, near=HEARING)
+    return [2 * samples] if samples else []
 
 
 def _positions(call: Call) -> int:
@@ -82,7 +94,11 @@ def _filling(call: Call, name: str, last: bool, bands: int) -> Inputs:
 def _spectrograms(call: Call, name: str, length: int, last: bool, bands: int) -> Inputs:
     """(batch, bands, frames), or with the bands last"""
     shape = (BATCH, length, bands) if last else (BATCH, bands, length)
-    return {name: call.normal(*shape)} | _masks(call, length)
+    inputs = {name: call.normal(*shape)} | _masks(call, length)
+    if call.takes("chunk_sample_lengths"):
+        hop = call.number("hop_length", default=1, near=HEARING)
+        inputs["chunk_sample_lengths"] = torch.full((BATCH,), length * hop)
+    return inputs
 
 
 def _hidden(call: Call) -> Inputs:

@@ -138,12 +138,12 @@ def _places_of_pictures(call: Call, shape: tuple[int, ...]) -> Tensor:
 
 
 def _another(call: Call, shape: tuple[int, ...]) -> Tensor:
-    """The same text for another reader."""
-    return words_of(call, shape)
+    """The same text for another reader, without places for pictures."""
+    return words_of(call, (*shape[:-1], LENGTH))
 
 
-def _mask(call: Call, shape: tuple[int, ...]) -> Tensor:
-    return torch.ones(shape, dtype=torch.long)
+def _mask_of_another(call: Call, shape: tuple[int, ...]) -> Tensor:
+    return torch.ones(*shape[:-1], LENGTH, dtype=torch.long)
 
 
 PER_WORD: Mapping[str, Callable[[Call, tuple[int, ...]], Tensor]] = {
@@ -151,7 +151,7 @@ PER_WORD: Mapping[str, Callable[[Call, tuple[int, ...]], Tensor]] = {
     "langs": _languages,
     "lang_ids": _language,
     "qformer_input_ids": _another,
-    "qformer_attention_mask": _mask,
+    "qformer_attention_mask": _mask_of_another,
     SIGHTS: _all_pictures,
     "image_embeds_position_mask": _places_of_pictures,
 }

@@ -1,0 +1,33 @@
+"""What are pixels called, how many colours do they have, and how large is a picture?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from adaptergen.verify.inputs.call import SIGHT, Call
+
+
+PIXELS = ("pixel_values", "image_pixel_values", "pixel_values_videos", "flattened_patches", "image")
+
+
+def name_of_pixels(call: Call) -> str:
+    name = call.first(*PIXELS)
+    assert name is not None
+    return name
+
+
+def channels(call: Call) -> int:
+    return call.number("num_channels", "in_channels", "in_chans", "n_channels", default=3, near=SIGHT)
+
+
+def size_of_picture(call: Call, near: Collection[str] = SIGHT) -> tuple[int, int] | None:
+    """Height and width, where the configuration says them."""
+    size = call.find("image_size", "img_size", "input_size", "image_resolution", near=near)
+    if isinstance(size, dict):
+        size = (size["height"], size["width"])
+    if isinstance(size, list | tuple) and len(size) >= 2:
+        stacked = 2 if call.takes("prompt_pixel_values") else 1  # an example stands above the picture
+        return int(size[-2]) // stacked, int(size[-1])
+    if isinstance(size, list | tuple) and size:
+        size = size[0]
+    return (size, size) if isinstance(size, int) else None
