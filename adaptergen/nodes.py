@@ -76,6 +76,27 @@ def expressions(node: cst.CSTNode) -> Iterator[cst.BaseExpression]:
     return (each for each in below(node) if isinstance(each, cst.BaseExpression))
 
 
+def names_read(node: cst.CSTNode) -> Iterator[str]:
+    """Every name that is read, but not attribute names, keywords of calls or parameters."""
+    match node:
+        case cst.Name():
+            yield node.value
+            return
+        case cst.Attribute():
+            yield from names_read(node.value)
+            return
+        case cst.Arg():
+            yield from names_read(node.value)
+            return
+        case cst.Param():
+            for part in (node.annotation, node.default):
+                if part is not None:
+                    yield from names_read(part)
+            return
+    for child in children(node):
+        yield from names_read(child)
+
+
 def statements(node: cst.CSTNode) -> Iterator[Statement]:
     """Every statement below a node, in the order of the text."""
     for child in blocks(node):

@@ -17,8 +17,9 @@ from adaptergen.analysis.projections import find_projections
 from adaptergen.analysis.residuals import find_residuals, find_unclear_sums
 from adaptergen.analysis.towers import base_model_prefix, composites, find_towers, stacks_of, sub_models
 from adaptergen.facts import Head, Layer, ModelFacts, Stack
+from adaptergen.nodes import names_read
 from adaptergen.problems import Location, Problem, ProblemsFound
-from adaptergen.source import SourceModule, descendants
+from adaptergen.source import SourceModule
 from adaptergen.tracing.graph import config_of
 from adaptergen.tracing.tracer import Loader
 from adaptergen.upstream import UpstreamModel
@@ -214,13 +215,7 @@ def _parameters(source: SourceModule, base_class: str) -> tuple[cst.Param, ...]:
 
 def _imports(source: SourceModule, parameters: tuple[cst.Param, ...]) -> tuple[str, ...]:
     """What the annotations and defaults name, by the dotted name that it has outside the file."""
-    names = {
-        name.value
-        for parameter in parameters
-        for part in (parameter.annotation, parameter.default)
-        if part is not None
-        for name in descendants(part, cst.Name)
-    }
+    names = {name for parameter in parameters for name in names_read(parameter)}
     imported = [source.imports[name] for name in names if name in source.imports]
     absolute = {found.dotted for found in imported if not found.is_relative}
     own = {name for name in names if name in source.classes} | {found.name for found in imported if found.is_relative}

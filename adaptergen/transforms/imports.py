@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import builtins
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import libcst as cst
 
-from adaptergen.nodes import children
+from adaptergen.nodes import names_read
 from adaptergen.source import SourceModule
 from adaptergen.transforms.edits import LINE_LENGTH
 
@@ -34,7 +34,7 @@ OTHER_PACKAGES = frozenset({"torch", "transformers", "numpy", "packaging", "safe
 
 def imports_for(source: SourceModule, nodes: Sequence[cst.CSTNode]) -> Imports:
     """One import for every name that the classes use and do not define."""
-    used = {name for node in nodes for name in _names(node)}
+    used = {name for node in nodes for name in names_read(node)}
     defined = {node.name.value for node in nodes if isinstance(node, cst.ClassDef)}
     return frozenset(
         found for name in used - defined - set(dir(builtins)) if (found := _import_of(source, name)) is not None
@@ -65,27 +65,6 @@ def origin_of(source: SourceModule, config_class: str) -> str:
 def _is_outside(dotted: str) -> bool:
     """Not part of transformers: torch, the standard library, other packages."""
     return not dotted.startswith("transformers.")
-
-
-def _names(node: cst.CSTNode) -> Iterator[str]:
-    """Every name that is read, but not attribute names, keywords of calls or parameters."""
-    match node:
-        case cst.Name():
-            yield node.value
-            return
-        case cst.Attribute():
-            yield from _names(node.value)
-            return
-        case cst.Arg():
-            yield from _names(node.value)
-            return
-        case cst.Param():
-            for part in (node.annotation, node.default):
-                if part is not None:
-                    yield from _names(part)
-            return
-    for child in children(node):
-        yield from _names(child)
 
 
 def written(imports: Iterable[Import]) -> str:

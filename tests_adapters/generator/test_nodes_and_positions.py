@@ -8,7 +8,7 @@ import libcst as cst
 import pytest
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from adaptergen.nodes import below, statements
+from adaptergen.nodes import below, names_read, statements
 from adaptergen.positions import Positions
 
 
@@ -91,6 +91,12 @@ def test_every_node_in_the_order_of_libcst(tree: cst.Module) -> None:
 def test_statements(tree: cst.Module) -> None:
     kinds = (cst.SimpleStatementLine, cst.BaseCompoundStatement)
     assert list(map(id, statements(tree))) == [id(node) for node in slowly(tree) if isinstance(node, kinds)]
+
+
+def test_names_that_are_read() -> None:
+    text = "def f(a: torch.Tensor = Kind.Tensor, b: 'Other' = len(x=y.z)): ...\n"
+
+    assert list(names_read(cst.parse_module(text)))[1:] == ["torch", "Kind", "len", "y"]
 
 
 def test_lines_of_every_node(tree: cst.Module) -> None:
