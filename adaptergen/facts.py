@@ -175,6 +175,7 @@ class Stack:
     at: Location
     config: str = ""  # path of the configuration that the layers are made of, from the model's own, e.g. "text_config"
     is_packed: bool = False  # all examples are one sequence, with the places where one ends and the next begins
+    positions: str = ""  # the parameter by which layers are told positions that are made beside the embeddings
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ def find_stacks(
                 at=source.at(call.at.statement),
                 config=made_of[layer.list_path],
                 is_packed=_is_packed(layer),
+                positions=_positions(layer),
             )
         )
     return tuple(stacks)
@@ -99,6 +100,13 @@ def _is_packed(layer: TracedLayer) -> bool:
     """Are layers told, as transformers calls it, where in one sequence of all examples each of them ends?"""
     found = layer.tracer.find_method(layer.cls, "forward")
     return found is not None and "cu_seqlens" in inputs(found[1])
+
+
+def _positions(layer: TracedLayer) -> str:
+    """The parameter by which the layer is told positions, as transformers calls it."""
+    found = layer.tracer.find_method(layer.cls, "forward")
+    names = inputs(found[1]) if found is not None else ()
+    return next((name for name in ("position_embeddings", "position_ids") if name in names), "")
 
 
 def _only_module(value: Value) -> Call | None:

@@ -89,5 +89,7 @@ def _prompt_obstacles(facts: ModelFacts) -> Iterator[str]:
         return
     elif not first.entry:
         yield "no module makes all embeddings, and none can be given"
+    elif first.positions:
+        yield f"{first.positions} of {first.layer} know nothing of a prompt, and no embeddings can be given"
     elif first.owner:
         yield f"{first.entry} of {first.owner_class} does not make the embeddings, and none can be given"
