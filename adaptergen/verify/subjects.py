@@ -19,6 +19,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIPLE_CHOICE_MAP
 
 from adaptergen.verify import inputs, places
 from adaptergen.verify.inputs import Layout
+from adaptergen.verify.switches import switches
 from adaptergen.verify.tiny import tiny_config
 
 
@@ -90,15 +91,15 @@ class ModelCase:
             yield {key: value for key, value in CROSS_ATTENTION.items() if hasattr(config, key)}
 
     def _switches(self, base: type[PreTrainedModel]) -> Iterator[Mapping[str, Any]]:
-        """Configuration switches without which some planned place is never built, e.g. gated feed-forwards."""
+        """Settings without which some planned place is never built, e.g. gated feed-forwards."""
         roles = ({}, *self._decoder_roles(base))
         models = [Subject(self, base, role).initialized().base_model for role in roles]
         missing = places.planned_places(models[0])
         for model in models:
             missing -= places.present_places(self.runtime, model)
-        config = vars(Subject(self, base, {}).config)
-        for name in sorted(key for key, value in config.items() if isinstance(value, bool)) if missing else ():
-            switched = {name: not config[name]}
+        config = Subject(self, base, {}).config
+        for name, value in switches(config, sys.modules[base.__module__]) if missing else ():
+            switched = {name: value}
             found = self._places_with(base, switched)
             if missing & found:
                 missing -= found
