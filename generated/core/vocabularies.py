@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from generated.core.errors import EmbeddingsError
+from generated.core.placed import word_embeddings
 
 
 DEFAULT = "default"
@@ -68,7 +69,7 @@ def input_embeddings(model: nn.Module) -> nn.Embedding:
     Raises:
         EmbeddingsError: the input of the model is no text, or its weights are elsewhere.
     """
-    embeddings = model.get_input_embeddings()
+    embeddings = word_embeddings(model)
     if not isinstance(embeddings, nn.Embedding):
         raise EmbeddingsError(f"{type(model).__name__} has no token embeddings")
     if embeddings.weight.is_meta:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import (
     BertConfig,
+    CLIPForImageClassification,
     EncoderDecoderConfig,
     EncoderDecoderModel,
     PreTrainedModel,
@@ -15,9 +16,11 @@ from transformers import (
 )
 
 import generated
-from generated.core.errors import UnsupportedCompositionError, UnsupportedMethodError
+from adaptergen.verify.tiny import tiny_config
+from generated.core.errors import EmbeddingsError, UnsupportedCompositionError, UnsupportedMethodError
 from generated.core.placed import placed_layers
 from generated.core.towers import keeps_rows
+from tests_adapters.core.made_tokenizer import made_tokenizer
 
 
 SMALL = {"num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 40}
@@ -110,3 +113,17 @@ def test_blocks_that_tell_examples_apart_are_refused_where_batches_differ() -> N
 def test_prompts_are_refused_with_the_reason() -> None:
     with pytest.raises(UnsupportedMethodError, match="several models inside"):
         generated.init(images_and_texts()).add_adapter("task", "prompt_tuning")
+
+
+def test_a_class_that_leaves_its_embeddings_unsaid_is_trained() -> None:
+    """`get_input_embeddings` of upstream raises an error for it."""
+    model = generated.init(CLIPForImageClassification(tiny_config(CLIPForImageClassification.config_class)))
+    model.add_adapter("task", config="lora")
+    model.train_adapter("task")
+
+    assert {name.partition(".")[0] for name, each in model.named_parameters() if each.requires_grad} == {
+        "vision_model",
+        "classifier",
+    }
+    with pytest.raises(EmbeddingsError, match="has no token embeddings"):
+        model.add_embeddings("more", made_tokenizer())

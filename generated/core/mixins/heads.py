@@ -17,7 +17,7 @@ from generated.core.methods.invertible import undo_in_front_of
 from generated.core.mixins.embeddings import EmbeddingAdaptersMixin
 from generated.core.mixins.invertible import InvertibleAdaptersMixin
 from generated.core.mixins.model import ModelAdaptersMixin
-from generated.core.placed import present_stacks
+from generated.core.placed import present_stacks, word_embeddings
 
 
 class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixin, ModelAdaptersMixin):
@@ -117,4 +117,4 @@ class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixi
         first_steps = {stack.layers.partition(".")[0] for stack in present_stacks(self)}
         parts = [getattr(self, step, None) for step in first_steps]
         is_added = isinstance(child, AdapterModules | PrefixTuningPool | PromptTuningLayer)
-        return is_added or child in parts or child is self.get_input_embeddings()
+        return is_added or child in parts or child is word_embeddings(self)

@@ -22,6 +22,7 @@ from generated.core.configuration import config_from_dict
 from generated.core.errors import AdapterFileError
 from generated.core.loading.embeddings import EMBEDDING_FILE
 from generated.core.loading.folder import ADAPTER_FILES, read_config
+from generated.core.placed import word_embeddings
 
 
 OTHER_WEIGHTS = "trained.safetensors"
@@ -33,7 +34,7 @@ def save_checkpoint(model: nn.Module, directory: Path) -> None:
     model.save_all_adapter_fusions(directory)
     for head in getattr(model, "heads", ()):
         model.save_head(directory / head, head)
-    embeddings = model.get_input_embeddings()
+    embeddings = word_embeddings(model)
     if isinstance(embeddings, nn.Embedding) and embeddings.weight.requires_grad:
         model.save_embeddings(_embeddings_folder(model, directory), model.active_embeddings)
     stored = set(_stored(model, directory))

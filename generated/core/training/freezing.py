@@ -10,6 +10,7 @@ from generated.core.composition import AdapterCompositionBlock
 from generated.core.errors import TrainingSetupError
 from generated.core.fusions import active_fusions, fusion_parameters
 from generated.core.lifecycle import adapter_parameters
+from generated.core.placed import word_embeddings
 
 
 def freeze_model(model: nn.Module, freeze: bool = True) -> None:
@@ -22,7 +23,7 @@ def freeze_model(model: nn.Module, freeze: bool = True) -> None:
 
 def freeze_embeddings(model: nn.Module, freeze: bool = True) -> None:
     """Freeze the input embeddings, and the output embeddings where the model has some."""
-    for embeddings in (model.get_input_embeddings(), model.get_output_embeddings()):
+    for embeddings in (word_embeddings(model), model.get_output_embeddings()):
         freeze_module(embeddings, freeze)
 
 
@@ -43,7 +44,7 @@ def train_only(
         for parameter in adapter_parameters(model.base_model, name):
             parameter.requires_grad_(True)
     if train_embeddings:
-        freeze_module(model.get_input_embeddings(), freeze=False)
+        freeze_module(word_embeddings(model), freeze=False)
 
 
 def train_fusions(model: nn.Module, setup: AdapterCompositionBlock, unfreeze_adapters: bool) -> None:
