@@ -97,13 +97,16 @@ class ModelCase:
         missing = places.planned_places(models[0])
         for model in models:
             missing -= places.present_places(self.runtime, model)
-        config = Subject(self, base, {}).config
-        for name, value in switches(config, sys.modules[base.__module__]) if missing else ():
-            switched = {name: value}
-            found = self._places_with(base, switched)
-            if missing & found:
-                missing -= found
-                yield switched
+        settings = dict(switches(Subject(self, base, {}).config, sys.modules[base.__module__])) if missing else {}
+        useful: list[Mapping[str, Any]] = [{}]
+        for known in useful:  # it grows: some places need two settings
+            for name in sorted(settings.keys() - known.keys()) if missing else ():
+                switched = {**known, name: settings[name]}
+                found = self._places_with(base, switched)
+                if missing & found:
+                    missing -= found
+                    useful.append(switched)
+                    yield switched
 
     def _places_with(self, base: type[PreTrainedModel], overrides: Mapping[str, Any]) -> frozenset[places.Place]:
         try:

@@ -1,4 +1,4 @@
-"""Which parts does a model of upstream have that nothing it gives depends on, such as layers above the last one read?"""
+"""Which parts of a model of upstream does nothing depend on, such as layers above the last one that is read?"""
 
 from __future__ import annotations
 
