@@ -4,14 +4,18 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     # adaptergen: begin adapter-models (computed from every plan.toml)
     "albert": "AlbertAdapterModel",
     "bart": "BartAdapterModel",
+    "beit": "BeitAdapterModel",
     "bert": "BertAdapterModel",
     "bert-generation": "BertGenerationEncoderAdapterModel",
     "big_bird": "BigBirdAdapterModel",
     "bloom": "BloomAdapterModel",
+    "clip": "CLIPAdapterModel",
     "cohere": "CohereAdapterModel",
     "deberta": "DebertaAdapterModel",
     "deberta-v2": "DebertaV2AdapterModel",
+    "deepseek_v3": "DeepseekV3AdapterModel",
     "dinov2": "Dinov2AdapterModel",
+    "dinov3_vit": "DINOv3ViTAdapterModel",
     "distilbert": "DistilBertAdapterModel",
     "electra": "ElectraAdapterModel",
     "esm": "EsmAdapterModel",
@@ -21,7 +25,9 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     "gpt_neo": "GPTNeoAdapterModel",
     "gpt_neox": "GPTNeoXAdapterModel",
     "gpt_oss": "GptOssAdapterModel",
+    "gptj": "GPTJAdapterModel",
     "granite": "GraniteAdapterModel",
+    "hubert": "HubertAdapterModel",
     "llama": "LlamaAdapterModel",
     "longformer": "LongformerAdapterModel",
     "m2m_100": "M2M100AdapterModel",
@@ -39,12 +45,15 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     "phi3": "Phi3AdapterModel",
     "plbart": "PLBartAdapterModel",
     "qwen2": "Qwen2AdapterModel",
+    "qwen2_moe": "Qwen2MoeAdapterModel",
     "qwen3": "Qwen3AdapterModel",
+    "qwen3_moe": "Qwen3MoeAdapterModel",
     "roberta": "RobertaAdapterModel",
     "siglip": "SiglipAdapterModel",
     "smollm3": "SmolLM3AdapterModel",
     "t5": "T5AdapterModel",
     "vit": "ViTAdapterModel",
+    "wav2vec2": "Wav2Vec2AdapterModel",
     "wavlm": "WavLMAdapterModel",
     "whisper": "WhisperAdapterModel",
     "xlm-roberta": "XLMRobertaAdapterModel",
@@ -56,14 +65,18 @@ MODEL_PACKAGES: dict[str, str] = {
     # adaptergen: begin model-packages (computed from every plan.toml)
     "transformers.models.albert.modeling_albert": "albert",
     "transformers.models.bart.modeling_bart": "bart",
+    "transformers.models.beit.modeling_beit": "beit",
     "transformers.models.bert.modeling_bert": "bert",
     "transformers.models.bert_generation.modeling_bert_generation": "bert_generation",
     "transformers.models.big_bird.modeling_big_bird": "big_bird",
     "transformers.models.bloom.modeling_bloom": "bloom",
+    "transformers.models.clip.modeling_clip": "clip",
     "transformers.models.cohere.modeling_cohere": "cohere",
     "transformers.models.deberta.modeling_deberta": "deberta",
     "transformers.models.deberta_v2.modeling_deberta_v2": "deberta_v2",
+    "transformers.models.deepseek_v3.modeling_deepseek_v3": "deepseek_v3",
     "transformers.models.dinov2.modeling_dinov2": "dinov2",
+    "transformers.models.dinov3_vit.modeling_dinov3_vit": "dinov3_vit",
     "transformers.models.distilbert.modeling_distilbert": "distilbert",
     "transformers.models.electra.modeling_electra": "electra",
     "transformers.models.esm.modeling_esm": "esm",
@@ -73,7 +86,9 @@ MODEL_PACKAGES: dict[str, str] = {
     "transformers.models.gpt_neo.modeling_gpt_neo": "gpt_neo",
     "transformers.models.gpt_neox.modeling_gpt_neox": "gpt_neox",
     "transformers.models.gpt_oss.modeling_gpt_oss": "gpt_oss",
+    "transformers.models.gptj.modeling_gptj": "gptj",
     "transformers.models.granite.modeling_granite": "granite",
+    "transformers.models.hubert.modeling_hubert": "hubert",
     "transformers.models.llama.modeling_llama": "llama",
     "transformers.models.longformer.modeling_longformer": "longformer",
     "transformers.models.m2m_100.modeling_m2m_100": "m2m_100",
@@ -91,12 +106,15 @@ MODEL_PACKAGES: dict[str, str] = {
     "transformers.models.phi3.modeling_phi3": "phi3",
     "transformers.models.plbart.modeling_plbart": "plbart",
     "transformers.models.qwen2.modeling_qwen2": "qwen2",
+    "transformers.models.qwen2_moe.modeling_qwen2_moe": "qwen2_moe",
     "transformers.models.qwen3.modeling_qwen3": "qwen3",
+    "transformers.models.qwen3_moe.modeling_qwen3_moe": "qwen3_moe",
     "transformers.models.roberta.modeling_roberta": "roberta",
     "transformers.models.siglip.modeling_siglip": "siglip",
     "transformers.models.smollm3.modeling_smollm3": "smollm3",
     "transformers.models.t5.modeling_t5": "t5",
     "transformers.models.vit.modeling_vit": "vit",
+    "transformers.models.wav2vec2.modeling_wav2vec2": "wav2vec2",
     "transformers.models.wavlm.modeling_wavlm": "wavlm",
     "transformers.models.whisper.modeling_whisper": "whisper",
     "transformers.models.xlm_roberta.modeling_xlm_roberta": "xlm_roberta",
@@ -114,6 +132,13 @@ CONFIG_CLASS_KEYS_MAPPING: dict[str, dict[str, str]] = {
         "hidden_dropout_prob": "hidden_dropout",
     },
     "cohere": {
+        "attention_probs_dropout_prob": "attention_dropout",
+    },
+    "deepseek_v3": {
+        "attention_probs_dropout_prob": "attention_dropout",
+    },
+    "dinov3_vit": {
+        "hidden_dropout_prob": "drop_path_rate",
         "attention_probs_dropout_prob": "attention_dropout",
     },
     "distilbert": {
@@ -142,7 +167,15 @@ CONFIG_CLASS_KEYS_MAPPING: dict[str, dict[str, str]] = {
     "gpt_oss": {
         "attention_probs_dropout_prob": "attention_dropout",
     },
+    "gptj": {
+        "hidden_dropout_prob": "resid_pdrop",
+        "attention_probs_dropout_prob": "attn_pdrop",
+    },
     "granite": {
+        "attention_probs_dropout_prob": "attention_dropout",
+    },
+    "hubert": {
+        "hidden_dropout_prob": "hidden_dropout",
         "attention_probs_dropout_prob": "attention_dropout",
     },
     "llama": {
@@ -199,7 +232,13 @@ CONFIG_CLASS_KEYS_MAPPING: dict[str, dict[str, str]] = {
     "qwen2": {
         "attention_probs_dropout_prob": "attention_dropout",
     },
+    "qwen2_moe": {
+        "attention_probs_dropout_prob": "attention_dropout",
+    },
     "qwen3": {
+        "attention_probs_dropout_prob": "attention_dropout",
+    },
+    "qwen3_moe": {
         "attention_probs_dropout_prob": "attention_dropout",
     },
     "smollm3": {
@@ -208,6 +247,10 @@ CONFIG_CLASS_KEYS_MAPPING: dict[str, dict[str, str]] = {
     "t5": {
         "hidden_dropout_prob": "dropout_rate",
         "attention_probs_dropout_prob": "dropout_rate",
+    },
+    "wav2vec2": {
+        "hidden_dropout_prob": "hidden_dropout",
+        "attention_probs_dropout_prob": "attention_dropout",
     },
     "wavlm": {
         "hidden_dropout_prob": "hidden_dropout",

@@ -83,6 +83,16 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         },
         modules=(None, "classification_head.dense", None, None, "classification_head.out_proj"),
     ),
+    "BeitForImageClassification": StaticHead(
+        config={
+            "head_type": "image_classification",
+            "layers": 1,
+            "activation_function": None,
+            "use_pooler": True,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "classifier"),
+    ),
     "BertForMaskedLM": StaticHead(
         config={
             "head_type": "masked_lm",
@@ -367,6 +377,35 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         },
         modules=(None, "classifier"),
     ),
+    "DeepseekV3ForCausalLM": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("lm_head",),
+    ),
+    "DeepseekV3ForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 1,
+            "activation_function": None,
+            "bias": False,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "score"),
+    ),
+    "DeepseekV3ForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout"), default=0.1),
+        },
+        modules=(None, "score"),
+    ),
     "DistilBertForMaskedLM": StaticHead(
         config={
             "head_type": "masked_lm",
@@ -553,6 +592,35 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
             "bias": False,
         },
         modules=("lm_head",),
+    ),
+    "GPTJForCausalLM": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": True,
+        },
+        modules=("lm_head",),
+    ),
+    "GPTJForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "GPTJForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 1,
+            "activation_function": None,
+            "bias": False,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "score"),
     ),
     "GPTNeoForCausalLM": StaticHead(
         config={
@@ -1158,6 +1226,44 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         },
         modules=(None, "score"),
     ),
+    "Qwen2MoeForCausalLM": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("lm_head",),
+    ),
+    "Qwen2MoeForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "Qwen2MoeForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 1,
+            "activation_function": None,
+            "bias": False,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "score"),
+    ),
+    "Qwen2MoeForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout"), default=0.1),
+        },
+        modules=(None, "score"),
+    ),
     "Qwen3ForCausalLM": StaticHead(
         config={
             "head_type": "causal_lm",
@@ -1188,6 +1294,44 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         modules=(None, "score"),
     ),
     "Qwen3ForTokenClassification": StaticHead(
+        config={
+            "head_type": "tagging",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": FromConfig(("classifier_dropout", "hidden_dropout"), default=0.1),
+        },
+        modules=(None, "score"),
+    ),
+    "Qwen3MoeForCausalLM": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("lm_head",),
+    ),
+    "Qwen3MoeForQuestionAnswering": StaticHead(
+        config={
+            "head_type": "question_answering",
+            "layers": 1,
+            "activation_function": None,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "qa_outputs"),
+    ),
+    "Qwen3MoeForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 1,
+            "activation_function": None,
+            "bias": False,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "score"),
+    ),
+    "Qwen3MoeForTokenClassification": StaticHead(
         config={
             "head_type": "tagging",
             "layers": 1,
@@ -1465,15 +1609,21 @@ STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
     # adaptergen: begin unconvertible-heads (computed from every plan.toml)
     "AlbertForPreTraining": "no flexible head is for pretraining",
     "BartForCausalLM": "its base model is BartDecoderWrapper, that of BartModel holds more",
+    "BeitBackbone": "no flexible head is for backbone",
+    "BeitForMaskedImageModeling": "the auto mappings of transformers do not say what it predicts",
+    "BeitForSemanticSegmentation": "no flexible head is for semantic segmentation",
     "BertForNextSentencePrediction": "no flexible head is for next sentence prediction",
     "BertForPreTraining": "no flexible head is for pretraining",
     "BigBirdForPreTraining": "no flexible head is for pretraining",
     "BigBirdForQuestionAnswering": "something is added to its logits",
+    "CLIPForImageClassification": "its base model is CLIPForImageClassification, that of CLIPModel holds more",
     "Dinov2ForImageClassification": "its logits combine several outputs of the base model",
     "ElectraForMultipleChoice": "how it makes one vector of a sequence is not what a flexible head does",
     "ElectraForPreTraining": "no flexible head is for pretraining",
     "EsmForMaskedLM": "its hidden states are multiplied by something",
     "GPT2DoubleHeadsModel": "the auto mappings of transformers do not say what it predicts",
+    "HubertForCTC": "no flexible head is for ctc",
+    "HubertForSequenceClassification": "no flexible head is for audio classification",
     "MBartForCausalLM": "its base model is MBartDecoderWrapper, that of MBartModel holds more",
     "MT5ForTokenClassification": "its base model is MT5EncoderModel, that of MT5Model holds more",
     "MarianForCausalLM": "its base model is MarianDecoderWrapper, that of MarianModel holds more",
@@ -1485,6 +1635,11 @@ STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
     "SiglipForImageClassification": "its base model is SiglipForImageClassification, that of SiglipModel holds more",
     "T5ForTokenClassification": "its base model is T5EncoderModel, that of T5Model holds more",
     "ViTForMaskedImageModeling": "no flexible head is for masked image modeling",
+    "Wav2Vec2ForAudioFrameClassification": "no flexible head is for audio frame classification",
+    "Wav2Vec2ForCTC": "no flexible head is for ctc",
+    "Wav2Vec2ForPreTraining": "no flexible head is for pretraining",
+    "Wav2Vec2ForSequenceClassification": "no flexible head is for audio classification",
+    "Wav2Vec2ForXVector": "no flexible head is for audio xvector",
     "WavLMForAudioFrameClassification": "no flexible head is for audio frame classification",
     "WavLMForCTC": "no flexible head is for ctc",
     "WavLMForSequenceClassification": "no flexible head is for audio classification",
