@@ -12,12 +12,19 @@ from adaptergen.planning.hooks import place
 def prefix_obstacles(layer: Layer) -> Iterator[str]:
     """Why prefixes cannot be put into a class of layers; classes that only some configurations choose do not count."""
     if not layer.attentions:
-        yield f"how {layer.cls} computes attention is not understood"
+        yield no_scores(layer)
     paths = {attention.path for attention in layer.attentions}
     for path in sorted(paths):
         variants = [attention for attention in layer.attentions if attention.path == path]
         if all(variant.scores is None for variant in variants):
             yield f"{variants[0].cls} at {place(variants[0].at)}: {variants[0].why_not}"
+
+
+def no_scores(layer: Layer) -> str:
+    """Why prefixes cannot be put into a class of layers of which no attention is known."""
+    if layer.has_attention:
+        return f"how {layer.cls} computes attention is not understood"
+    return f"no attention was found in {layer.cls}"
 
 
 def prefix_hooks(layers: Sequence[Layer]) -> tuple[PrefixHook, ...]:

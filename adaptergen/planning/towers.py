@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from adaptergen.facts import Layer, ModelFacts
 from adaptergen.plan import MethodSupport
 from adaptergen.planning.hooks import place, residual_obstacles
-from adaptergen.planning.prefixes import prefix_obstacles
+from adaptergen.planning.prefixes import no_scores, prefix_obstacles
 
 
 Obstacles = Callable[[Layer], Iterator[str]]
@@ -28,8 +28,14 @@ def support_by_towers(facts: ModelFacts, obstacles: Obstacles, reason: str) -> M
         reason = f"{reason}; {left_out}"
     for layer in _left_out(facts, obstacles):
         if not set(layer.configs) <= refused.keys():
-            reason = f"{reason}; not {layer.cls}, which has no attention: {'; '.join(dict.fromkeys(obstacles(layer)))}"
+            reason = f"{reason}; not {layer.cls}, in which no attention was found{_and_why(layer, obstacles)}"
     return MethodSupport(supported=True, because=with_sub_models(facts, reason), at=layers_at(facts))
+
+
+def _and_why(layer: Layer, obstacles: Obstacles) -> str:
+    """What else keeps a method out of a layer without attention."""
+    reasons = dict.fromkeys(reason for reason in obstacles(layer) if reason != no_scores(layer))
+    return f": {'; '.join(reasons)}" if reasons else ""
 
 
 def with_sub_models(facts: ModelFacts, reason: str) -> str:

@@ -25,6 +25,8 @@ class Outcome(Protocol):
     def trace(self) -> str: ...
     @property
     def is_refusal(self) -> bool: ...
+    @property
+    def needs(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,19 @@ class Proof:
 
 def judged(each: Architecture, proof: Proof) -> Architecture:
     """The architecture with what is proven; what was not run because of an early end has failed."""
+    needs = next((outcome.needs for outcome in proof.outcomes if outcome.needs), "")
+    if needs:
+        return replace(each, methods={method: _not_run(cell, needs) for method, cell in each.methods.items()})
     complete = {outcome.method for outcome in proof.outcomes if not outcome.check}
     methods = {
         method: _judged(method, cell, proof, complete) if cell.supported else cell
         for method, cell in each.methods.items()
     }
     return replace(each, methods=methods)
+
+
+def _not_run(cell: Cell, needs: str) -> Cell:
+    return Cell(True, f"was not run: needs {needs}") if cell.supported else cell
 
 
 def _judged(method: str, cell: Cell, proof: Proof, complete: Collection[str]) -> Cell:

@@ -11,7 +11,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,11 +21,13 @@ import transformers
 from adaptergen.plan import IntegrationPlan
 from adaptergen.verify.adapters import FORMS, AdapterForm
 from adaptergen.verify.checks import ADAPTER_CHECKS, MODEL_CHECKS
-from adaptergen.verify.outputs import CheckFailed
-from adaptergen.verify.subjects import ModelCase
+from adaptergen.verify.outputs import CheckFailed, run
+from adaptergen.verify.subjects import ModelCase, Subject
+from adaptergen.verify.tiny.backbones import stands_in
 
 
 REFUSALS = ("UnsupportedCompositionError", "UnsupportedMethodError")  # of whichever package has the runtime
+TIMM = "timm"
 LONGEST = 240  # characters of a failure: errors of compilers are long
 
 
@@ -39,6 +41,7 @@ class Outcome:
         check: "" says that all checks of the method were run.
         failure: why the promise is not kept, in one line; "" if it is.
         is_refusal: the runtime says itself that it cannot do this with the model.
+        needs: the library that is not there and without which nothing can be run.
     """
 
     method: str
@@ -46,6 +49,7 @@ class Outcome:
     failure: str = ""
     trace: str = ""
     is_refusal: bool = False
+    needs: str = ""
 
 
 def outcomes_of(plan: IntegrationPlan, package: str) -> Iterator[Outcome]:
@@ -56,26 +60,47 @@ def outcomes_of(plan: IntegrationPlan, package: str) -> Iterator[Outcome]:
     from adaptergen.verify import case_of
 
     quiet()
+    case = None
     try:
         case = case_of(plan, package)
         trials = list(_trials(case))
     except Exception as error:
-        yield _failed("", "no tiny model can be built and run", error)
+        failed = _failed("", "no tiny model can be built and run", error)
+        yield replace(failed, needs=_needed(error, case))
         return
     is_right = True
-    for method, check, run in trials:
+    for method, check, trial in trials:
         if method and not is_right:
             return
-        if run is None:
+        if trial is None:
             yield Outcome(method, "")
             continue
         try:
-            run()
+            trial()
         except Exception as error:
             is_right = is_right and bool(method)
-            yield _failed(method, check, error)
+            needs = "" if method or isinstance(error, CheckFailed) else _needed(error, case)
+            yield replace(_failed(method, check, error), needs=needs)
         else:
             yield Outcome(method, check)
+
+
+def _needed(error: Exception, case: ModelCase | None) -> str:
+    """The library that upstream's model asks for, or that made the part in whose place another one does not fit."""
+    asked = re.search(r"requires the (\S+) library", str(error)) if isinstance(error, ImportError) else None
+    if case is None or not stands_in(case.config_class()) or _runs(case.base):
+        return asked[1] if asked else ""
+    return TIMM
+
+
+def _runs(subject: Subject) -> bool:
+    """Does upstream's own model run?"""
+    try:
+        model = subject.upstream()
+        run(model, subject.inputs(model, padded=True))
+    except Exception:  # upstream refuses in whatever way it likes
+        return False
+    return True
 
 
 def quiet() -> None:

@@ -62,6 +62,11 @@ class ModelCase:
         config_class = getattr(cls, "config_class", None) or self.config_class
         return tiny_config(config_class, self.config if config_class is self.config_class else {})
 
+    @property
+    def base(self) -> Subject:
+        """The base class in its usual role."""
+        return Subject(self, next(self._public_classes()), {})
+
     @cached_property
     def subjects(self) -> tuple[Subject, ...]:
         """Every public class, the base class first, in each of its roles."""

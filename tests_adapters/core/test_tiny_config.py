@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
-from transformers import PreTrainedConfig
+import pytest
+from transformers import PreTrainedConfig, TimmBackboneConfig
+from transformers.configuration_utils import SubConfigSpec
 
 from adaptergen.verify.tiny import tiny_config
+from adaptergen.verify.tiny.backbones import stands_in
 
 
 class TextConfig(PreTrainedConfig):
@@ -61,6 +66,71 @@ class BothConfig(PreTrainedConfig):
     text_config: dict[str, Any] | PreTrainedConfig | None = None
     vision_config: dict[str, Any] | PreTrainedConfig | None = None
     image_token_id: int = 31998
+
+
+class ViewConfig(PreTrainedConfig):
+    """Patches next to each other become one, and attention is in windows of pixels."""
+
+    model_type = "tiny_case_view"
+
+    hidden_size: int = 1024
+    spatial_merge_size: int = 2
+    patch_size: int = 14
+    window_size: int = 112
+
+
+class SoundConfig(PreTrainedConfig):
+    """Four frames next to each other are as wide as the feed-forward is inside."""
+
+    model_type = "tiny_case_sound"
+
+    hidden_size: int = 1024
+    intermediate_size: int = 4096
+    num_mel_bins: int = 128
+
+
+class PartsConfig(PreTrainedConfig):
+    """A model that may see and hear, though by default it only reads."""
+
+    model_type = "tiny_case_parts"
+    sub_configs_defaults = {
+        "text_config": TextConfig,
+        "vision_config": SubConfigSpec(config_class=ViewConfig, optional=True),
+        "audio_config": SubConfigSpec(config_class=SoundConfig, optional=True),
+    }
+
+    text_config: dict[str, Any] | PreTrainedConfig | None = None
+    vision_config: dict[str, Any] | PreTrainedConfig | None = None
+    audio_config: dict[str, Any] | PreTrainedConfig | None = None
+    image_token_index: int | None = None
+    image_grid_pinpoints: list[list[int]] | None = None
+    projector_patch_to_query_dict: dict[int, int] | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        self.image_grid_pinpoints = self.image_grid_pinpoints or [[336, 672], [1008, 336]]
+        self.projector_patch_to_query_dict = self.projector_patch_to_query_dict or {1225: 128, 4900: 256}
+        super().__post_init__(**kwargs)
+
+
+class PerLayerConfig(PreTrainedConfig):
+    model_type = "tiny_case_per_layer"
+
+    num_hidden_layers: int = 4
+    num_attention_heads: int = 48
+    num_attention_heads_per_layer: tuple[int, ...] = (48, 48, 64, 48)
+
+
+class PicturesInPicturesConfig(PreTrainedConfig):
+    model_type = "tiny_case_pictures"
+
+    patch_size: int = 384
+
+
+class BackboneConfig(PreTrainedConfig):
+    model_type = "tiny_case_backbone"
+    sub_configs_defaults = {"backbone_config": TimmBackboneConfig}
+
+    backbone_config: dict[str, Any] | PreTrainedConfig | None = None
 
 
 class UngroupedConfig(PreTrainedConfig):
@@ -123,6 +193,62 @@ def test_configurations_in_a_configuration_are_small_and_speak_of_the_same_token
     assert said(small.text_config) == said(tiny_config(TextConfig))
     assert said(small.vision_config) == said(tiny_config(VisionConfig)) | {"projector_width": 16}
     assert small.image_token_id == 98
+
+
+def test_parts_that_may_be_there_are_there() -> None:
+    small = tiny_config(PartsConfig)
+
+    assert isinstance(small.vision_config, ViewConfig)
+    assert isinstance(small.audio_config, SoundConfig)
+
+
+def test_texts_have_places_for_pictures() -> None:
+    assert tiny_config(PartsConfig).image_token_index == 10
+
+
+def test_a_token_that_another_configuration_of_the_file_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    class SpeakerConfig(PreTrainedConfig):
+        model_type = "tiny_case_speaker"
+
+        vision_start_token_id: int = 31998
+
+    file = ModuleType("configuration_of_a_case")
+    monkeypatch.setitem(sys.modules, file.__name__, file)
+    for each in (SpeakerConfig, BothConfig):
+        monkeypatch.setattr(each, "__module__", file.__name__)
+        setattr(file, each.__name__, each)
+
+    small = tiny_config(BothConfig, {"image_token_id": 7})
+
+    assert small.vision_start_token_id == 98
+    assert small.text_config.rope_parameters["mrope_section"] == [2, 1, 1]
+
+
+def test_parts_of_pictures_are_as_small_as_pictures() -> None:
+    small = tiny_config(PartsConfig)
+
+    assert small.image_grid_pinpoints == [[16, 32], [48, 16]]
+    assert small.projector_patch_to_query_dict == {16: 4}
+    assert small.vision_config.window_size == 2 * small.vision_config.patch_size
+    assert tiny_config(PicturesInPicturesConfig).patch_size == 16
+
+
+def test_frames_next_to_each_other_stay_as_wide() -> None:
+    small = tiny_config(SoundConfig)
+
+    assert (small.hidden_size, small.intermediate_size) == (32, 128)
+
+
+def test_layers_keep_more_heads_than_others() -> None:
+    small = tiny_config(PerLayerConfig)
+
+    assert (small.num_attention_heads, list(small.num_attention_heads_per_layer)) == (4, [4, 8, 4])
+
+
+def test_another_backbone_stands_in_for_one_of_a_library() -> None:
+    assert stands_in(BackboneConfig())
+    assert not stands_in(tiny_config(BackboneConfig))
+    assert not stands_in(BothConfig())
 
 
 def test_keys_are_not_shared_where_the_configuration_refuses_it() -> None:

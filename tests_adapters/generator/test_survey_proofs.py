@@ -19,6 +19,7 @@ class Outcome:
     failure: str = ""
     trace: str = ""
     is_refusal: bool = False
+    needs: str = ""
 
 
 SUPPORTED = ("lora", "reft", "parallel")
@@ -70,6 +71,11 @@ def test_several_failures_are_counted() -> None:
 
 def test_not_right_without_adapters() -> None:
     assert proven(failing(WITHOUT, 0)) == dict.fromkeys(SUPPORTED, (False, "without adapters, equals upstream: no"))
+
+
+def test_a_library_that_is_not_there_fails_nothing() -> None:
+    needing = Outcome("", "no tiny model can be built and run", "ImportError", needs="timm")
+    assert proven([needing]) == dict.fromkeys(SUPPORTED, (None, "was not run: needs timm"))
 
 
 def test_an_early_end_fails_what_was_not_complete() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
+from adaptergen.verify.tiny.parts import whole
 from adaptergen.verify.tiny.shrinking import shrink
 
 
@@ -24,9 +25,9 @@ def tiny_config(config_class: type[PreTrainedConfig], given: Mapping[str, Any] |
         given: attributes that a person has decided on; a mapping is for the attributes of a sub-configuration.
     """
     if given:
-        return shrink(config_class(), given)
+        return shrink(whole(config_class), given)
     if config_class not in _MADE:
-        _MADE[config_class] = shrink(config_class(), {})
+        _MADE[config_class] = shrink(whole(config_class), {})
     return copy.deepcopy(_MADE[config_class])
 
 

@@ -13,6 +13,8 @@ NEEDED = (
     r"moe_intermediate_size|num_key_value_heads|head_dim|indexer_\w+"
 )
 WITHOUT_ATTENTION = {"linear_attention", "mamba", "recurrent", "conv"}
+PLACES = {"image": 10, "video": 11, "audio": 12}  # tokens of a small vocabulary, where texts have places for these
+CODES = range(30, 94)  # and for the codes of pictures
 POSITIONS = {"rope_type": "default", "rope_theta": 10000.0}
 
 
@@ -27,6 +29,10 @@ def _filled_in(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in attributes.items():
         if value is None and re.fullmatch(NEEDED, name):
             yield name, LARGE
+        if value is None and (place := re.fullmatch(r"(image|video|audio)_token_(id|index)", name)):
+            yield name, PLACES[place[1]]
+    if attributes.get("vocabulary_map", ()) is None:
+        yield "vocabulary_map", dict(_words_of_pictures())
     if "attn_layer_indices" in attributes and not attributes["attn_layer_indices"] and length:
         yield "attn_layer_indices", [length - 1]
     if kinds and "num_attention_heads" in attributes and WITHOUT_ATTENTION.issuperset(kinds):
@@ -48,3 +54,12 @@ def _filled_in(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "deepstack_layer_map", [[-1, 0]]
     if attributes.get("languages") and attributes.get("default_language", "") is None:
         yield "default_language", attributes["languages"][0]
+
+
+def _words_of_pictures() -> Iterator[tuple[str, int]]:
+    """What texts have for a picture as a whole, and for each of its codes in the two ways of writing numbers."""
+    yield "<image>", PLACES["image"]
+    yield "<|extra_200|>", PLACES["video"]
+    for number, token in enumerate(CODES):
+        yield f"<|visual token {number:06d}|>", token
+        yield f"IMGIMG{''.join(chr(ord('A') + int(digit)) for digit in str(number))}Z", token

@@ -18,14 +18,14 @@ NOT_COUNTS = (
     r"\w*(adapter|postnet|prenet|residual|lstm|conv|feat_extract|predictor|proj|shared|dense|window|feature|"
     r"upsampl|nextn|lqe|head|first|last)\w*"
 )
-INDICES = r"\w*(index|indexes|indices|idx|_layers?|_blocks|layer_ids|source_layers)"
+INDICES = r"\w*(index|indexes|indices|idx|_layers?|_blocks|layer_ids|hook_ids|source_layers)"
 AT_THE_START = r"first_k_\w+|num_(first_)?dense_layers|moe_layer_start_index|num_first_\w+_layers"
 AT_THE_END = r"num_kv_shared_layers|num_last_\w+_layers"
 EVERY = r"\w*(interval|_period|_frequency|_freq|sparse_step|layer_step|every_n\w*|window_pattern)"
 PER_LAYER = "per_layer_config"
 CYCLE = "block_types"
 ONE = r"merge_index"
-ELSEWHERE = r"\w*feature_layers?"
+ELSEWHERE = r"\w*(feature_layers?|hook_ids)"
 SHARED = "hybrid"  # layers of this kind may share weights: one alone shows nothing
 AT_MOST, FEW, LAYERS = 6, 4, 2
 

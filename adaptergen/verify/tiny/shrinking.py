@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +14,13 @@ from transformers import PreTrainedConfig
 from adaptergen.verify.tiny import layers, rotary
 from adaptergen.verify.tiny.backbones import without_missing_library
 from adaptergen.verify.tiny.filling import filled_in
-from adaptergen.verify.tiny.sizes import HEADS, WIDTH, Sizes, is_stages, is_width
+from adaptergen.verify.tiny.sizes import HEADS, IMAGE, PATCH, WIDTH, Sizes, is_stages, is_width
 from adaptergen.verify.tiny.tokens import TOKENS, is_token, small_tokens
 
 
 IGNORED = ("ignore_keys_at_rope_validation",)  # of the class, where it says which parameters positions have
+PINPOINTS = "image_grid_pinpoints"
+QUERIES_OF_PATCHES = r"\w*patch_to_query_dict"
 SAID = (layers.PER_LAYER, "out_indices")  # what constructors take without declaring it
 
 
@@ -75,6 +78,10 @@ def _arguments(
             small = shrink(without_missing_library(value), inner if isinstance(inner, Mapping) else {}, shrinking.tree)
         elif name == layers.PER_LAYER:
             small = _of_layers(value, attributes, shrinking)
+        elif name == PINPOINTS and value:
+            small = _pinpoints(value)
+        elif isinstance(value, Mapping) and re.fullmatch(QUERIES_OF_PATCHES, name):
+            small = {(IMAGE // PATCH) ** 2: HEADS}
         elif isinstance(value, Mapping):
             small = _mapping(value, attributes, shrinking)
         elif name not in filled and _is_derived(declared, name, value):
@@ -131,6 +138,12 @@ def _mapping(value: Mapping[Any, Any], attributes: Mapping[str, Any], shrinking:
     return small
 
 
+def _pinpoints(sizes: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Sizes of pictures that are made of several small ones."""
+    unit = math.gcd(*(side for size in sizes for side in size))
+    return [[side // unit * IMAGE for side in size] for size in sizes]
+
+
 def _of_layers(
     overrides: Mapping[int, Mapping[str, Any]], attributes: Mapping[str, Any], shrinking: _Shrinking
 ) -> dict[int, dict[str, Any]]:
@@ -161,7 +174,7 @@ def _moved(value: Any, tokens: Mapping[int, int]) -> Any:
 def _is_derived(declared: Mapping[str, Any], name: str, value: Any) -> bool:
     """Does the constructor work it out of other attributes?"""
     if name not in declared:
-        return name not in SAID
+        return name not in SAID and not is_token(name)
     chosen = re.fullmatch(r"head_dim|\w*key_value_heads", name) or is_token(name) or name in TOKENS
     return type(value) is int and declared[name] is None and not chosen
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +28,18 @@ SIZES: Sized = (
         r"inner_dim|\w*dim_feedforward|\w*linear_units|hidden_dim",
         INNER,
     ),
+    (r"projection_dim", WIDTH),
     (r"(\w+_)?hidden_size|d_model|n_embd|dim|embed_dim|emb_dim", WIDTH),
     (
         r"\w*max\w*_position(_embedding)?s|n_positions|n_ctx|max_seq_len|max_pos_emb|max_length|model_max_length",
         POSITIONS,
     ),
-    (r"\w*(image|img|crop)_size|image_resolution", IMAGE),
+    (r"\w*(image|img|crop|spec)_size|image_resolution", IMAGE),
     (r"visual_prompt_size|depths", 2),
+    (r"coordinate_size", 6),  # four coordinates and two lengths are as wide as a model
+    (r"shape_size", (WIDTH - 4 * 6) // 2),
+    (r"key_dim", STAGE),
+    (r"base_channels", 32),  # normed in as many groups
     (r"num_pos_feats", WIDTH // 2),
     (r"image_embedding_size|mm_tokens_per_image", IMAGE // PATCH),
     (r"upsample_initial_channel", 64),
@@ -50,18 +55,26 @@ SIZES: Sized = (
     (r"\w*num_queries|prediction_length", 8),
     (r"context_length", 32),
     (r"downsampling_rate", 2),
+    (r"label_length", 4),
 )
 INDEX: Sized = ((r"index\w*_(topk|budget)", 4), (r"index\w*_ratio", 2), (r"indexer_kv_heads", 1), (r"index_kpool", 2))
-STAGED: Sized = ((r"\w*embed_dim", 2 * STAGE), (r"\w*(image|img)_size", 64), (r"\w*window_size", 2))
+STAGED: Sized = (
+    (r"\w*embed_dim", 2 * STAGE),
+    (r"patch_embeds_hidden_size", WIDTH // 8),  # twice as wide in each of three more stages
+    (r"\w*(image|img|spec)_size", 64),
+    (r"\w*window_size", 2),
+)
+HEARD: Sized = ((r"num_mel_bins", 32),)  # of pictures of sounds, whose last stage has at least as many frequencies
 # What trained models have, though it is not the default.
 FEATURES: dict[str, Any] = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
 KEYS_OF = r"\w*(key_value|kv)(_attention)?_heads\w*|n_head_kv"
 HEADS_OF = r"(\w+_)?(num_)?(attention_)?heads|n_heads?|num_\w*heads"
 MAMBA_HEAD = r"mamba_d_head"
 HEAD_DIM = r"(\w+_)?head_dim|d_kv|kv_channels|dim_head|\w*_dim_head|attention_head_size|\w*d_head"
-TAIL = r"\w*(dim|size|channels?|width|units|features|hidden|groups)"
+TAIL = r"\w*(dims?|size|channels?|width|units|features|hidden|groups)"
 STAGES = r"\w*(hidden_sizes|embed_dims?|dims|channels|per_stage|conv_dim|out_features)"
 LARGE = 64
+SMALL_PICTURE = 100  # pixels: a patch that is larger is a picture of its own
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,8 @@ class Sizes:
 
     def _number(self, name: str, value: int) -> int:
         own = ((KEYS_OF, self.keys), (MAMBA_HEAD, 2 * WIDTH // HEADS), (HEADS_OF, self.heads), (HEAD_DIM, self.head))
-        for pattern, size in (*self._in_stages(), *self._in_parts(name, value), *INDEX, *own, *SIZES):
+        related = (*self._in_stages(), *self._in_pixels(value), *self._in_parts(name, value))
+        for pattern, size in (*related, *INDEX, *own, *SIZES):
             if re.fullmatch(pattern, name):
                 small = self._inner(value) if size == INNER else size
                 return value if small is None else min(small, value)
@@ -106,11 +120,31 @@ class Sizes:
     def _in_stages(self) -> Sized:
         """Where each stage halves the image, and doubles the width."""
         staged = any(
-            isinstance(self.default.get(name), list | tuple) for name in ("depths", "num_heads", "hidden_sizes")
+            isinstance(self.default.get(name), list | tuple)
+            for name in ("depths", "num_heads", "hidden_sizes", "strides")
         )
         overlapping = any(isinstance(self.default.get(n), list | tuple) for n in ("patch_stride", "patch_padding"))
         sized = STAGED if staged or "num_windows" in self.default else ()
+        sized = (*sized, *(HEARD if "spec_size" in self.default else ()))
         return (*sized, *(((r"patch_size", None),) if overlapping or "stride" in self.default else ()))
+
+    def _in_pixels(self, value: int) -> Iterator[tuple[str, int | None]]:
+        """What is measured in pixels or made of several patches: windows, parts of a picture, patches side by side."""
+        if "patch_size" in self.default and "spatial_merge_size" in self.default:
+            yield r"window_size", 2 * PATCH
+        if value > SMALL_PICTURE:
+            yield r"patch_size", IMAGE
+        for part in self.default.values():
+            merged = getattr(part, "merge_size", 0)
+            if merged and value == getattr(part, "hidden_size", 0) * merged**2:
+                yield r"out_hidden_size", WIDTH * merged**2
+        if type(rate := self.default.get("downsample_rate")) is int:
+            yield r"window_size", 2 * rate
+        if "num_mel_bins" in self.default and value % self._width == 0:  # so that frames side by side are as wide
+            yield r"intermediate_size", WIDTH * value // self._width
+        ratio = self.default.get("pixel_shuffle_ratio")
+        if isinstance(ratio, float) and 0 < ratio < 1:
+            yield r"intermediate_size", int(WIDTH / ratio**2)
 
     def _in_parts(self, name: str, value: int) -> Sized:
         """Heads whose queries and keys consist of a part that is turned, and one that is not."""
@@ -137,6 +171,8 @@ class Sizes:
     def _numbers(self, name: str, values: Sequence[int]) -> list[int]:
         """Sizes of stages keep their proportions, all others shrink one by one."""
         if "heads" in name:
+            if name.endswith("per_layer"):
+                return [self._heads_of_layer(value) for value in values]
             common = math.gcd(*values)
             return [value // common for value in values] if common else list(values)
         if re.fullmatch(STAGES, name):
@@ -144,6 +180,13 @@ class Sizes:
                 self._related(v) if v in self.widths else v // self._unit * STAGE if v >= STAGE else v for v in values
             ]
         return [self._number(name, value) for value in values]
+
+    def _heads_of_layer(self, value: int) -> int:
+        """More than the other layers have, or fewer, if it were so."""
+        usual = self.default.get("num_attention_heads")
+        if type(usual) is not int or value == usual:
+            return self.heads
+        return 2 * self.heads if value > usual else max(1, self.heads // 2)
 
     @property
     def _unit(self) -> int:
