@@ -16,10 +16,10 @@ from adaptergen.analysis.score_names import Unclear, outermost_site
 from adaptergen.analysis.scores import find_scores
 from adaptergen.analysis.states import projected
 from adaptergen.analysis.told_causal import told_causal
-from adaptergen.analysis.widths import find_widths
+from adaptergen.analysis.widths import find_widths, has_length_last
 from adaptergen.facts import Attention, HeadWidths, Scores
 from adaptergen.source import ClassSource, descendants
-from adaptergen.tracing.values import Call, Instance, Operation
+from adaptergen.tracing.values import Call, Instance, Operation, Value
 
 
 def find_attentions(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[Attention]:
@@ -33,6 +33,8 @@ def find_attentions(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[
             scores, why_not = None, f"{exchange} puts another module in its place"
         last = computed[-1]
         widths = _widths(computed, scores) if scores else HeadWidths()
+        if scores is not None and (turned := next((_turned(call, scores) for call in computed), "")):
+            scores, why_not = None, turned
         if scores is not None and not widths.head_dim:
             scores, why_not = None, "the width of a head does not follow from attributes of the module"
         yield Attention(
@@ -65,13 +67,27 @@ def _widths(calls: list[AttentionCall], scores: Scores) -> HeadWidths:
 
 
 def _widths_of(call: AttentionCall, scores: Scores) -> HeadWidths:
-    site = outermost_site(call)
-    query, key, value = call.query, call.key, call.value
-    if not scores.function:
-        query, key, value = (site.names[name] for name in (scores.query, scores.key, scores.value))
-    widths = find_widths(query, key, value, call.module)
-    hidden = find_hidden(call, site)
+    widths = find_widths(*_states(call, scores), call.module)
+    hidden = find_hidden(call, outermost_site(call))
     return replace(widths, hidden_dim=width_of(hidden, call, call.module)) if hidden else widths
+
+
+def _turned(call: AttentionCall, scores: Scores) -> str:
+    """Why a prefix does not fit in front of the keys, if their length is not where it is of others."""
+    query, key, _ = _states(call, scores)
+    if not has_length_last(key, query, call.module):
+        return ""
+    if has_length_last(query, key, call.module):
+        return "its queries and keys are channels, so that there is no position for a prefix"
+    return "keys are complete only with their length behind their width"
+
+
+def _states(call: AttentionCall, scores: Scores) -> tuple[Value, Value, Value]:
+    """Queries, keys and values where the prefix is added."""
+    if scores.function:
+        return call.query, call.key, call.value
+    names = outermost_site(call).names
+    return names[scores.query], names[scores.key], names[scores.value]
 
 
 def _keeps_config(module: Instance) -> bool:

@@ -8,6 +8,20 @@ key, value = torch.split(kv, [self.qk_dim, self.v_dim], dim=-1)
 
 from __future__ import annotations
 
+from adaptergen.analysis.shape_steps import (
+    Shape,
+    agreed,
+    axis_of,
+    broadcast,
+    dimension,
+    number_of,
+    permuted,
+    replaced,
+    solved,
+    swapped,
+    with_one,
+    without,
+)
 from adaptergen.analysis.sizes import (
     OPEN,
     UNKNOWN,
@@ -16,10 +30,10 @@ from adaptergen.analysis.sizes import (
     cut,
     divided,
     is_known,
-    multiplied,
     opaque,
     size_of,
     total,
+    within,
 )
 from adaptergen.tracing.graph import is_dropout, is_linear, is_norm, module_of
 from adaptergen.tracing.values import (
@@ -35,8 +49,6 @@ from adaptergen.tracing.values import (
     Value,
 )
 
-
-Shape = tuple[Size, ...]  # of the last dimensions; of all of them where a view says so
 
 SAME_SHAPE = frozenset(
     (
@@ -70,9 +82,9 @@ class Shapes:
     def _known_size(self, value: Value) -> Size:
         match value:
             case Item(value=owner, index=int(position)) if (shape := self._measured(owner)) is not None:
-                return _at(shape, position)
+                return dimension(shape, position)
             case Operation(name="size", args=(tensor, Constant(value=int(position)))):
-                return _at(self.of(tensor), position)
+                return dimension(self.of(tensor), position)
         return size_of(value, self._module, self.size)
 
     def _measured(self, value: Value) -> Shape | None:
@@ -85,11 +97,11 @@ class Shapes:
     def _find(self, value: Value) -> Shape:
         match value:
             case Choice():
-                return _agreed([self.of(option) for option in value.options])
+                return agreed([self.of(option) for option in value.options])
             case Call():
                 return self._of_call(value)
             case Sum():
-                return self.of(value.left) or self.of(value.right)
+                return broadcast(self.of(value.left), self.of(value.right))
             case Item():
                 return self._of_item(value)
             case Operation():
@@ -114,26 +126,39 @@ class Shapes:
         if made.name in VIEWS or made.name.startswith("new_"):
             return self._viewed(made, shape)
         if made.name in ("transpose", "swapaxes"):
-            return _swapped(shape, made.args[1:])
+            return swapped(shape, made.args[1:])
         if made.name == "permute":
-            return _permuted(shape, made.args[1:])
+            return permuted(shape, made.args[1:])
         if made.name in ("cat", "concat"):
             return self._joined(made)
         if made.name == "unsqueeze":
-            return _with_one(shape, made.args[1:])
+            return with_one(shape, made.args[1:])
         if made.name == "expand":
             return self._expanded(shape, made)
         if made.name == "pad":
             return shape
+        if made.name == "mean" and "keepdim" not in made.kwargs and len(made.args) < 3:
+            return without(shape, axis_of(made, len(shape)))
         return ()
 
     def _viewed(self, view: Operation, source: Shape) -> Shape:
         """The dimensions as written; one that is left open follows from the width of what is viewed."""
         if view.name == "unflatten":
-            if len(view.args) != 3 or _number(view.args[1]) != -1 or not isinstance(view.args[2], Sequence):
+            if len(view.args) != 3 or number_of(view.args[1]) != -1 or not isinstance(view.args[2], Sequence):
                 return ()
-            return _solved((UNKNOWN, UNKNOWN, *map(self.size, view.args[2].items)), source)
-        return _solved(self._written(view.args[1:]), source)
+            return solved((UNKNOWN, UNKNOWN, *map(self.size, view.args[2].items)), source)
+        written = self._written(view.args[1:])
+        if len(source) == 1 and len(written) > 3 and self._is_length(view.args[1:], written[0]):
+            written = (written[0], UNKNOWN, *written[2:])
+        return solved(written, source)
+
+    def _is_length(self, args: tuple[Value, ...], first: Size) -> bool:
+        """Is the second size one of what a linear map takes, whatever it is made of: measured, or of parts of it?"""
+        items = args[0].items if len(args) == 1 and isinstance(args[0], Sequence) else args
+        match items:
+            case (_, Item(value=owner, index=1), *_) if self._measured(owner) is not None:
+                return True
+        return " * " in first and not is_known(first)
 
     def _written(self, args: tuple[Value, ...]) -> Shape:
         """`(…, heads, head_dim)` of one sequence, of a sum of shapes, or of separate arguments."""
@@ -142,12 +167,14 @@ class Shapes:
             match argument:
                 case Sequence(items=items):
                     shape.extend(self._written(items))
-                case Sum(left=Sequence() | Item() as left, right=Sequence() as right):
+                case Sum(left=Sequence() | Item() | Sum() as left, right=Sequence() | Item() as right):
                     shape.extend((*self._written((left,)), *self._written((right,))))
                 case Item(value=inner, index="*"):
                     shape.extend(self._written((inner,)))
                 case Item(value=owner, index=":-1" | ":-2" as cut) if (measured := self._measured(owner)) is not None:
                     shape.extend(measured[: int(cut[1:])] if len(measured) > 2 else (UNKNOWN, UNKNOWN))
+                case Item(value=owner, index="-1:") if (measured := self._measured(owner)) is not None:
+                    shape.append(measured[-1] if measured else UNKNOWN)
                 case Item(value=owner, index=":2") if self._measured(owner) is not None:
                     shape.extend((UNKNOWN, UNKNOWN))
                 case Constant(value=-1):
@@ -157,15 +184,17 @@ class Shapes:
         return tuple(shape)
 
     def _of_item(self, item: Item) -> Shape:
+        if (returned := item.parts()) and returned[0] is not item.value:
+            return agreed([self.of(value) for value in returned])
         match item.value:
             case Operation(name="unbind", args=(tensor, *_)) if isinstance(item.index, int):
-                return _without(self.of(tensor), _axis(item.value, 0))
+                return without(self.of(tensor), axis_of(item.value, 0))
             case Operation(name="split" | "chunk" | "tensor_split" as name, args=(tensor, parts, *_)) if isinstance(
                 item.index, int
             ):
-                return self._part(self.of(tensor), name, parts, _axis(item.value, 0), item.index)
+                return self._part(self.of(tensor), name, parts, axis_of(item.value, 0), item.index)
             case Operation() | Call() | Choice() | Sum() if isinstance(item.index, int):
-                return _without(self.of(item.value), 0)
+                return without(self.of(item.value), 0)
         if isinstance(item.index, str) and item.index.startswith("..., ") and (shape := self.of(item.value)):
             return self._indexed(shape, item, item.index.removeprefix("..., ").split(", "))
         return ()
@@ -180,25 +209,31 @@ class Shapes:
         return (*shape[: -len(last)], *kept)
 
     def _cut(self, size: Size, item: Item, part: str) -> Size:
+        if item.bounds:
+            ends = [None if end is None else self.size(end) for end in item.bounds]
+            if told := within(size, ends[0], ends[1]):
+                return told
         match item.bounds:
             case (Value() as lower, Value() as upper):
                 return between(self.size(lower), self.size(upper))
         return cut(size, part)
 
     def _part(self, shape: Shape, name: str, parts: Value, axis: int, index: int) -> Shape:
+        if len(shape) == 1 and axis == 2:  # of a linear map, whose input is (batch, length, width)
+            axis = -1
         if not -len(shape) <= axis < len(shape) or (axis >= 0 and len(shape) < 4):
             return ()
         if name == "split" and isinstance(parts, Sequence):
             size = self.size(parts.items[index]) if index < len(parts.items) else UNKNOWN
         else:
             size = self.size(parts) if name == "split" else divided(shape[axis], self.size(parts))
-        return _replaced(shape, axis, size)
+        return replaced(shape, axis, size)
 
     def _joined(self, made: Operation) -> Shape:
         match made.args:
             case (Sequence(items=items), *_):
                 shapes = [self.of(item) for item in items]
-                axis = _axis(made, 0)
+                axis = axis_of(made, 0)
                 if axis == -1 and shapes and all(shapes):
                     return (*shapes[0][:-1], total([shape[-1] for shape in shapes]))
                 return shapes[0] if shapes and axis in (2, -2) else ()
@@ -209,91 +244,3 @@ class Shapes:
         if len(written) != len(shape):
             return ()
         return tuple(new if is_known(new) else old for old, new in zip(shape, written, strict=True))
-
-
-def _at(shape: Shape, position: int) -> Size:
-    """One dimension; those of which only the last are known cannot be counted from the first."""
-    is_there = -len(shape) <= position < len(shape) and (position < 0 or len(shape) > 2)
-    return shape[position] if is_there else UNKNOWN
-
-
-def _agreed(shapes: list[Shape]) -> Shape:
-    """What is known of one of several shapes, and not known to be something else in another."""
-    known = [shape for shape in shapes if shape]
-    if len({len(shape) for shape in known}) != 1:
-        return ()
-    return tuple(_agreed_size(set(sizes)) for sizes in zip(*known, strict=True))
-
-
-def _agreed_size(sizes: set[Size]) -> Size:
-    told = {size for size in sizes if is_known(size)} or sizes
-    return told.pop() if len(told) == 1 else UNKNOWN
-
-
-def _solved(view: Shape, source: Shape) -> Shape:
-    """A view of (batch, length, width): what follows the two first dimensions multiplies to the width."""
-    leading = 0
-    while leading < min(2, len(view)) and not is_known(view[leading]):
-        leading += 1
-    tail = view[leading:]
-    unknown = [index for index, size in enumerate(tail) if not is_known(size)]
-    others = [size for size in tail if is_known(size)]
-    if len(unknown) == 1 and len(source) == 1 and source[0] not in others:
-        tail = _replaced(tail, unknown[0], divided(source[0], multiplied(others)))
-    elif len(view) > 1 < len(source) and view[-1] == OPEN and view[-2] == source[-2] != UNKNOWN:
-        tail = (*tail[:-1], source[-1])
-    return tuple(UNKNOWN if size == OPEN else size for size in (*view[:leading], *tail))
-
-
-def _swapped(shape: Shape, args: tuple[Value, ...]) -> Shape:
-    axes = [_number(argument) for argument in args[:2]]
-    if len(axes) != 2 or any(axis is None or not -len(shape) <= axis < len(shape) for axis in axes):
-        return ()
-    first, second = (axis % len(shape) for axis in axes if axis is not None)
-    order = list(shape)
-    order[first], order[second] = order[second], order[first]
-    return tuple(order)
-
-
-def _permuted(shape: Shape, args: tuple[Value, ...]) -> Shape:
-    items = args[0].items if len(args) == 1 and isinstance(args[0], Sequence) else args
-    axes = [_number(item) for item in items]
-    if len(axes) != len(shape) or any(axis is None or not -len(shape) <= axis < len(shape) for axis in axes):
-        return ()
-    return tuple(shape[axis] for axis in axes if axis is not None)
-
-
-def _with_one(shape: Shape, args: tuple[Value, ...]) -> Shape:
-    axis = _number(args[0]) if args else None
-    if len(shape) == 1:  # of a linear map, whose input is (batch, length, width)
-        shape = (UNKNOWN, UNKNOWN, *shape)
-    if axis is None or len(shape) < 3 or not 0 <= axis <= len(shape):
-        return ()
-    return (*shape[:axis], "1", *shape[axis:])
-
-
-def _without(shape: Shape, axis: int) -> Shape:
-    if not -len(shape) <= axis < len(shape):
-        return ()
-    axis %= len(shape)
-    return (*shape[:axis], *shape[axis + 1 :])
-
-
-def _replaced(shape: Shape, axis: int, size: Size) -> Shape:
-    axis %= len(shape)
-    return (*shape[:axis], size, *shape[axis + 1 :])
-
-
-def _axis(made: Operation, default: int) -> int:
-    """The dimension that an operation is about: `dim`, or what stands behind the other arguments."""
-    position = {"unbind": 1, "cat": 1, "concat": 1}.get(made.name, 2)
-    given = made.kwargs.get("dim") or made.kwargs.get("axis")
-    if given is None and len(made.args) > position:
-        given = made.args[position]
-    number = default if given is None else _number(given)
-    return default if number is None else number
-
-
-def _number(value: Value) -> int | None:
-    inner = value.value if isinstance(value, Attribute) else value
-    return inner.value if isinstance(inner, Constant) and isinstance(inner.value, int) else None

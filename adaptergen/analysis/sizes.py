@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from adaptergen.tracing.graph import is_linear
-from adaptergen.tracing.values import Attribute, Choice, Constant, Instance, Operation, Sum, Value
+from adaptergen.tracing.values import Attribute, Choice, Config, Constant, Instance, Operation, Sum, Value, is_whole
 
 
 Size = str  # an expression of `self`; "" where it cannot be told
@@ -29,6 +28,8 @@ def size_of(value: Value, module: Instance, inner: Callable[[Value], Size]) -> S
             return str(number)
         case Attribute(owner=Instance() as owner, name=name):
             return _attribute(owner, name, module)
+        case Config(path=path) if path:
+            return _held(value, module) or _configured(path, module)
         case Sum():
             return total([inner(value.left), inner(value.right)])
         case Operation(name="mul" | "FloorDivide" | "sub" as name, args=(left, right)):
@@ -37,12 +38,22 @@ def size_of(value: Value, module: Instance, inner: Callable[[Value], Size]) -> S
 
 
 def _attribute(owner: Instance, name: str, module: Instance) -> Size:
-    """`self.name`, or `self.child.name` of a linear map below the module."""
+    """`self.name`, or `self.child.name` of a module below it."""
     if owner.path == module.path and owner.class_name == module.class_name:
         return f"self.{name}"
     prefix = f"{module.path}." if module.path else ""
-    if is_linear(owner) and owner.making.path and owner.path.startswith(prefix):
-        return f"self.{owner.path.removeprefix(prefix)}.{name}"
+    child = owner.path.removeprefix(prefix)
+    if owner.making.path and owner.path.startswith(prefix) and all(map(str.isidentifier, child.split("."))):
+        return f"self.{child}.{name}"
+    return UNKNOWN
+
+
+def _configured(path: str, module: Instance) -> Size:
+    """`self.config.name`, if the module keeps the configuration that has it."""
+    owner, _, name = path.rpartition(".")
+    for attribute, kept in (module.making.attributes or {}).items():
+        if isinstance(kept, Config) and kept.path == owner and is_whole(owner):
+            return f"self.{attribute}.{name}"
     return UNKNOWN
 
 
@@ -81,6 +92,22 @@ def between(lower: Size, upper: Size) -> Size:
     return upper.removeprefix(f"{lower} + ") if lower and upper.startswith(f"{lower} + ") else UNKNOWN
 
 
+def within(whole: Size, lower: Size | None, upper: Size | None) -> Size:
+    """How long a slice of a dimension is, if both are multiples of one size; None is an end that is not written."""
+    parts = [_multiple(size) for size in (lower, upper, whole) if size is not None]
+    first, last = 0 if lower is None else parts[0][0], parts[-1 if upper is None else -2][0]
+    same = len({base for _, base in parts}) == 1 and is_known(parts[-1][1])
+    if not same or not 0 <= first < last <= parts[-1][0]:
+        return UNKNOWN
+    return parts[-1][1] if last - first == 1 else f"{last - first} * {parts[-1][1]}"
+
+
+def _multiple(size: Size) -> tuple[int, Size]:
+    """(3, `self.width`) for `3 * self.width`."""
+    factor, sign, base = size.partition(" * ")
+    return (int(factor), base) if sign and factor.isdigit() and " " not in base else (1, size)
+
+
 def total(sizes: Iterable[Size]) -> Size:
     known = list(sizes)
     match known:
@@ -96,6 +123,18 @@ def multiplied(sizes: Iterable[Size]) -> Size:
     return " * ".join(map(_in_parentheses, known)) if len(known) > 1 and all(known) else known[0]
 
 
+def rest(factors: Iterable[Size], by: Iterable[Size]) -> Size:
+    """A product divided by others, those that are in both left out."""
+    left = list(factors)
+    others = []
+    for size in by:
+        if size in left:
+            left.remove(size)
+        else:
+            others.append(size)
+    return divided(multiplied(left), multiplied(others))
+
+
 def divided(size: Size, by: Size) -> Size:
     """`3 * x` divided by `3` is `x`, `(x // y)` divided by `3` is `x // (y * 3)`."""
     if size == by and size:
@@ -107,7 +146,11 @@ def divided(size: Size, by: Size) -> Size:
     if by == "1":
         return size
     whole, _, earlier = size.partition(" // ")
-    if earlier and not any(sign in earlier for sign in (" // ", " + ", " - ")):
+    if (
+        earlier
+        and whole.count("(") == whole.count(")")
+        and not any(sign in earlier for sign in (" // ", " + ", " - "))
+    ):
         return _combined(whole, "//", multiplied([earlier.strip("()"), by]))
     return _combined(size, "//", by)
 

@@ -6,8 +6,9 @@ A width is an attribute of the module, or how it follows from attributes.
 from __future__ import annotations
 
 from adaptergen.analysis.layout import Channels, Even, channels
-from adaptergen.analysis.shapes import VIEWS, Shape, Shapes
-from adaptergen.analysis.sizes import Size, is_known, written
+from adaptergen.analysis.shape_steps import Shape
+from adaptergen.analysis.shapes import VIEWS, Shapes
+from adaptergen.analysis.sizes import Size, divided, is_known, written
 from adaptergen.facts import HeadWidths
 from adaptergen.tracing.graph import is_linear_call, reached
 from adaptergen.tracing.values import Attribute, Instance, Operation, Sequence, Sum, Value
@@ -21,7 +22,7 @@ def find_widths(query: Value, key: Value, value: Value, module: Instance) -> Hea
     value_dim = _last(of_value)
     if not _shares_projection(query, key, value):
         return HeadWidths(head_dim, "" if value_dim == head_dim else value_dim)
-    heads = _heads(of_key) or _heads(of_value)
+    heads = _heads(of_key) or _heads(of_value) or _heads_of_rows(key, shapes)
     return HeadWidths(head_dim if heads else "", "" if value_dim == head_dim else value_dim, heads)
 
 
@@ -30,12 +31,29 @@ def has_flat_heads(key: Value, module: Instance) -> bool:
     return len(Shapes(module).of(key)) == 3
 
 
+def has_length_last(state: Value, other: Value, module: Instance) -> bool:
+    """Does nothing tell the last dimension of a state, while the one before is a width that the other one has, too?"""
+    shapes = Shapes(module)
+    shape, widths = shapes.of(state), shapes.of(other)[-2:]
+    return len(shape) > 2 and not is_known(shape[-1]) and is_known(shape[-2]) and shape[-2] in widths
+
+
 def _heads(shape: Shape) -> Size:
     """The second of four dimensions, or what the first of three is more than the batch."""
     if len(shape) == 4:
         return written(shape[1]) if shape[1] != "1" else ""
     batch, _, heads = shape[0].partition(" * ") if len(shape) == 3 else ("", "", "")
     return written(heads) if not is_known(batch) else ""
+
+
+def _heads_of_rows(key: Value, shapes: Shapes) -> Size:
+    """How many heads `(length, -1, width)` has, which is viewed so at once and later is the one row of a batch."""
+    shape, views = shapes.of(key), _views(key)
+    sources = {shapes.of(view.args[0]) for view in views}
+    if len(shape) != 4 or shape[0] != "1" or {len(shapes.of(view)) for view in views} != {3} or len(sources) != 1:
+        return ""
+    source = sources.pop()
+    return written(divided(source[0], shape[-1])) if len(source) == 1 and is_known(shape[-1]) else ""
 
 
 def _last(shape: tuple[Size, ...]) -> Size:
