@@ -89,6 +89,8 @@ class Scores:
     terms: tuple[ScoreTerm, ...] = ()
     is_flat: bool = False  # keys and values are (batch · heads, length, head width)
     mask_is_test: bool = False  # it has numbers, of which only truth is used: what is not 0 may be attended to
+    keys_are_turned: bool = False  # keys are (…, head width, length)
+    mask_hides: bool = False  # it tells which scores are filled, not which stay
     keys_are_read_elsewhere: bool = False  # to make one of the terms, which is for keys of tokens only
     views: tuple[ScoreTerm, ...] = ()  # of scores, whose last size does not count the prefix
     function: str = ""  # the attention function, bound by the statement; then no other name but `hidden` is given

@@ -157,6 +157,8 @@ class PrefixHook(Decision):
     terms: tuple[TermHook, ...] = ()
     flat: bool = False  # keys and values are (batch · heads, length, width)
     mask_is_test: bool = False  # the code makes the mask boolean, later than here
+    turned: bool = False  # keys are (…, width, length)
+    mask_hides: bool = False  # the mask tells which keys are hidden, not which may be attended to
     has_config: bool = True  # the class keeps the model's configuration
     extended_key: str = ""  # what the extended keys are called in `statement`, where `key` goes on without prefix
     value_dim: str = ""  # width of a value, where it is not `head_dim`

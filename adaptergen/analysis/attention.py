@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from adaptergen.analysis.blocks import KERNELS, TracedLayer, is_interface_call
+from adaptergen.analysis.filling import Filling, fillings
 from adaptergen.analysis.states import projected
 from adaptergen.facts import AttentionKind
 from adaptergen.tracing.graph import between, depends_on, is_dropout, is_linear_call, module_of, reached
@@ -43,7 +44,7 @@ class AttentionCall:
     kind: AttentionKind
     product: Operation | None = None  # queries times keys, when done by hand
     softmax: Operation | None = None
-    fills: bool = False  # the mask tells which scores stay; the others are filled
+    fillings: tuple[Filling, ...] = ()  # of scores, where what is given to the layer says so
     is_two_way: bool = False  # the scores are transposed, too: keys are queries of another attention
 
 
@@ -120,10 +121,12 @@ def _by_hand(layer: TracedLayer, stream: str) -> Iterator[AttentionCall]:
             continue
         query, key = _factors(product)
         value, kind, module = _factors(operation)[1], kind_of(key, stream), operation.at.instance
-        filling = _filling_mask(softmax)
-        found = AttentionCall("by_hand", operation, module, query, key, value, filling, kind, product, softmax)
+        steps = [step for step in through_elementwise(softmax.args[0]) if depends_on(step, product)]
+        filled = tuple(fillings(steps))
+        mask = filled[0].mask if filled else None
+        found = AttentionCall("by_hand", operation, module, query, key, value, mask, kind, product, softmax, filled)
         two_way = any(_swaps_scores(other, product) for other in layer.tracer.operations)
-        yield replace(found, fills=filling is not None, is_two_way=two_way)
+        yield replace(found, is_two_way=two_way)
 
 
 def _swaps_scores(operation: Operation, product: Operation) -> bool:
@@ -156,6 +159,8 @@ def _product_below(softmax: Operation) -> Operation | None:
 
 def _factors(product: Operation) -> tuple[Value, ...]:
     """The two tensors that are multiplied: after the sum that `baddbmm` takes, or the formula of `einsum`."""
+    if product.name == "baddbmm" and {"batch1", "batch2"} <= product.kwargs.keys():
+        return product.kwargs["batch1"], product.kwargs["batch2"]
     return product.args[1:3] if product.name in ("baddbmm", "einsum") else product.args[:2]
 
 
@@ -175,29 +180,6 @@ def through_elementwise(value: Value, passes: Callable[[Value], bool] = lambda v
 def is_dropout_call(value: Value) -> bool:
     module = module_of(value)
     return module is not None and is_dropout(module)
-
-
-def _filling_mask(softmax: Operation) -> Value | None:
-    """`mask` in `scores.masked_fill(~mask, minimum)`, if it is given to the layer."""
-    for condition in filling_conditions(softmax):
-        match condition:
-            case Operation(name="bitinvert", args=(mask,)):
-                return mask
-    return None
-
-
-def filling_conditions(softmax: Operation) -> Iterator[Value]:
-    """Conditions that are given to the layer, and where they hold or not, scores are replaced by a number."""
-    for value in through_elementwise(softmax.args[0]):
-        match value:
-            case Operation(name="masked_fill" | "masked_fill_", args=(_, condition, _)):
-                pass
-            case Operation(name="where", args=(condition, _, _)):
-                pass
-            case _:
-                continue
-        if reached(condition, _is_any_input):
-            yield condition
 
 
 def score_sums(softmax: Operation, product: Operation) -> Iterator[tuple[Sum, Value]]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import libcst as cst
+
 from adaptergen.analysis.additions import operand_text
 from adaptergen.analysis.attention import AttentionCall, score_sums
 from adaptergen.analysis.statements import statement_site
 from adaptergen.facts import ScoreTerm
-from adaptergen.tracing.graph import depends_on, walk
-from adaptergen.tracing.values import Operation, Site, Sum, Value
+from adaptergen.tracing.graph import depends_on, reached, walk
+from adaptergen.tracing.values import Input, Operation, Site, Sum, Value
 
 
 def find_terms(call: AttentionCall, mask: Value | None) -> Iterator[ScoreTerm | None]:
@@ -26,6 +28,22 @@ def find_terms(call: AttentionCall, mask: Value | None) -> Iterator[ScoreTerm | 
         if mask is None or not (depends_on(term, mask) or depends_on(mask, term)):
             own = total.at.instance is call.module
             yield ScoreTerm(statement_site(total.at), operand_text(total, term)) if own else None
+    if call.product.name == "baddbmm" and reached(call.product.args[0], _is_input):
+        yield ScoreTerm(statement_site(call.product.at), _added_text(call.product.at))
+
+
+def _added_text(product: Site) -> str:
+    """What is added to the product in `x.baddbmm(…)` or `torch.baddbmm(x, …)`, as written."""
+    match product.expression:
+        case cst.Call(func=cst.Attribute(value=cst.Name(value="torch")), args=[cst.Arg(value=added), *_]):
+            return product.module.code(added)
+        case cst.Call(func=cst.Attribute(value=added)):
+            return product.module.code(added)
+    return ""
+
+
+def _is_input(value: Value) -> bool:
+    return isinstance(value, Input)
 
 
 def readers(call: AttentionCall, site: Site, mask: str | None) -> dict[str, frozenset[int]]:

@@ -41,6 +41,37 @@ def measures(node: cst.Attribute, names: set[str]) -> bool:
     return False
 
 
+def told_of(statement: Statement, names: set[str]) -> Iterator[str]:
+    """Names of which the statement reads nothing but the shape, the type, or whether there is a value at all."""
+    nodes = [node for kind in (cst.Attribute, cst.Call, cst.Comparison) for node in descendants(statement, kind)]
+    for name in names:
+        told = sum(_tells(node, name) for node in nodes)
+        if told == sum(node.value == name for node in name_nodes(statement)):
+            yield name
+
+
+def _tells(node: cst.CSTNode, name: str) -> bool:
+    match node:
+        case cst.Attribute(value=cst.Name(value=found), attr=cst.Name(value="size" | "shape" | "dtype" | "device")):
+            return found == name
+        case cst.Call(func=cst.Attribute(attr=cst.Name(value="type_as")), args=[cst.Arg(value=cst.Name(value=found))]):
+            return found == name
+        case cst.Comparison(left=cst.Name(value=found), comparisons=[cst.ComparisonTarget(operator=operator)]):
+            return found == name and isinstance(operator, cst.Is | cst.IsNot)
+    return False
+
+
+def name_nodes(node: cst.CSTNode) -> Iterator[cst.Name]:
+    """Names that are read or bound in it; those of attributes are none."""
+    for child in children(node):
+        if isinstance(child, cst.Name):
+            yield child
+        elif isinstance(child, cst.Attribute):
+            yield from name_nodes(cst.Expr(child.value)) if isinstance(child.value, cst.Name) else name_nodes(child)
+        else:
+            yield from name_nodes(child)
+
+
 def before_measures(site: Site, before: Statement, names: set[str], measured: set[str]) -> Statement:
     """The first statement that measures some of the names after all of them are complete, or else the given one."""
     found = before

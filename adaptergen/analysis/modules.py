@@ -33,8 +33,8 @@ def find_attentions(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[
             scores, why_not = None, f"{exchange} puts another module in its place"
         last = computed[-1]
         widths = _widths(computed, scores) if scores else HeadWidths()
-        if scores is not None and (turned := next((_turned(call, scores) for call in computed), "")):
-            scores, why_not = None, turned
+        if scores is not None and any(_are_channels(call, scores) for call in computed):
+            scores, why_not = None, "its queries and keys are channels, so that there is no position for a prefix"
         if scores is not None and not widths.head_dim:
             scores, why_not = None, "the width of a head does not follow from attributes of the module"
         yield Attention(
@@ -72,14 +72,9 @@ def _widths_of(call: AttentionCall, scores: Scores) -> HeadWidths:
     return replace(widths, hidden_dim=width_of(hidden, call, call.module)) if hidden else widths
 
 
-def _turned(call: AttentionCall, scores: Scores) -> str:
-    """Why a prefix does not fit in front of the keys, if their length is not where it is of others."""
+def _are_channels(call: AttentionCall, scores: Scores) -> bool:
     query, key, _ = _states(call, scores)
-    if not has_length_last(key, query, call.module):
-        return ""
-    if has_length_last(query, key, call.module):
-        return "its queries and keys are channels, so that there is no position for a prefix"
-    return "keys are complete only with their length behind their width"
+    return has_length_last(key, query, call.module) and has_length_last(query, key, call.module)
 
 
 def _states(call: AttentionCall, scores: Scores) -> tuple[Value, Value, Value]:

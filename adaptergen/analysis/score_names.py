@@ -9,6 +9,9 @@ from adaptergen.tracing.graph import depends_on, walk
 from adaptergen.tracing.values import Attribute, Config, Constant, Instance, Item, Operation, Site, Value
 
 
+Names = tuple[str, str, str, str | None]  # of queries, keys, values and mask
+
+
 class Unclear(Exception):
     """The scores cannot be located; the message says why."""
 
@@ -21,7 +24,7 @@ def outermost_site(call: AttentionCall) -> Site:
     return site
 
 
-def names_of(call: AttentionCall, site: Site) -> tuple[str, str, str, str | None]:
+def names_of(call: AttentionCall, site: Site) -> Names:
     """
     The names of queries, keys, values and mask at the call that leads to the scores.
 
@@ -36,7 +39,7 @@ def names_of(call: AttentionCall, site: Site) -> tuple[str, str, str, str | None
         missing = "queries" if not query else "keys" if not key else "values"
         raise Unclear(f"no name holds the {missing} where the scores are computed")
     others = {n: v for n, v in arguments.items() if n not in (query, key, value) and not _is_size(v)}
-    if call.form == "by_hand" and not call.fills:
+    if call.form == "by_hand" and not call.fillings:
         return query, key, value, _named_mask(call, others)
     if is_nothing(call.mask):
         return query, key, value, None

@@ -11,20 +11,22 @@ from collections.abc import Iterator, Sequence
 
 import libcst as cst
 
-from adaptergen.analysis.attention import AttentionCall, filling_conditions
+from adaptergen.analysis.attention import AttentionCall
+from adaptergen.analysis.filling import Filling
+from adaptergen.analysis.foreign_scores import obstacles
 from adaptergen.analysis.hidden import find_hidden
 from adaptergen.analysis.inline_scores import find_terms, readers
 from adaptergen.analysis.lengths import find_lengths
-from adaptergen.analysis.measured import before_measures, measured_names, measures, uses_beyond_shapes
-from adaptergen.analysis.score_names import Unclear, is_product, names_of, outermost_site
+from adaptergen.analysis.measured import before_measures, measured_names, name_nodes, told_of, uses_beyond_shapes
+from adaptergen.analysis.score_names import Names, Unclear, is_product, names_of, outermost_site
 from adaptergen.analysis.score_views import find_views
 from adaptergen.analysis.statements import address, enclosing_blocks, method_node
-from adaptergen.analysis.widths import has_flat_heads
+from adaptergen.analysis.widths import has_flat_heads, has_length_last
 from adaptergen.facts import Scores, ScoreTerm
-from adaptergen.nodes import children
-from adaptergen.source import SourceModule, Statement, descendants
+from adaptergen.source import SourceModule, Statement
+from adaptergen.tracing import values
 from adaptergen.tracing.graph import walk
-from adaptergen.tracing.values import Operation, Site, Value
+from adaptergen.tracing.values import Constant, Operation, Site, Value
 
 
 def find_scores(calls: Sequence[AttentionCall]) -> Scores:
@@ -34,25 +36,29 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
         Unclear: a name is missing, used again later, or two computations disagree.
     """
     sites = [outermost_site(call) for call in calls]
-    site, call = sites[-1], calls[-1]
-    names = {names_of(call, site) for call, site in zip(calls, sites, strict=True)}
-    if len(names) != 1:
+    named = [(names_of(call, site), site, call) for call, site in zip(calls, sites, strict=True)]
+    names, site, call = next((found for found in reversed(named) if found[0][3]), named[-1])
+    if any(not _is_same(other, names, at, site) for other, at, _ in named):
         raise Unclear("two computations of attention in one method use different names")
-    query, key, value, mask = names.pop()
-    _forbid_other_uses(calls)
+    query, key, value, mask = names
+    for obstacle in (found for each in calls for found in obstacles(each)):
+        raise Unclear(obstacle)
     if mask is None and call.form == "by_hand":
         raise Unclear("no mask is added to the scores, by which rows of a batch could be kept from a prefix")
     before = _statement_before_all(site, [s.statement for s in sites])
     terms = [term for call in calls for term in _terms(call, site, mask)]
+    for_terms = False
     if _is_written_out(site):
         complete = {name for name in (query, key, value, mask) if name}
         before = before_measures(site, before, complete, {key, value})
-        _forbid_measured_lengths(site, before, {key, value})
+        for_terms = before is site.statement and _are_measured_for(terms, site, key)
+        _forbid_measured_lengths(site, before, {value} if for_terms else {key, value})
     later = list(_later_reads(site, before, sites, calls, (key, value, mask)))
     for statement, read in later:
         if read != {key} or before is not site.statement or not _binds_term(statement, terms):
             names_read = ", ".join(sorted(read))
             raise Unclear(f"{names_read} is read again after the scores, in `{_line(site.module, statement)}`")
+    filling = _filling(call, site.names.get(mask or ""))
     hidden = find_hidden(call, site)
     if hidden is None:
         raise Unclear("no name holds the input of the query projection")
@@ -69,10 +75,17 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
         lengths=tuple(length for call in calls if call.form == "by_hand" for length in find_lengths(call)),
         terms=tuple(dict.fromkeys(terms)),
         is_flat=_is_flat(call, site.names[key]),
-        mask_is_test=mask is not None and _is_test(call, site.names[mask]),
-        keys_are_read_elsewhere=bool(later),
+        keys_are_turned=_are_turned(call, site.names[query], site.names[key]),
+        mask_is_test=filling is not None and filling.is_test and not filling.hides,
+        mask_hides=filling is not None and filling.hides,
+        keys_are_read_elsewhere=bool(later) or for_terms,
         views=tuple(dict.fromkeys(view for call in calls for view in _views(call, site, key))),
     )
+
+
+def _is_same(names: Names, others: Names, site: Site, other: Site) -> bool:
+    """Are the names the same, but for a mask that the caller of one and the same statement does not give?"""
+    return names == others or (names == (*others[:3], None) and site.statement is other.statement)
 
 
 def _is_written_out(site: Site) -> bool:
@@ -89,21 +102,33 @@ FLAT_PRODUCTS = ("bmm", "baddbmm")
 RESHAPES = ("view", "reshape", "unflatten", "flatten")
 
 
-def _forbid_other_uses(calls: Sequence[AttentionCall]) -> None:
-    for call in calls:
-        if call.is_two_way:
-            raise Unclear("the scores serve two attentions: the queries of one are the keys of the other")
-        conditions = len(list(filling_conditions(call.softmax))) if call.softmax else 0
-        if conditions > call.fills:
-            raise Unclear("scores are filled where a condition holds that is not understood")
-
-
 def _is_flat(call: AttentionCall, key: Value) -> bool:
     """Does a product of 3-D tensors take the keys as they are here?"""
     if call.product is None or call.product.name not in FLAT_PRODUCTS:
         return call.product is not None and has_flat_heads(key, call.module)
     steps = (value for value in walk(call.key, stop=key) if value is not key)
+    if any(map(_puts_second_first, walk(key))):
+        raise Unclear("examples are not the first axis of its input, but heads and examples share the first of keys")
     return not any(isinstance(value, Operation) and value.name in RESHAPES for value in steps)
+
+
+def _puts_second_first(made: Value) -> bool:
+    match made:
+        case Operation(name="permute", args=(_, Constant(value=1), *_)):
+            return True
+        case Operation(name="permute", args=(_, values.Sequence(items=(Constant(value=1), *_)))):
+            return True
+        case Operation(
+            name="transpose" | "swapaxes", args=(_, Constant(value=int(first)), Constant(value=int(second)))
+        ):
+            return sorted((first, second)) == [0, 1]
+    return False
+
+
+def _are_turned(call: AttentionCall, query: Value, key: Value) -> bool:
+    """Are keys, other than queries, (…, width, length)?"""
+    turned, others = has_length_last(key, query, call.module), has_length_last(query, key, call.module)
+    return turned and not others
 
 
 def _terms(call: AttentionCall, site: Site, mask: str | None) -> Iterator[ScoreTerm]:
@@ -122,14 +147,12 @@ def _views(call: AttentionCall, site: Site, key: str) -> Iterator[ScoreTerm]:
         yield ScoreTerm(view.site, view.text)
 
 
-def _is_test(call: AttentionCall, given: Value) -> bool:
-    """Is the mask made boolean by the code itself, before it picks the scores that stay?"""
-    if not call.fills or call.mask is given:
-        return False
-    match call.mask:
-        case Operation(name="bool", args=(inner,)) if inner is given:
-            return True
-    raise Unclear("how the attention mask becomes boolean is not understood")
+def _filling(call: AttentionCall, given: Value | None) -> Filling | None:
+    """How the mask fills scores, if it does."""
+    filling = call.fillings[0] if call.fillings else None
+    if filling and filling.mask is not given:
+        raise Unclear("how the attention mask becomes boolean is not understood")
+    return filling
 
 
 def _statement_before_all(site: Site, statements: list[Statement]) -> Statement:
@@ -156,18 +179,9 @@ def _later_reads(
     statements = [s for s in _from(site, before) if not isinstance(s, cst.BaseCompoundStatement)]
     for statement in statements:
         read = {name for name in _reads(statement) & own.keys() if id(statement) not in own[name]}
-        read -= set(_measured_only(statement, read))
+        read -= set(told_of(statement, read))
         if read and statement not in scoring:
             yield statement, read
-
-
-def _measured_only(statement: Statement, names: set[str]) -> Iterator[str]:
-    """Names of which the statement reads nothing but sizes."""
-    nodes = [node for node in descendants(statement, cst.Attribute) if isinstance(node.value, cst.Name)]
-    for name in names:
-        sizes = [node for node in nodes if measures(node, {name})]
-        if sizes and len(sizes) == sum(node.value == name for node in _name_nodes(statement)):
-            yield name
 
 
 _PARTS = ("key", "value", "mask")
@@ -185,6 +199,20 @@ def _binds_term(statement: Statement, terms: Sequence[ScoreTerm]) -> bool:
         return False
     bound = {name.value for name in _targets(statement) if isinstance(name, cst.Name)}
     return bool(bound & {term.term for term in terms})
+
+
+def _are_measured_for(terms: Sequence[ScoreTerm], site: Site, key: str) -> bool:
+    """Is the number of keys read after the scores to make what is added to them, and for nothing else?"""
+    after = _from(site, site.statement)
+    added = {term.term for term in terms}
+    made = set(measured_names(after, {key}))
+    for statement in after:
+        if isinstance(statement, cst.SimpleStatementLine) and _reads(statement) & (made - added):
+            bound = {name.value for name in _targets(statement) if isinstance(name, cst.Name)}
+            made |= bound or {""}
+    adding = {term.site.text for term in terms}
+    scores = {name for s in after if site.module.header(s) in adding for name in _reads(s) - added}
+    return bool(made & added) and "" not in made and not made & scores
 
 
 def _forbid_measured_lengths(site: Site, before: Statement, names: set[str]) -> None:
@@ -209,17 +237,7 @@ def _reads(statement: Statement) -> set[str]:
     if isinstance(statement, cst.BaseCompoundStatement):
         return set()
     targets = {id(target) for target in _targets(statement)}
-    return {node.value for node in _name_nodes(statement) if id(node) not in targets}
-
-
-def _name_nodes(node: cst.CSTNode) -> Iterator[cst.Name]:
-    for child in children(node):
-        if isinstance(child, cst.Name):
-            yield child
-        elif isinstance(child, cst.Attribute):
-            yield from _name_nodes(cst.Expr(child.value)) if isinstance(child.value, cst.Name) else _name_nodes(child)
-        else:
-            yield from _name_nodes(child)
+    return {node.value for node in name_nodes(statement) if id(node) not in targets}
 
 
 def _targets(statement: cst.SimpleStatementLine) -> Iterator[cst.CSTNode]:
@@ -227,9 +245,9 @@ def _targets(statement: cst.SimpleStatementLine) -> Iterator[cst.CSTNode]:
         if isinstance(small, cst.Assign):
             for target in small.targets:
                 yield from (
-                    _name_nodes(cst.Expr(target.target))
+                    name_nodes(cst.Expr(target.target))
                     if isinstance(target.target, cst.Name)
-                    else (_name_nodes(target.target))
+                    else (name_nodes(target.target))
                 )
 
 

@@ -19,11 +19,14 @@ def find_widths(query: Value, key: Value, value: Value, module: Instance) -> Hea
     shapes = Shapes(module)
     of_key, of_value = shapes.of(key), shapes.of(value)
     head_dim = _last(of_key) or _last(shapes.of(query)) or _viewed_width(key, module)
+    if len(of_key) > 2 and not _last(of_key) and is_known(of_key[-2]) and of_key[-2] != head_dim:
+        head_dim = ""  # it may be the length that comes last
     value_dim = _last(of_value)
+    value_dim = "" if value_dim == head_dim else value_dim
     if not _shares_projection(query, key, value):
-        return HeadWidths(head_dim, "" if value_dim == head_dim else value_dim)
+        return HeadWidths(head_dim, value_dim, _heads(of_key) if len(_made_by(key)) > 1 else "")
     heads = _heads(of_key) or _heads(of_value) or _heads_of_rows(key, shapes)
-    return HeadWidths(head_dim if heads else "", "" if value_dim == head_dim else value_dim, heads)
+    return HeadWidths(head_dim if heads else "", value_dim, heads)
 
 
 def has_flat_heads(key: Value, module: Instance) -> bool:

@@ -34,7 +34,8 @@ def call_prefixes(source: SourceModule, hook: PrefixHook) -> Iterator[Replacemen
         yield _do_not_count(source, hook, length)
         yield _extend_cut(source, hook, length)
     for term in hook.terms:
-        yield _extend_term(source, hook, term)
+        if not _is_at_scores(term, hook):
+            yield _extend_term(source, hook, term)
     for view in hook.views:
         yield _count_in_view(source, hook, view)
     for kept in hook.kept:
@@ -48,14 +49,19 @@ def _extend_states(source: SourceModule, hook: PrefixHook) -> Replacement:
     method = "self.prefix_tuning.flat" if hook.flat else "self.prefix_tuning"
     head = f"{hook.extended_key or hook.key}, {hook.value}, {hook.mask or '_'} = {method}"
     mask = f"{hook.mask}.bool()" if hook.mask_is_test else hook.mask or "None"
-    told = (f"is_causal={hook.told_causal}",) if hook.told_causal else ()
-    arguments = (hook.query, hook.key, hook.value, mask, hook.hidden, *told)
+    flags = (f"{name}=True" for name, holds in (("turned", hook.turned), ("mask_hides", hook.mask_hides)) if holds)
+    options = (*((f"is_causal={hook.told_causal}",) if hook.told_causal else ()), *flags)
+    arguments = (hook.query, hook.key, hook.value, mask, hook.hidden, *options)
     added = call_lines(indentation(lines[0]), head, arguments)
     call = parsed(added).with_changes(leading_lines=statement.leading_lines)
     if hook.extended_key:
         renamed = _with_extended_key(source, statement, hook, indentation(lines[0]))
         edit = Edit(hook.cls, hook.method, line, lines, (*added, *renamed), hook.because)
         return Replacement(edit, (statement,), (call, parsed(renamed)))
+    if own := [term for term in hook.terms if _is_at_scores(term, hook)]:
+        extended = _with_extended_term(source, statement, own[0], indentation(lines[0]))
+        edit = Edit(hook.cls, hook.method, line, lines, (*added, *extended), hook.because)
+        return Replacement(edit, (statement,), (call, parsed(extended)))
     if not hook.bias:
         edit = Edit(hook.cls, hook.method, line, (), added, hook.because)
         return Replacement(edit, (statement,), (call, statement.with_changes(leading_lines=())))
@@ -96,6 +102,16 @@ def _broken(source: SourceModule, lines: tuple[str, ...], indent: str) -> tuple[
     before, after = text_around(source, statement, call, keep_parentheses=True)
     written = [source.code(argument.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for argument in call.args]
     return call_lines(indent, before + source.code(call.func), written, after.rstrip())
+
+
+def _is_at_scores(term: TermHook, hook: PrefixHook) -> bool:
+    """Does the statement before which the keys are extended add the term?"""
+    return (term.method, term.statement, term.nth) == (hook.method, hook.statement, hook.nth)
+
+
+def _with_extended_term(source: SourceModule, statement: Statement, term: TermHook, indent: str) -> tuple[str, ...]:
+    before, after = text_around(source, statement, _written(source, statement, term.term))
+    return lines_of(indent, f"{before}self.prefix_tuning.extend_bias({term.term}){after}")
 
 
 def _extend_term(source: SourceModule, hook: PrefixHook, term: TermHook) -> Replacement:

@@ -267,6 +267,24 @@ def test_heads_in_the_batch() -> None:
     assert torch.equal(actual[2], expected[2])
 
 
+@pytest.mark.parametrize("kind", ["boolean", "numbers"])
+def test_turned_keys_and_a_mask_that_hides(kind: str) -> None:
+    """Keys with their length last, and masks that hold where a key is hidden, come back as they came."""
+    model = generated.init(build("bert"))
+    add_random(model, "prefix", CONFIG)
+    shim = next(module for module in model.modules() if isinstance(module, PrefixTuningShim))
+    query, key, value = torch.randn(3, 2, model.config.num_attention_heads, 5, shim.head_dim)
+    mask, hidden_states = torch.rand(2, 1, 5, 5) < 0.5, torch.randn(2, 5, model.config.hidden_size)
+    hidden = ~mask if kind == "boolean" else torch.zeros(mask.shape).masked_fill(~mask, -1e9)
+
+    expected = shim(query, key, value, mask, hidden_states)
+    actual = shim(query, key.transpose(-1, -2), value, hidden, hidden_states, turned=True, mask_hides=True)
+
+    assert torch.equal(actual[0].transpose(-1, -2), expected[0])
+    assert torch.equal(actual[1], expected[1])
+    assert torch.equal(~actual[2], expected[2])
+
+
 def test_inactive_shim_returns_what_it_got() -> None:
     shim = PrefixTuningShim(build("bert").config, head_dim=8, is_causal=False)
     query, key, value = torch.randn(3, 2, 4, 5, 8)

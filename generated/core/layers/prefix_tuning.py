@@ -161,6 +161,9 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         mask: AttentionMask,
         hidden_states: Tensor,
         is_causal: bool | None = None,
+        *,
+        turned: bool = False,
+        mask_hides: bool = False,
     ) -> tuple[Tensor, Tensor, AttentionMask]:
         """
         Extend keys, values and mask; unchanged if no prefix is active.
@@ -172,14 +175,23 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
             hidden_states: input of the attention, (batch, …, hidden), which gates read. There may be several rows of
                 keys for each example, such as windows.
             is_causal: what the kernel is told in this call of hiding the future; `None` if it asks the module.
+            turned: keys are (batch, heads, width, length), and so are the extended ones.
+            mask_hides: the mask tells which keys are hidden, boolean or in numbers, and so does the extended one.
         """
         if self.active is None:
             return key, value, mask
+        if turned:
+            key = key.transpose(-1, -2)
         state = self.prefixes_for(key, value, rows_of(hidden_states, len(key)))
         hides_future = self.hides_future(is_causal)
+        if mask_hides and mask is not None:
+            mask = ~mask.bool()
         mask = extend_attention_mask(mask, state.columns, query, key, self.implementation, hides_future)
+        if mask_hides and mask is not None:
+            mask = mask.bool() if mask.is_floating_point() else ~mask
         values = F.pad(state.value, (0, value.shape[-1] - state.value.shape[-1]))
-        return torch.cat([state.key, key], dim=-2), torch.cat([values, value], dim=-2), mask
+        keys = torch.cat([state.key, key], dim=-2)
+        return keys.transpose(-1, -2) if turned else keys, torch.cat([values, value], dim=-2), mask
 
     def around(
         self, attend: Attend, hidden_states: Tensor, boundaries: Tensor | None = None
@@ -193,11 +205,19 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         return self.active.run(self, PrefixTuningState(*nothing, hidden_states))
 
     def flat(
-        self, query: Tensor, key: Tensor, value: Tensor, mask: AttentionMask, hidden_states: Tensor
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: AttentionMask,
+        hidden_states: Tensor,
+        *,
+        turned: bool = False,
+        mask_hides: bool = False,
     ) -> tuple[Tensor, Tensor, AttentionMask]:
         """The same for states (batch · heads, length, width)."""
         query, key, value = (heads.unflatten(0, (len(hidden_states), -1)) for heads in (query, key, value))
-        key, value, mask = self(query, key, value, mask, hidden_states)
+        key, value, mask = self(query, key, value, mask, hidden_states, turned=turned, mask_hides=mask_hides)
         return key.flatten(0, 1), value.flatten(0, 1), mask
 
     @property
