@@ -130,6 +130,7 @@ CONFIG_CLASS_KEYS_MAPPING: dict[str, dict[str, str]] = {
     },
     "bloom": {
         "hidden_dropout_prob": "hidden_dropout",
+        "attention_probs_dropout_prob": "attention_dropout",
     },
     "cohere": {
         "attention_probs_dropout_prob": "attention_dropout",

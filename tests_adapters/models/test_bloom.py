@@ -12,9 +12,6 @@ BLOOM = ModelCase(
     name="bloom",
     adapter_model_class=BloomAdapterModel,
     config_class=BloomConfig,
-    unsupported={
-        "prefix_tuning": "how BloomBlock computes attention is not understood",
-    },
 )
 
 

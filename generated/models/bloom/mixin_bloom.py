@@ -4,13 +4,18 @@
 
 from transformers.models.bloom.modeling_bloom import BloomBlock
 
-from generated.core.layers import AdapterLayerMixin
+from generated.core.layers import AdapterLayerMixin, PrefixTuningShim
 from generated.core.mixins import EmbeddingAdaptersMixin, InvertibleAdaptersMixin, ModelAdaptersMixin
-from generated.core.sites import AdapterStack, BottleneckSite, LayerSites, Projection
+from generated.core.sites import AdapterStack, AttentionSite, BottleneckSite, LayerSites, Projection
 
 
 class BloomAttentionAdaptersMixin(AdapterLayerMixin):
-    """Bottleneck adapters at the residual of `BloomAttention`."""
+    """Prefixes for the keys and values and bottleneck adapters at the residual of `BloomAttention`."""
+
+    def _init_adapter_modules(self) -> None:
+        super()._init_adapter_modules()
+        # is_causal: would the attention function mask the future by itself when it is given no mask?
+        self.prefix_tuning = PrefixTuningShim(None, head_dim=self.head_dim, is_causal=False, heads=self.num_heads)
 
 
 class BloomMLPAdaptersMixin(AdapterLayerMixin):
@@ -28,7 +33,10 @@ class BloomModelAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixin, M
                 BottleneckSite("mh_adapter", host="self_attention"),
                 BottleneckSite("output_adapter", host="mlp"),
             ),
+            attention=(AttentionSite("self_attention", keys="self_attention.query_key_value"),),
             projections=(
+                Projection("self_attention.query_key_value", ("q", "k", "v"), group="3 * self_attention.head_dim"),
+                Projection("self_attention.dense", "o"),
                 Projection("mlp.dense_h_to_4h", "up"),
                 Projection("mlp.dense_4h_to_h", "down"),
             ),

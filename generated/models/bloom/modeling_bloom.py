@@ -66,7 +66,10 @@ class BloomAttentionWithAdapters(BloomAttentionAdaptersMixin, BloomAttention):
         value_layer = value_layer.reshape(batch_size * self.num_heads, -1, self.head_dim)
 
         # [batch_size * num_heads, q_length, kv_length]
-        attention_scores = alibi.baddbmm(
+        key_layer, value_layer, attention_mask = self.prefix_tuning.flat(
+            query_layer, key_layer, value_layer, attention_mask, hidden_states, turned=True
+        )
+        attention_scores = self.prefix_tuning.extend_bias(alibi).baddbmm(
             batch1=query_layer,
             batch2=key_layer,
             beta=self.beta,
