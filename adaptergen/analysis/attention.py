@@ -20,6 +20,8 @@ from adaptergen.tracing.values import Call, Constant, Input, Instance, Operation
 
 PRODUCTS = ("matmul", "bmm", "einsum", "baddbmm")
 
+INTERFACE = ("module", "query", "key", "value", "attention_mask")  # parameters of an attention function
+
 # What may stand between a product and a softmax, or a softmax and a product, without making it something else.
 ELEMENTWISE = frozenset(
     (
@@ -97,11 +99,13 @@ def first_input(layer: TracedLayer) -> str:
 
 def _interface_calls(layer: TracedLayer, stream: str) -> Iterator[AttentionCall]:
     for call in layer.tracer.calls:
-        if is_interface_call(call) and len(call.args) >= 4 and call.at.instance is not None:
-            mask = call.args[4] if len(call.args) > 4 else call.kwargs.get("attention_mask")
-            _, query, key, value = call.args[:4]
-            kind = kind_of(key, stream)
-            yield AttentionCall("interface", call, call.at.instance, query, key, value, mask, kind)
+        if not is_interface_call(call) or call.at.instance is None:
+            continue
+        given = dict(zip(INTERFACE, call.args, strict=False)) | dict(call.kwargs)
+        if {"query", "key", "value"} <= given.keys():
+            query, key, value = (given[name] for name in INTERFACE[1:4])
+            mask = given.get(INTERFACE[4])
+            yield AttentionCall("interface", call, call.at.instance, query, key, value, mask, kind_of(key, stream))
 
 
 def _kernels(layer: TracedLayer, stream: str) -> Iterator[AttentionCall]:

@@ -28,9 +28,36 @@ def measured_names(statements: list[Statement], names: set[str]) -> Mapping[str,
             continue
         assign = statement.body[0]
         if any(measures(node, names) for node in descendants(assign.value, cst.Attribute)):
-            targets = (name for target in assign.targets for name in descendants(target, cst.Name))
-            found.update((name.value, statement) for name in targets)
+            targets = (name.value for target in assign.targets for name in descendants(target, cst.Name))
+            widths = {name.value for name in _widths(assign)}
+            found.update((name, statement) for name in targets if name not in widths)
     return found
+
+
+def _widths(assign: cst.Assign) -> Iterator[cst.Name]:
+    """Names of the last size: `width` in `*_, length, width = x.shape`, and in `width = x.size(-1)`."""
+    match assign:
+        case cst.Assign(
+            targets=[cst.AssignTarget(target=cst.Tuple(elements=[*_, cst.Element(value=cst.Name() as last)]))],
+            value=cst.Attribute(attr=cst.Name(value="shape")) | cst.Call(func=cst.Attribute(), args=[]),
+        ):
+            yield last
+        case cst.Assign(targets=[cst.AssignTarget(target=cst.Name() as name)], value=value) if _is_last(value):
+            yield name
+
+
+def _is_last(value: cst.BaseExpression) -> bool:
+    match value:
+        case cst.Call(func=cst.Attribute(), args=[cst.Arg(value=position)]):
+            pass
+        case cst.Subscript(value=cst.Attribute(), slice=[cst.SubscriptElement(slice=cst.Index(value=position))]):
+            pass
+        case _:
+            return False
+    match position:
+        case cst.UnaryOperation(operator=cst.Minus(), expression=cst.Integer(value="1")):
+            return True
+    return False
 
 
 def measures(node: cst.Attribute, names: set[str]) -> bool:

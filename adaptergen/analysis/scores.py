@@ -45,20 +45,12 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
         raise Unclear(obstacle)
     if mask is None and call.form == "by_hand":
         raise Unclear("no mask is added to the scores, by which rows of a batch could be kept from a prefix")
-    before = _statement_before_all(site, [s.statement for s in sites])
     terms = [term for call in calls for term in _terms(call, site, mask)]
-    for_terms = False
-    if _is_written_out(site):
-        complete = {name for name in (query, key, value, mask) if name}
-        before = before_measures(site, before, complete, {key, value})
-        for_terms = before is site.statement and _are_measured_for(terms, site, key)
-        _forbid_measured_lengths(site, before, {value} if for_terms else {key, value})
-    later = list(_later_reads(site, before, sites, calls, (key, value, mask)))
-    for statement, read in later:
-        if read != {key} or before is not site.statement or not _binds_term(statement, terms):
-            names_read = ", ".join(sorted(read))
-            raise Unclear(f"{names_read} is read again after the scores, in `{_line(site.module, statement)}`")
+    before, keys_go_on = _before(site, sites, calls, names, terms)
     filling = _filling(call, site.names.get(mask or ""))
+    turned = _are_turned(call, site.names[query], site.names[key])
+    if turned and _is_written_out(site) and measured_names(_from(site, before), {key}):
+        raise Unclear(f"the sizes of {key}, whose length is the last of them, are read")
     hidden = find_hidden(call, site)
     if hidden is None:
         raise Unclear("no name holds the input of the query projection")
@@ -75,12 +67,31 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
         lengths=tuple(length for call in calls if call.form == "by_hand" for length in find_lengths(call)),
         terms=tuple(dict.fromkeys(terms)),
         is_flat=_is_flat(call, site.names[key]),
-        keys_are_turned=_are_turned(call, site.names[query], site.names[key]),
+        keys_are_turned=turned,
         mask_is_test=filling is not None and filling.is_test and not filling.hides,
         mask_hides=filling is not None and filling.hides,
-        keys_are_read_elsewhere=bool(later) or for_terms,
+        keys_are_read_elsewhere=keys_go_on,
         views=tuple(dict.fromkeys(view for call in calls for view in _views(call, site, key))),
     )
+
+
+def _before(
+    site: Site, sites: Sequence[Site], calls: Sequence[AttentionCall], names: Names, terms: Sequence[ScoreTerm]
+) -> tuple[Statement, bool]:
+    """The statement before which a prefix joins, and whether the keys are read behind it to make what is added."""
+    _, key, value, mask = names
+    before = _statement_before_all(site, [s.statement for s in sites])
+    are_measured = False
+    if _is_written_out(site):
+        before = before_measures(site, before, {name for name in names if name}, {key, value})
+        are_measured = before is site.statement and _are_measured_for(terms, site, key)
+        _forbid_measured_lengths(site, before, {value} if are_measured else {key, value})
+    later = list(_later_reads(site, before, sites, calls, (key, value, mask)))
+    for statement, read in later:
+        if read != {key} or before is not site.statement or not _binds_term(statement, terms):
+            names_read = ", ".join(sorted(read))
+            raise Unclear(f"{names_read} is read again after the scores, in `{_line(site.module, statement)}`")
+    return before, bool(later) or are_measured
 
 
 def _is_same(names: Names, others: Names, site: Site, other: Site) -> bool:
