@@ -56,8 +56,16 @@ def readers(call: AttentionCall, site: Site, mask: str | None) -> dict[str, froz
     if mask is not None:
         given = site.names[mask]
         made = (v for v in walk(call.softmax.args[0], stop=call.product) if isinstance(v, Sum | Operation))
-        masking = frozenset(id(v.at.statement) for v in made if _is_in(v.at, site) and depends_on(v, given))
+        places = (at for v in made if depends_on(v, given) for at in _with_callers(v.at) if _is_in(at, site))
+        masking = frozenset(id(at.statement) for at in places)
     return {"key": product, "value": output, "mask": masking}
+
+
+def _with_callers(at: Site) -> Iterator[Site]:
+    """A place, and those from which it was reached."""
+    yield at
+    if at.caller is not None:
+        yield from _with_callers(at.caller)
 
 
 def _is_in(at: Site, site: Site) -> bool:
