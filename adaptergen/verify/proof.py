@@ -41,7 +41,7 @@ class Outcome:
         check: "" says that all checks of the method were run.
         failure: why the promise is not kept, in one line; "" if it is.
         is_refusal: the runtime says itself that it cannot do this with the model.
-        needs: the library that is not there and without which nothing can be run.
+        needs: what is not there and without which nothing can be run: a library, or arguments.
     """
 
     method: str
@@ -86,11 +86,18 @@ def outcomes_of(plan: IntegrationPlan, package: str) -> Iterator[Outcome]:
 
 
 def _needed(error: Exception, case: ModelCase | None) -> str:
-    """The library that upstream's model asks for, or that made the part in whose place another one does not fit."""
+    """What upstream's model asks for: a library, also one whose part another one cannot stand for, or arguments."""
     asked = re.search(r"requires the (\S+) library", str(error)) if isinstance(error, ImportError) else None
-    if case is None or not stands_in(case.config_class()) or _runs(case.base):
+    lacking = arguments_lacking(error)
+    if case is None or not (lacking or stands_in(case.config_class())) or _runs(case.base):
         return asked[1] if asked else ""
-    return TIMM
+    return f"{lacking}, which cannot be made up" if lacking else TIMM
+
+
+def arguments_lacking(error: Exception) -> str:
+    """Those that a forward takes and that `inputs` has no rule for."""
+    lacking = re.search(r"\.forward\(\) missing \d+ required positional arguments?: (.+)$", str(error))
+    return lacking[1].replace("'", "") if lacking and isinstance(error, TypeError) else ""
 
 
 def _runs(subject: Subject) -> bool:

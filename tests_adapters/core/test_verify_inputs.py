@@ -11,6 +11,7 @@ import torch
 from adaptergen.verify.inputs import batch, layout_of
 from adaptergen.verify.inputs.features import counts_told
 from adaptergen.verify.outputs import run
+from adaptergen.verify.proof import arguments_lacking
 from adaptergen.verify.tiny import tiny_config
 
 
@@ -96,6 +97,34 @@ CASES = {
             "attention_mask": (2, 39),
         },
     ),
+    "qwen3_asr": (
+        "Qwen3ASRModel",
+        {
+            "input_features": (2, 8, 100),
+            "input_features_mask": (2, 100),
+            "input_ids": (2, 20),
+            "attention_mask": (2, 20),
+        },
+    ),
+    "kimi_k25": (
+        "Kimi_K25Model",
+        {
+            "pixel_values": (32, 3, 4, 4),
+            "image_grid_thw": (2, 3),
+            "input_ids": (2, 11),
+            "attention_mask": (2, 11),
+        },
+    ),
+    "instructblipvideo": (
+        "InstructBlipVideoModel",
+        {
+            "pixel_values": (2, 2, 3, 16, 16),
+            "input_ids": (2, 23),
+            "attention_mask": (2, 23),
+            "qformer_input_ids": (2, 7),
+            "qformer_attention_mask": (2, 7),
+        },
+    ),
     "hubert": ("HubertModel", {"input_values": (2, 4800), "attention_mask": (2, 4800)}),
     "parakeet": ("ParakeetForCTC", {"input_features": (2, 16, 8), "attention_mask": (2, 16)}),
     "kyutai_speech_to_text": ("KyutaiSpeechToTextModel", {"input_ids": (2, 7, 33), "attention_mask": (2, 7)}),
@@ -145,3 +174,9 @@ def test_a_layout_without_masks_tells_nothing_of_padding(model_and_shapes) -> No
 )
 def test_a_model_that_refuses_says_how_many_places_it_wants(refusal: str, asked: dict[str, int]) -> None:
     assert counts_told(ValueError(refusal), {"image": 64, "audio": 2}) == asked
+
+
+def test_arguments_that_cannot_be_made_up_are_told() -> None:
+    refusal = "FilmModel.forward() missing 2 required positional arguments: 'session' and 'frame'"
+    assert arguments_lacking(TypeError(refusal)) == "session and frame"
+    assert arguments_lacking(TypeError("_attend() missing 1 required positional argument: 'mask'")) == ""

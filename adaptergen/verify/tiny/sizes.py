@@ -28,7 +28,8 @@ SIZES: Sized = (
         r"inner_dim|\w*dim_feedforward|\w*linear_units|hidden_dim",
         INNER,
     ),
-    (r"projection_dim", WIDTH),
+    (r"projection_dim|output_dim", WIDTH),
+    (r"pos_emb_(height|width)", IMAGE),
     (r"(\w+_)?hidden_size|d_model|n_embd|dim|embed_dim|emb_dim", WIDTH),
     (
         r"\w*max\w*_position(_embedding)?s|n_positions|n_ctx|max_seq_len|max_pos_emb|max_length|model_max_length",
@@ -52,7 +53,7 @@ SIZES: Sized = (
     (r"\w*n_groups", 2),
     (r"\w*(d_state|state_size)", 8),
     (r"rotary_dim|qk_rope_head_dim", 4),
-    (r"\w*num_queries|prediction_length", 8),
+    (r"\w*num_queries|num_query_tokens|prediction_length", 8),
     (r"context_length", 32),
     (r"downsampling_rate", 2),
     (r"label_length", 4),
