@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from adaptergen.analysis.attention import attention_calls
 from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.facts import Stack, StackKind
+from adaptergen.problems import Location
 from adaptergen.source import SourceModule
-from adaptergen.tracing.graph import config_of, leaf_classes, module_of, reached, walk
+from adaptergen.tracing.graph import config_of, depends_on, leaf_classes, module_of, reached, walk
 from adaptergen.tracing.tracer import Loader, Tracer, inputs
-from adaptergen.tracing.values import Call, Config, Instance, Operation, Value, alternatives
+from adaptergen.tracing.values import Call, Config, Instance, Item, Operation, Value, alternatives
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def find_stacks(
                 config=made_of[layer.list_path],
                 is_packed=_is_packed(layer),
                 positions=_positions(layer),
+                added=_added(tracer, call),
             )
         )
     return tuple(stacks)
@@ -82,7 +84,7 @@ def _first_call(tracer: Tracer, layer: TracedLayer) -> Call | None:
 def _entry(tracer: Tracer, call: Call) -> _Entry:
     loop_owner = call.at.instance
     assert loop_owner is not None
-    entering = call.args[0] if call.args else next(iter(call.kwargs.values()))
+    entering = _entering(call)
     module = _only_module(entering)
     if module is None or module.at.instance is None:
         embedding = next((c for c in map(_as_module_call, reached(entering, _is_module_call)) if c), None)
@@ -94,6 +96,23 @@ def _entry(tracer: Tracer, call: Call) -> _Entry:
     path = instance.path.removeprefix(f"{owner.path}.") if owner.path else instance.path
     runs_once = sum(module_of(other) is instance for other in tracer.calls) == 1
     return _Entry(owner, path if runs_once else "")
+
+
+def _entering(call: Call) -> Value:
+    """What a layer is given."""
+    return call.args[0] if call.args else next(iter(call.kwargs.values()))
+
+
+def _added(tracer: Tracer, call: Call) -> Location | None:
+    """Where what runs the layers adds something to their output that is made of nothing that goes through them."""
+    entering = _entering(call)
+    for total in tracer.sums:
+        if (total.at.instance, total.at.method) == (call.at.instance, call.at.method):
+            for stream, other in ((total.left, total.right), (total.right, total.left)):
+                is_new = isinstance(other, Call | Operation | Item) and not depends_on(other, entering)
+                if depends_on(stream, call) and is_new:
+                    return total.at.module.at(total.at.statement)
+    return None
 
 
 def _is_packed(layer: TracedLayer) -> bool:

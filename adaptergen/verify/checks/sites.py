@@ -128,7 +128,10 @@ def _invertible(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, n
 
 
 def _layers(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, nn.Module | None]]:
+    """Those in which a position says something: where all examples are one sequence, it does not."""
     for layer in places.placed_layers(case.runtime, base):
+        if layer.stack.packed:
+            continue
         yield f"layer {layer.index}", _child(getattr(getattr(layer.module, "reft_layer", None), "refts", None))
 
 
