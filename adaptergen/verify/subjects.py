@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +21,7 @@ from adaptergen.verify import inputs, places
 from adaptergen.verify.inputs import Layout
 from adaptergen.verify.switches import switches
 from adaptergen.verify.tiny import tiny_config
+from adaptergen.verify.widths import times_wider
 
 
 DECODER = {"is_decoder": True}
@@ -59,8 +60,17 @@ class ModelCase:
 
     def tiny_config(self, cls: type[PreTrainedModel] | None = None) -> Any:
         """A small configuration for a class: its own, which need not be that of the base class."""
+        return self._config(cls, self._times)
+
+    def _config(self, cls: type[PreTrainedModel] | None, times: int) -> Any:
         config_class = getattr(cls, "config_class", None) or self.config_class
-        return tiny_config(config_class, self.config if config_class is self.config_class else {})
+        return tiny_config(config_class, self.config if config_class is self.config_class else {}, times=times)
+
+    @cached_property
+    def _times(self) -> int:
+        """How many times wider than usual its models are."""
+        base = self.base.cls
+        return times_wider(base, partial(self._config, base))
 
     @property
     def base(self) -> Subject:

@@ -11,7 +11,7 @@ import pytest
 from transformers import PreTrainedConfig, TimmBackboneConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from adaptergen.verify.tiny import tiny_config
+from adaptergen.verify.tiny import BROAD, tiny_config
 from adaptergen.verify.tiny.backbones import stands_in
 
 
@@ -118,6 +118,32 @@ class PerLayerConfig(PreTrainedConfig):
     num_hidden_layers: int = 4
     num_attention_heads: int = 48
     num_attention_heads_per_layer: tuple[int, ...] = (48, 48, 64, 48)
+
+
+class ConformerConfig(PreTrainedConfig):
+    """Its width is called as what is inside of feed-forwards elsewhere."""
+
+    model_type = "tiny_case_conformer"
+
+    hidden_dim: int = 1024
+    num_heads: int = 8
+
+
+class StridedConfig(PreTrainedConfig):
+    """The last stage sees a 32nd of the picture; what stages are scaled by is not said."""
+
+    model_type = "tiny_case_strided"
+
+    image_size: int = 256
+    output_stride: int = 32
+    projector_scale_factors: tuple[float, ...] = ()
+
+
+class BlocksConfig(PreTrainedConfig):
+    model_type = "tiny_case_blocks"
+
+    block_configs: tuple[tuple[int, ...], ...] = ((3, 96, 96), (3, 96, 192))
+    stem_channels: tuple[int, ...] = (3, 48, 96)
 
 
 class PicturesInPicturesConfig(PreTrainedConfig):
@@ -243,6 +269,33 @@ def test_layers_keep_more_heads_than_others() -> None:
     small = tiny_config(PerLayerConfig)
 
     assert (small.num_attention_heads, list(small.num_attention_heads_per_layer)) == (4, [4, 8, 4])
+
+
+def test_the_only_width_is_that_of_the_model() -> None:
+    assert tiny_config(ConformerConfig).hidden_dim == 32
+
+
+def test_the_last_stage_sees_more_than_a_point() -> None:
+    small = tiny_config(StridedConfig)
+
+    assert (small.image_size, small.projector_scale_factors) == (64, (1.0,))
+
+
+def test_blocks_stay_as_wide_as_they_say() -> None:
+    assert tiny_config(BlocksConfig).stem_channels == (3, 48, 96)
+
+
+def test_a_broad_model_is_broad_throughout() -> None:
+    small, broad = tiny_config(BothConfig), tiny_config(BothConfig, times=BROAD)
+
+    for part, names in (
+        ("text_config", ("hidden_size", "intermediate_size", "head_dim")),
+        ("vision_config", ("out_hidden_size", "projector_width")),
+    ):
+        for name in names:
+            assert getattr(getattr(broad, part), name) == BROAD * getattr(getattr(small, part), name)
+    assert broad.text_config.num_attention_heads == small.text_config.num_attention_heads
+    assert broad.text_config.num_hidden_layers == small.text_config.num_hidden_layers
 
 
 def test_another_backbone_stands_in_for_one_of_a_library() -> None:

@@ -13,22 +13,29 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 from adaptergen.verify.tiny.parts import whole
-from adaptergen.verify.tiny.shrinking import shrink
+from adaptergen.verify.tiny.shrinking import small
+from adaptergen.verify.tiny.sizes import BROAD, NARROW
 
 
-def tiny_config(config_class: type[PreTrainedConfig], given: Mapping[str, Any] | None = None) -> PreTrainedConfig:
+__all__ = ["BROAD", "NARROW", "tiny_config"]
+
+
+def tiny_config(
+    config_class: type[PreTrainedConfig], given: Mapping[str, Any] | None = None, *, times: int = NARROW
+) -> PreTrainedConfig:
     """
     A small configuration without dropout. It is the caller's own, who may write into it.
 
     Args:
         config_class: any configuration class.
         given: attributes that a person has decided on; a mapping is for the attributes of a sub-configuration.
+        times: how much wider it is than usual, for models of which a part would be nothing.
     """
     if given:
-        return shrink(whole(config_class), given)
-    if config_class not in _MADE:
-        _MADE[config_class] = shrink(whole(config_class), {})
-    return copy.deepcopy(_MADE[config_class])
+        return small(whole(config_class), given, times)
+    if (config_class, times) not in _MADE:
+        _MADE[config_class, times] = small(whole(config_class), {}, times)
+    return copy.deepcopy(_MADE[config_class, times])
 
 
-_MADE: dict[type[PreTrainedConfig], PreTrainedConfig] = {}
+_MADE: dict[tuple[type[PreTrainedConfig], int], PreTrainedConfig] = {}

@@ -31,6 +31,8 @@ def _filled_in(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, LARGE
         if value is None and (place := re.fullmatch(r"(image|video|audio)_token_(id|index)", name)):
             yield name, PLACES[place[1]]
+        if name.endswith("scale_factors") and value in ((), []):
+            yield name, type(value)([1.0])
     if attributes.get("vocabulary_map", ()) is None:
         yield "vocabulary_map", dict(_words_of_pictures())
     if "attn_layer_indices" in attributes and not attributes["attn_layer_indices"] and length:
@@ -50,6 +52,8 @@ def _filled_in(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "sliding_window", LARGE
     if kinds and attributes.get("rope_parameters") == {}:
         yield "rope_parameters", {kind: dict(POSITIONS) for kind in kinds}
+    if attributes.get("downsample_rate", "") is None:
+        yield "downsample_rate", "2/4"  # queries of patches, on each side of a window
     if attributes.get("deepstack_layer_map", ()) is None:
         yield "deepstack_layer_map", [[-1, 0]]
     if attributes.get("languages") and attributes.get("default_language", "") is None:

@@ -26,15 +26,27 @@ SAID = (layers.PER_LAYER, "out_indices")  # what constructors take without decla
 
 @dataclass(frozen=True)
 class Tree:
-    """What all configurations of a model share: where its special tokens are, and how wide its parts are."""
+    """
+    What all configurations of a model share.
+
+    Args:
+        tokens: where its special tokens are.
+        widths: of its parts, by default.
+        times: how much wider it is than usual.
+    """
 
     tokens: Mapping[int, int]
     widths: tuple[int, ...]
+    times: int
 
 
-def shrink(config: PreTrainedConfig, given: Mapping[str, Any], tree: Tree | None = None) -> PreTrainedConfig:
+def small(config: PreTrainedConfig, given: Mapping[str, Any], times: int) -> PreTrainedConfig:
+    """A new configuration of the same class, for a model that is so many times wider than usual."""
+    return shrink(config, given, Tree(small_tokens(config), tuple(_widths(config)), times))
+
+
+def shrink(config: PreTrainedConfig, given: Mapping[str, Any], tree: Tree) -> PreTrainedConfig:
     """A new configuration of the same class, with what is given in it, or in its sub-configurations."""
-    tree = tree or Tree(small_tokens(config), tuple(_widths(config)))
     attributes = _attributes(config)
     attributes |= filled_in(attributes)
     declared = _declared(type(config))
@@ -120,7 +132,7 @@ def _sizes(attributes: Mapping[str, Any], tree: Tree, *, grouped: bool) -> Sizes
     heads = HEADS if "head_dim" in attributes else max(1, WIDTH // head)
     own = [value for name, value in attributes.items() if is_width(name) and type(value) is int]
     keys = max(1, heads // 2) if grouped and attributes.get("kv_lora_rank") is None else heads
-    return Sizes(head, heads, keys, (*own, *tree.widths), attributes)
+    return Sizes(tree.times * head, heads, keys, (*own, *tree.widths), attributes, tree.times)
 
 
 def _mapping(value: Mapping[Any, Any], attributes: Mapping[str, Any], shrinking: _Shrinking) -> dict[Any, Any]:
@@ -130,7 +142,8 @@ def _mapping(value: Mapping[Any, Any], attributes: Mapping[str, Any], shrinking:
         if isinstance(item, Mapping):
             small[key] = _mapping(item, attributes, shrinking)
         elif key == rotary.SECTIONS and item:
-            small[key] = rotary.small_sections(item, {**attributes, **value})
+            sections = rotary.small_sections(item, {**attributes, **value})
+            small[key] = [shrinking.tree.times * section for section in sections]
         else:
             small[key] = shrinking.small(key, item) if isinstance(key, str) else item
     if "rope_type" in value and rotary.lacks_sections(attributes):

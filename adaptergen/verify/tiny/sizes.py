@@ -11,7 +11,13 @@ from typing import Any
 from adaptergen.verify.tiny.tokens import VOCABULARY
 
 
-WIDTH, HEADS, INNER, POSITIONS, IMAGE, PATCH, STAGE = 32, 4, 48, 64, 16, 4, 8
+class Wide(int):
+    """A size that is as many times larger as the model is wider."""
+
+
+WIDTH, INNER, STAGE = Wide(32), Wide(48), Wide(8)
+HEADS, POSITIONS, IMAGE, PATCH = 4, 64, 16, 4
+NARROW, BROAD = 1, 6  # times; some parts are a sixth, a 32nd or a 64th of a model, and must not be nothing
 
 Sized = tuple[tuple[str, int | None], ...]  # patterns, and the largest number for what is called so
 
@@ -41,7 +47,7 @@ SIZES: Sized = (
     (r"shape_size", (WIDTH - 4 * 6) // 2),
     (r"key_dim", STAGE),
     (r"base_channels", 32),  # normed in as many groups
-    (r"num_pos_feats", WIDTH // 2),
+    (r"num_pos_feats", Wide(WIDTH // 2)),
     (r"image_embedding_size|mm_tokens_per_image", IMAGE // PATCH),
     (r"upsample_initial_channel", 64),
     (r"patch_length|patch_stride", 8),
@@ -51,6 +57,7 @@ SIZES: Sized = (
     (r"num_experts_per_tok(en)?|\w*moe_(topk|top_k|k)|top_k_experts|num_selected_experts|n_group|num_expert_group", 2),
     (r"topk_group|\w*shared_experts", 1),
     (r"\w*n_groups", 2),
+    (r"num_output_groups", None),
     (r"\w*(d_state|state_size)", 8),
     (r"rotary_dim|qk_rope_head_dim", 4),
     (r"\w*num_queries|num_query_tokens|prediction_length", 8),
@@ -74,6 +81,7 @@ MAMBA_HEAD = r"mamba_d_head"
 HEAD_DIM = r"(\w+_)?head_dim|d_kv|kv_channels|dim_head|\w*_dim_head|attention_head_size|\w*d_head"
 TAIL = r"\w*(dims?|size|channels?|width|units|features|hidden|groups)"
 STAGES = r"\w*(hidden_sizes|embed_dims?|dims|channels|per_stage|conv_dim|out_features)"
+BLOCKS = "block_configs"  # they say how wide each block is, and stay as they are
 LARGE = 64
 SMALL_PICTURE = 100  # pixels: a patch that is larger is a picture of its own
 
@@ -89,6 +97,7 @@ class Sizes:
         keys: heads of keys and values, where fewer can be.
         widths: of the default models, the configuration's own first.
         default: all attributes, as they are by default.
+        times: how much wider it is than usual.
     """
 
     head: int
@@ -96,6 +105,7 @@ class Sizes:
     keys: int
     widths: Sequence[int]
     default: Mapping[str, Any]
+    times: int = NARROW
 
     def smaller(self, name: str, value: Any) -> Any:
         """The value for a small model."""
@@ -114,9 +124,10 @@ class Sizes:
         related = (*self._in_stages(), *self._in_pixels(value), *self._in_parts(name, value))
         for pattern, size in (*related, *INDEX, *own, *SIZES):
             if re.fullmatch(pattern, name):
-                small = self._inner(value) if size == INNER else size
-                return value if small is None else min(small, value)
-        return self._related(value) if re.fullmatch(TAIL, name) and value >= LARGE else value
+                small = self._inner(value) if size is INNER else size
+                times = self.times if isinstance(size, Wide) else 1
+                return value if small is None else min(times * small, value)
+        return self.times * self._related(value) if re.fullmatch(TAIL, name) and value >= LARGE else value
 
     def _in_stages(self) -> Sized:
         """Where each stage halves the image, and doubles the width."""
@@ -125,7 +136,8 @@ class Sizes:
             for name in ("depths", "num_heads", "hidden_sizes", "strides")
         )
         overlapping = any(isinstance(self.default.get(n), list | tuple) for n in ("patch_stride", "patch_padding"))
-        sized = STAGED if staged or "num_windows" in self.default else ()
+        halved = type(self.default.get("output_stride")) is int  # so often that the last stage is not one pixel wide
+        sized = STAGED if staged or halved or "num_windows" in self.default else ()
         sized = (*sized, *(HEARD if "spec_size" in self.default else ()))
         return (*sized, *(((r"patch_size", None),) if overlapping or "stride" in self.default else ()))
 
@@ -135,17 +147,19 @@ class Sizes:
             yield r"window_size", 2 * PATCH
         if value > SMALL_PICTURE:
             yield r"patch_size", IMAGE
+        if not any(is_width(name) for name in self.default):
+            yield r"hidden_dim", WIDTH
         for part in self.default.values():
             merged = getattr(part, "merge_size", 0)
             if merged and value == getattr(part, "hidden_size", 0) * merged**2:
-                yield r"out_hidden_size", WIDTH * merged**2
+                yield r"out_hidden_size", Wide(WIDTH * merged**2)
         if type(rate := self.default.get("downsample_rate")) is int:
             yield r"window_size", 2 * rate
         if "num_mel_bins" in self.default and value % self._width == 0:  # so that frames side by side are as wide
-            yield r"intermediate_size", WIDTH * value // self._width
+            yield r"intermediate_size", Wide(WIDTH * value // self._width)
         ratio = self.default.get("pixel_shuffle_ratio")
         if isinstance(ratio, float) and 0 < ratio < 1:
-            yield r"intermediate_size", int(WIDTH / ratio**2)
+            yield r"intermediate_size", Wide(WIDTH / ratio**2)
 
     def _in_parts(self, name: str, value: int) -> Sized:
         """Heads whose queries and keys consist of a part that is turned, and one that is not."""
@@ -176,9 +190,12 @@ class Sizes:
                 return [self._heads_of_layer(value) for value in values]
             common = math.gcd(*values)
             return [value // common for value in values] if common else list(values)
+        if name.endswith("channels") and BLOCKS in self.default:
+            return list(values)
         if re.fullmatch(STAGES, name):
             return [
-                self._related(v) if v in self.widths else v // self._unit * STAGE if v >= STAGE else v for v in values
+                self.times * (self._related(v) if v in self.widths else v // self._unit * STAGE) if v >= STAGE else v
+                for v in values
             ]
         return [self._number(name, value) for value in values]
 
