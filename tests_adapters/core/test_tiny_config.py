@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from transformers import PreTrainedConfig, TimmBackboneConfig
+from transformers import EfficientNetConfig, PreTrainedConfig, TimmBackboneConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from adaptergen.verify.tiny import BROAD, tiny_config
@@ -144,6 +144,16 @@ class BlocksConfig(PreTrainedConfig):
 
     block_configs: tuple[tuple[int, ...], ...] = ((3, 96, 96), (3, 96, 192))
     stem_channels: tuple[int, ...] = (3, 48, 96)
+
+
+class ScaledConfig(PreTrainedConfig):
+    """A part that a factor scales as a whole, as wide as what the other part is projected to."""
+
+    model_type = "tiny_case_scaled"
+    sub_configs_defaults = {"vision_config": EfficientNetConfig}
+
+    vision_config: dict[str, Any] | PreTrainedConfig | None = None
+    projection_dim: int = 640
 
 
 class PicturesInPicturesConfig(PreTrainedConfig):
@@ -296,6 +306,10 @@ def test_a_broad_model_is_broad_throughout() -> None:
             assert getattr(getattr(broad, part), name) == BROAD * getattr(getattr(small, part), name)
     assert broad.text_config.num_attention_heads == small.text_config.num_attention_heads
     assert broad.text_config.num_hidden_layers == small.text_config.num_hidden_layers
+
+
+def test_what_is_as_wide_as_a_scaled_part_stays_so() -> None:
+    assert tiny_config(ScaledConfig).projection_dim == 640
 
 
 def test_another_backbone_stands_in_for_one_of_a_library() -> None:

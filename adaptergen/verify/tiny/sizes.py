@@ -153,6 +153,8 @@ class Sizes:
             merged = getattr(part, "merge_size", 0)
             if merged and value == getattr(part, "hidden_size", 0) * merged**2:
                 yield r"out_hidden_size", Wide(WIDTH * merged**2)
+            if hasattr(part, "width_coefficient"):  # it is scaled as a whole, and stays as it is
+                yield r"projection_dim", None
         if type(rate := self.default.get("downsample_rate")) is int:
             yield r"window_size", 2 * rate
         if "num_mel_bins" in self.default and value % self._width == 0:  # so that frames side by side are as wide
