@@ -87,11 +87,16 @@ def outcomes_of(plan: IntegrationPlan, package: str) -> Iterator[Outcome]:
 
 def _needed(error: Exception, case: ModelCase | None) -> str:
     """What upstream's model asks for: a library, also one whose part another one cannot stand for, or arguments."""
-    asked = re.search(r"requires the (\S+) library", str(error)) if isinstance(error, ImportError) else None
     lacking = arguments_lacking(error)
     if case is None or not (lacking or stands_in(case.config_class())) or _runs(case.base):
-        return asked[1] if asked else ""
+        return libraries_lacking(error)
     return f"{lacking}, which cannot be made up" if lacking else TIMM
+
+
+def libraries_lacking(error: Exception) -> str:
+    """Those that upstream says its model requires, each once."""
+    asked = re.findall(r"requires the (\S+) library", str(error)) if isinstance(error, ImportError) else []
+    return ", ".join(dict.fromkeys(asked))
 
 
 def arguments_lacking(error: Exception) -> str:

@@ -11,7 +11,7 @@ import torch
 from adaptergen.verify.inputs import batch, layout_of
 from adaptergen.verify.inputs.features import counts_told
 from adaptergen.verify.outputs import run
-from adaptergen.verify.proof import arguments_lacking
+from adaptergen.verify.proof import arguments_lacking, libraries_lacking
 from adaptergen.verify.tiny import tiny_config
 
 
@@ -180,3 +180,10 @@ def test_arguments_that_cannot_be_made_up_are_told() -> None:
     refusal = "FilmModel.forward() missing 2 required positional arguments: 'session' and 'frame'"
     assert arguments_lacking(TypeError(refusal)) == "session and frame"
     assert arguments_lacking(TypeError("_attend() missing 1 required positional argument: 'mask'")) == ""
+
+
+def test_libraries_that_a_model_requires_are_told() -> None:
+    refusal = "CaseModel requires the PIL library but it was not found. CaseModel requires the timm library but it was"
+
+    assert libraries_lacking(ImportError(refusal)) == "PIL, timm"
+    assert libraries_lacking(RuntimeError(refusal)) == ""
