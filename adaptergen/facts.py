@@ -96,6 +96,9 @@ class Scores:
     function: str = ""  # the attention function, bound by the statement; then no other name but `hidden` is given
     boundaries: str = ""  # where sequences begin and end that follow one another in one row
     kept: KeptInput | None = None  # where `hidden` has to be bound first, if upstream has no name for it
+    likenesses: tuple[ScoreTerm, ...] = ()  # of terms to the scores: expressions that give one the shape of the other
+    softmaxes: tuple[ScoreTerm, ...] = ()  # of the named scores, where `mask` does not tell rows of a batch apart
+    window_mask: str = ""  # a mask with a row for each window, not for each row of the batch; then there is no `mask`
 
 
 @dataclass(frozen=True)

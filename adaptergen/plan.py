@@ -168,6 +168,9 @@ class PrefixHook(Decision):
     function: str = ""  # the attention function that `statement` binds, for all calls of it; no other names are needed
     boundaries: str = ""  # name of the positions where sequences in one row begin and end
     kept: tuple[KeptHook, ...] = ()  # where `hidden` is bound, if it is not upstream's name
+    likenesses: tuple[TermHook, ...] = ()  # expressions that give something the shape of the scores, without prefix
+    softmaxes: tuple[TermHook, ...] = ()  # of scores, before which a prefix is hidden, as no mask tells rows apart
+    window_mask: str = ""  # a mask with a row for each window, which is added to the scores
 
 
 @dataclass(frozen=True, kw_only=True)

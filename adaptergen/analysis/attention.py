@@ -31,6 +31,12 @@ ELEMENTWISE = frozenset(
     )
 )
 
+# Kernels that are given keys and values as they are, with a mask that is added to the scores or says which stay.
+OPEN_KERNELS = ("scaled_dot_product_attention",)
+
+# What takes the shape of its second argument.
+LIKE_ANOTHER = ("reshape_as", "view_as", "expand_as")
+
 
 @dataclass(frozen=True, eq=False)
 class AttentionCall:
@@ -191,8 +197,15 @@ def score_sums(softmax: Operation, product: Operation) -> Iterator[tuple[Sum, Va
     for value in through_elementwise(softmax.args[0]):
         if isinstance(value, Sum):
             for side, other in ((value.left, value.right), (value.right, value.left)):
-                if depends_on(other, product) and not depends_on(side, product):
+                if depends_on(other, product) and not depends_on(_content(side), product):
                     yield value, side
+
+
+def _content(value: Value) -> Value:
+    """Without what only its shape is taken from."""
+    while isinstance(value, Operation) and value.name in LIKE_ANOTHER:
+        value = value.args[0]
+    return value
 
 
 def kind_of(key: Value, stream: str) -> AttentionKind:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import libcst as cst
 
-from adaptergen.analysis.attention import AttentionCall
+from adaptergen.analysis.attention import OPEN_KERNELS, AttentionCall
 from adaptergen.analysis.attention_function import find_function
 from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.exchanged import exchanges
@@ -47,7 +47,7 @@ def find_attentions(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[
             scores=scores,
             why_not=why_not,
             at=last.output.at.module.at(last.output.at.statement),
-            keeps_config=last.form != "by_hand" or _keeps_config(last.module),
+            keeps_config=last.form == "interface" or _keeps_config(last.module),
             told_causal=_told_causal(last, scores),
             is_optional=path.partition(".")[0] in layer.instance.making.conditional,
         )
@@ -101,10 +101,10 @@ def _is_own_config(target: cst.BaseAssignTargetExpression) -> bool:
 
 
 def _scores(calls: list[AttentionCall]) -> tuple[Scores | None, str]:
-    if all(call.form == "kernel" for call in calls):
-        kernel = calls[0].output
-        assert isinstance(kernel, Operation)
-        return None, f"attention is computed inside {kernel.name}"
+    kernels = [call.output for call in calls if call.form == "kernel"]
+    closed = [kernel.name for kernel in kernels if isinstance(kernel, Operation) and kernel.name not in OPEN_KERNELS]
+    if closed:
+        return None, f"attention is computed inside {closed[0]}"
     try:
         return find_scores(calls), ""
     except Unclear as reason:

@@ -1,6 +1,7 @@
 """Where scores are viewed in a shape that names the number of keys, does that number count the prefix?
 
 scores = scores.view(batch // windows, windows, self.num_heads, length, length)     the last is the number of keys
+position_bias = position_bias.reshape_as(scores)                                    which has nothing for the prefix
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from adaptergen.analysis.attention import AttentionCall, through_elementwise
+from adaptergen.analysis.attention import LIKE_ANOTHER, AttentionCall, score_sums, through_elementwise
 from adaptergen.analysis.statements import statement_site
-from adaptergen.facts import StatementSite
+from adaptergen.facts import ScoreTerm, StatementSite
 from adaptergen.tracing.graph import depends_on
 from adaptergen.tracing.values import Attribute, Constant, Item, Operation, Value
 
@@ -38,6 +39,16 @@ def find_views(call: AttentionCall, key: Value) -> Iterator[ScoreView | None]:
             case Operation(name=name, args=(scores, *sizes)) if name in VIEWS and depends_on(scores, call.product):
                 if sizes and not _counts_prefix(sizes[-1], call.product, key):
                     yield _view(value, call)
+
+
+def find_likenesses(call: AttentionCall) -> Iterator[ScoreTerm | None]:
+    """What is added to the scores, where it takes their shape; None for what another module gives it."""
+    if call.softmax is None or call.product is None:
+        return
+    for _, term in score_sums(call.softmax, call.product):
+        if isinstance(term, Operation) and term.name in LIKE_ANOTHER and depends_on(term.args[1], call.product):
+            own = term.at.instance is call.module
+            yield ScoreTerm(statement_site(term.at), term.at.module.code(term.at.expression)) if own else None
 
 
 def _counts_prefix(size: Value, product: Operation, key: Value) -> bool:

@@ -15,11 +15,13 @@ from adaptergen.analysis.attention import AttentionCall
 from adaptergen.analysis.filling import Filling
 from adaptergen.analysis.foreign_scores import obstacles
 from adaptergen.analysis.hidden import find_hidden
+from adaptergen.analysis.hiding import find_hiding
 from adaptergen.analysis.inline_scores import find_terms, readers
 from adaptergen.analysis.lengths import find_lengths
 from adaptergen.analysis.measured import before_measures, measured_names, name_nodes, told_of, uses_beyond_shapes
 from adaptergen.analysis.score_names import Names, Unclear, is_product, names_of, outermost_site
-from adaptergen.analysis.score_views import find_views
+from adaptergen.analysis.score_views import ScoreView, find_likenesses, find_views
+from adaptergen.analysis.shapes import Shapes
 from adaptergen.analysis.statements import address, enclosing_blocks, method_node
 from adaptergen.analysis.widths import has_flat_heads, has_length_last
 from adaptergen.facts import Scores, ScoreTerm
@@ -43,12 +45,19 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
     query, key, value, mask = names
     for obstacle in (found for each in calls for found in obstacles(each)):
         raise Unclear(obstacle)
-    if mask is None and call.form == "by_hand":
-        raise Unclear("no mask is added to the scores, by which rows of a batch could be kept from a prefix")
+    _forbid_closed_kernels(calls, key, mask)
+    views = [view for call in calls for view in _views(call, site, key)]
+    is_by_window = any(view.has_windows for view in views)
+    if is_by_window and mask not in _parameters(site):
+        raise Unclear("scores are viewed in a shape that does not count the prefix")
+    tells_rows = call.form != "by_hand" or (mask is not None and not is_by_window)
+    softmaxes = () if tells_rows else [find_hiding(call, site, site.names[key]) for call in calls]
     terms = [term for call in calls for term in _terms(call, site, mask)]
     before, keys_go_on = _before(site, sites, calls, names, terms)
     filling = _filling(call, site.names.get(mask or ""))
     turned = _are_turned(call, site.names[query], site.names[key])
+    if turned and softmaxes:
+        raise Unclear(f"no mask is added to the scores, and the length of {key} is the last of its sizes")
     if turned and _is_written_out(site) and measured_names(_from(site, before), {key}):
         raise Unclear(f"the sizes of {key}, whose length is the last of them, are read")
     hidden = find_hidden(call, site)
@@ -59,7 +68,7 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
         query=query,
         key=key,
         value=value,
-        mask=mask,
+        mask=None if is_by_window else mask,
         hidden=hidden.name,
         kept=hidden.kept,
         through_interface=call.form == "interface",
@@ -71,7 +80,10 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
         mask_is_test=filling is not None and filling.is_test and not filling.hides,
         mask_hides=filling is not None and filling.hides,
         keys_are_read_elsewhere=keys_go_on,
-        views=tuple(dict.fromkeys(view for call in calls for view in _views(call, site, key))),
+        likenesses=tuple(dict.fromkeys(like for call in calls for like in _likenesses(call, site))),
+        views=tuple(dict.fromkeys(ScoreTerm(view.site, view.text) for view in views)),
+        softmaxes=tuple(dict.fromkeys(softmaxes)),
+        window_mask=mask if is_by_window and mask else "",
     )
 
 
@@ -113,6 +125,17 @@ FLAT_PRODUCTS = ("bmm", "baddbmm")
 RESHAPES = ("view", "reshape", "unflatten", "flatten")
 
 
+def _forbid_closed_kernels(calls: Sequence[AttentionCall], key: str, mask: str | None) -> None:
+    """A kernel that is called directly is told of a prefix by its mask alone."""
+    for kernel in (call for call in calls if call.form == "kernel"):
+        assert isinstance(kernel.output, Operation)
+        told = (*kernel.output.args[5:], kernel.output.kwargs.get("is_causal"))
+        if mask is None or any(told):
+            raise Unclear(f"{kernel.output.name} is given no mask that has a name, or hides the future by itself")
+        if len(Shapes(kernel.module).of(kernel.key)) != 4:
+            raise Unclear(f"{key}, which {kernel.output.name} takes, is not known to be 4-D")
+
+
 def _is_flat(call: AttentionCall, key: Value) -> bool:
     """Does a product of 3-D tensors take the keys as they are here?"""
     if call.product is None or call.product.name not in FLAT_PRODUCTS:
@@ -149,13 +172,23 @@ def _terms(call: AttentionCall, site: Site, mask: str | None) -> Iterator[ScoreT
         yield term
 
 
-def _views(call: AttentionCall, site: Site, key: str) -> Iterator[ScoreTerm]:
+def _views(call: AttentionCall, site: Site, key: str) -> Iterator[ScoreView]:
     for view in find_views(call, site.names[key]):
         if view is None or view.site.cls != site.cls:
             raise Unclear("scores are viewed in a shape that does not count the prefix")
-        if view.has_windows:
-            raise Unclear("a mask is added window by window, which keeps no row of a batch from a prefix")
-        yield ScoreTerm(view.site, view.text)
+        yield view
+
+
+def _likenesses(call: AttentionCall, site: Site) -> Iterator[ScoreTerm]:
+    for like in find_likenesses(call):
+        if like is None or like.site.cls != site.cls:
+            raise Unclear("something takes the shape of the scores outside of the module")
+        yield like
+
+
+def _parameters(site: Site) -> set[str]:
+    """What the method is given."""
+    return {parameter.name.value for parameter in method_node(site.module, site.cls, site.method).params.params}
 
 
 def _filling(call: AttentionCall, given: Value | None) -> Filling | None:

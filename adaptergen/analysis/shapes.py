@@ -148,7 +148,8 @@ class Shapes:
                 return ()
             return solved((UNKNOWN, UNKNOWN, *map(self.size, view.args[2].items)), source)
         written = self._written(view.args[1:])
-        if len(source) == 1 and len(written) > 3 and self._is_length(view.args[1:], written[0]):
+        is_told = len(source) == 1 and len(written) > 3 and is_known(written[1])
+        if is_told and self._is_length(view.args[1:], written[0]):
             written = (written[0], UNKNOWN, *written[2:])
         return solved(written, source)
 

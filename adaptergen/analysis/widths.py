@@ -42,8 +42,8 @@ def has_length_last(state: Value, other: Value, module: Instance) -> bool:
 
 
 def _heads(shape: Shape) -> Size:
-    """The second of four dimensions, or what the first of three is more than the batch."""
-    if len(shape) == 4:
+    """The second of four dimensions, or of five with windows, or what the first of three is more than the batch."""
+    if len(shape) in (4, 5):
         return written(shape[1]) if shape[1] != "1" else ""
     batch, _, heads = shape[0].partition(" * ") if len(shape) == 3 else ("", "", "")
     return written(heads) if not is_known(batch) else ""

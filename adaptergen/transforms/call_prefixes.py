@@ -8,7 +8,8 @@ to the scores. Hand-written attention that slices a causal buffer by the number 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import libcst as cst
 
@@ -29,45 +30,131 @@ from adaptergen.transforms.edits import (
 )
 
 
+VISIBLE = "visible_prefix"  # which positions of the prefix each row may see, where it is no mask that says so
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """Something else in the place of an expression of a statement."""
+
+    method: str
+    statement: Statement
+    node: cst.BaseExpression
+    new: str
+    because: str
+
+
 def call_prefixes(source: SourceModule, hook: PrefixHook) -> Iterator[Replacement]:
+    statement = find_statement(source, hook.cls, hook.method, hook.statement, hook.nth)
+    changes: dict[int, list[Change]] = {}
+    for change in _changes(source, hook):
+        changes.setdefault(id(change.statement), []).append(change)
+    own = changes.pop(id(statement), [])
+    for of_one in changes.values():
+        yield _changed(source, hook, of_one)
     for length in hook.lengths:
-        yield _do_not_count(source, hook, length)
         yield _extend_cut(source, hook, length)
-    for term in hook.terms:
-        if not _is_at_scores(term, hook):
-            yield _extend_term(source, hook, term)
-    for view in hook.views:
-        yield _count_in_view(source, hook, view)
+    for softmax in hook.softmaxes:
+        yield _hide_before(source, hook, softmax)
     for kept in hook.kept:
         yield _keep_input(source, hook, kept)
-    yield _take_around(source, hook) if hook.function else _extend_states(source, hook)
+    yield _take_around(source, hook) if hook.function else _extend_states(source, hook, statement, own)
 
 
-def _extend_states(source: SourceModule, hook: PrefixHook) -> Replacement:
-    statement = find_statement(source, hook.cls, hook.method, hook.statement, hook.nth)
+def _changes(source: SourceModule, hook: PrefixHook) -> Iterator[Change]:
+    for length in hook.lengths:
+        statement = find_statement(source, hook.cls, length.method, length.statement, length.nth)
+        node = _written(source, statement, length.expression)
+        because = f"{length.expression} counts the prefix, the buffer that it slices does not"
+        yield Change(length.method, statement, node, f"{length.expression} - self.prefix_tuning.length", because)
+    for term in hook.terms:
+        statement = find_statement(source, hook.cls, term.method, term.statement, term.nth)
+        node = _written(source, statement, term.term)
+        because = f"{term.term} has one entry for each key, and none for the prefix"
+        yield Change(term.method, statement, node, f"self.prefix_tuning.extend_bias({term.term})", because)
+    for view in hook.views:
+        statement = find_statement(source, hook.cls, view.method, view.statement, view.nth)
+        node = _last_argument(source, statement, view.term)
+        because = f"the last size in {view.term.partition('(')[0]} is the number of keys, which the prefix adds to"
+        yield Change(view.method, statement, node, f"{source.code(node)} + self.prefix_tuning.length", because)
+    for likeness in hook.likenesses:
+        statement = find_statement(source, hook.cls, likeness.method, likeness.statement, likeness.nth)
+        node = _last_argument(source, statement, likeness.term)
+        because = f"{source.code(node)} has the prefix, and what takes its shape does not"
+        yield Change(likeness.method, statement, node, f"self.prefix_tuning.without({source.code(node)})", because)
+
+
+def _last_argument(source: SourceModule, statement: Statement, call: str) -> cst.BaseExpression:
+    return cst.ensure_type(_written(source, statement, call), cst.Call).args[-1].value
+
+
+def _changed(source: SourceModule, hook: PrefixHook, changes: Sequence[Change]) -> Replacement:
+    """A statement with all of its changes."""
+    statement, because = changes[0].statement, "; ".join(change.because for change in changes)
     line, lines = upstream_lines(source, statement, statement)
-    method = "self.prefix_tuning.flat" if hook.flat else "self.prefix_tuning"
-    head = f"{hook.extended_key or hook.key}, {hook.value}, {hook.mask or '_'} = {method}"
-    mask = f"{hook.mask}.bool()" if hook.mask_is_test else hook.mask or "None"
-    flags = (f"{name}=True" for name, holds in (("turned", hook.turned), ("mask_hides", hook.mask_hides)) if holds)
-    options = (*((f"is_causal={hook.told_causal}",) if hook.told_causal else ()), *flags)
-    arguments = (hook.query, hook.key, hook.value, mask, hook.hidden, *options)
-    added = call_lines(indentation(lines[0]), head, arguments)
+    new = _with_changes(source, changes)
+    replacing = parsed(new).with_changes(leading_lines=statement.leading_lines)
+    return Replacement(Edit(hook.cls, changes[0].method, line, lines, new, because), (statement,), (replacing,))
+
+
+def _with_changes(source: SourceModule, changes: Sequence[Change]) -> tuple[str, ...]:
+    statement = changes[0].statement
+    around = {change: text_around(source, statement, change.node) for change in changes}
+    in_order = sorted(changes, key=lambda change: len(around[change][0]))
+    pieces, end = [], 0
+    for change in in_order:
+        before, after = around[change]
+        pieces += [before[end:], change.new]
+        end = len(before) + len(source.code(change.node))
+    indent = indentation(upstream_lines(source, statement, statement)[1][0])
+    return lines_of(indent, "".join((*pieces, after)))
+
+
+def _extend_states(source: SourceModule, hook: PrefixHook, statement: Statement, own: Sequence[Change]) -> Replacement:
+    line, lines = upstream_lines(source, statement, statement)
+    added = _call_of(hook, indentation(lines[0]))
     call = parsed(added).with_changes(leading_lines=statement.leading_lines)
     if hook.extended_key:
         renamed = _with_extended_key(source, statement, hook, indentation(lines[0]))
         edit = Edit(hook.cls, hook.method, line, lines, (*added, *renamed), hook.because)
         return Replacement(edit, (statement,), (call, parsed(renamed)))
-    if own := [term for term in hook.terms if _is_at_scores(term, hook)]:
-        extended = _with_extended_term(source, statement, own[0], indentation(lines[0]))
-        edit = Edit(hook.cls, hook.method, line, lines, (*added, *extended), hook.because)
-        return Replacement(edit, (statement,), (call, parsed(extended)))
+    if own:
+        changed = _with_changes(source, own)
+        edit = Edit(hook.cls, hook.method, line, lines, (*added, *changed), hook.because)
+        return Replacement(edit, (statement,), (call, parsed(changed)))
+    if hook.window_mask:
+        mask = (f"{indentation(lines[0])}{hook.window_mask} = self.prefix_tuning.extend_bias({hook.window_mask})",)
+        edit = Edit(hook.cls, hook.method, line, (), (*added, *mask), hook.because)
+        return Replacement(edit, (statement,), (call, parsed(mask), statement.with_changes(leading_lines=())))
     if not hook.bias:
         edit = Edit(hook.cls, hook.method, line, (), added, hook.because)
         return Replacement(edit, (statement,), (call, statement.with_changes(leading_lines=())))
     extended = _with_extended_bias(source, statement, hook, indentation(lines[0]))
     edit = Edit(hook.cls, hook.method, line, lines, (*added, *extended), hook.because)
     return Replacement(edit, (statement,), (call, parsed(extended)))
+
+
+def _call_of(hook: PrefixHook, indent: str) -> tuple[str, ...]:
+    key = hook.extended_key or hook.key
+    if hook.softmaxes:
+        head = f"{key}, {hook.value}, {VISIBLE} = self.prefix_tuning.unmasked"
+        return call_lines(indent, head, (hook.key, hook.value, hook.hidden))
+    method = "self.prefix_tuning.flat" if hook.flat else "self.prefix_tuning"
+    mask = f"{hook.mask}.bool()" if hook.mask_is_test else hook.mask or "None"
+    flags = (f"{name}=True" for name, holds in (("turned", hook.turned), ("mask_hides", hook.mask_hides)) if holds)
+    options = (*((f"is_causal={hook.told_causal}",) if hook.told_causal else ()), *flags)
+    arguments = (hook.query, hook.key, hook.value, mask, hook.hidden, *options)
+    return call_lines(indent, f"{key}, {hook.value}, {hook.mask or '_'} = {method}", arguments)
+
+
+def _hide_before(source: SourceModule, hook: PrefixHook, softmax: TermHook) -> Replacement:
+    """A line in front of the softmax, from which on rows see no more of the prefix than is theirs."""
+    statement = find_statement(source, hook.cls, softmax.method, softmax.statement, softmax.nth)
+    because = "no mask tells rows of the batch apart, which may have no prefix, or a shorter one"
+    added = call_lines(
+        _indent(source, statement), f"{softmax.term} = self.prefix_tuning.hide", (softmax.term, VISIBLE)
+    )
+    return _preceded(source, (hook.cls, softmax.method), statement, added, because)
 
 
 def _take_around(source: SourceModule, hook: PrefixHook) -> Replacement:
@@ -79,12 +166,9 @@ def _take_around(source: SourceModule, hook: PrefixHook) -> Replacement:
 
 def _keep_input(source: SourceModule, hook: PrefixHook, kept: KeptHook) -> Replacement:
     statement = find_statement(source, hook.cls, hook.method, kept.statement, kept.nth)
-    line, lines = upstream_lines(source, statement, statement)
-    added = (f"{indentation(lines[0])}{hook.hidden} = {kept.name}",)
+    added = (f"{_indent(source, statement)}{hook.hidden} = {kept.name}",)
     because = f"{kept.name} does not hold the input any more where the prefix asks for it"
-    edit = Edit(hook.cls, hook.method, line, (), added, because)
-    binding = parsed(added).with_changes(leading_lines=statement.leading_lines)
-    return Replacement(edit, (statement,), (binding, statement.with_changes(leading_lines=())))
+    return _preceded(source, (hook.cls, hook.method), statement, added, because)
 
 
 def _with_extended_key(source: SourceModule, statement: Statement, hook: PrefixHook, indent: str) -> tuple[str, ...]:
@@ -102,32 +186,6 @@ def _broken(source: SourceModule, lines: tuple[str, ...], indent: str) -> tuple[
     before, after = text_around(source, statement, call, keep_parentheses=True)
     written = [source.code(argument.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for argument in call.args]
     return call_lines(indent, before + source.code(call.func), written, after.rstrip())
-
-
-def _is_at_scores(term: TermHook, hook: PrefixHook) -> bool:
-    """Does the statement before which the keys are extended add the term?"""
-    return (term.method, term.statement, term.nth) == (hook.method, hook.statement, hook.nth)
-
-
-def _with_extended_term(source: SourceModule, statement: Statement, term: TermHook, indent: str) -> tuple[str, ...]:
-    before, after = text_around(source, statement, _written(source, statement, term.term))
-    return lines_of(indent, f"{before}self.prefix_tuning.extend_bias({term.term}){after}")
-
-
-def _extend_term(source: SourceModule, hook: PrefixHook, term: TermHook) -> Replacement:
-    statement = find_statement(source, hook.cls, term.method, term.statement, term.nth)
-    node = _written(source, statement, term.term)
-    because = f"{term.term} has one entry for each key, and none for the prefix"
-    new = f"self.prefix_tuning.extend_bias({term.term})"
-    return _rewritten(source, (hook.cls, term.method), statement, node, new, because)
-
-
-def _count_in_view(source: SourceModule, hook: PrefixHook, view: TermHook) -> Replacement:
-    statement = find_statement(source, hook.cls, view.method, view.statement, view.nth)
-    size = cst.ensure_type(_written(source, statement, view.term), cst.Call).args[-1].value
-    because = f"the last size in {view.term.partition('(')[0]} is the number of keys, which the prefix adds to"
-    new = f"{source.code(size)} + self.prefix_tuning.length"
-    return _rewritten(source, (hook.cls, view.method), statement, size, new, because)
 
 
 def _with_extended_bias(source: SourceModule, statement: Statement, hook: PrefixHook, indent: str) -> tuple[str, ...]:
@@ -158,14 +216,6 @@ def _extended(source: SourceModule, argument: cst.Arg) -> cst.Arg:
     )
 
 
-def _do_not_count(source: SourceModule, hook: PrefixHook, length: LengthHook) -> Replacement:
-    statement = find_statement(source, hook.cls, length.method, length.statement, length.nth)
-    node = _written(source, statement, length.expression)
-    because = f"{length.expression} counts the prefix, the buffer that it slices does not"
-    new = f"{length.expression} - self.prefix_tuning.length"
-    return _rewritten(source, (hook.cls, length.method), statement, node, new, because)
-
-
 def _extend_cut(source: SourceModule, hook: PrefixHook, length: LengthHook) -> Replacement:
     statement = find_statement(source, hook.cls, length.method, length.cut_statement, length.cut_nth)
     added = (f"{_indent(source, statement)}{length.cut} = self.prefix_tuning.extend_mask({length.cut})",)
@@ -181,20 +231,15 @@ def _indent(source: SourceModule, statement: Statement) -> str:
     return indentation(upstream_lines(source, statement, statement)[1][0])
 
 
-def _rewritten(
-    source: SourceModule,
-    place: tuple[str, str],
-    statement: Statement,
-    node: cst.BaseExpression,
-    new: str,
-    because: str,
+def _preceded(
+    source: SourceModule, place: tuple[str, str], statement: Statement, added: tuple[str, ...], because: str
 ) -> Replacement:
-    """A statement of a (class, method) with something else in the place of one expression."""
-    line, lines = upstream_lines(source, statement, statement)
-    before, after = text_around(source, statement, node)
-    changed = lines_of(indentation(lines[0]), f"{before}{new}{after}")
-    replacing = parsed(changed).with_changes(leading_lines=statement.leading_lines)
-    return Replacement(Edit(*place, line, lines, changed, because), (statement,), (replacing,))
+    """A statement of a (class, method), and lines in front of it, below the comments that were there."""
+    line, _ = upstream_lines(source, statement, statement)
+    new = parsed(added).with_changes(leading_lines=statement.leading_lines)
+    return Replacement(
+        Edit(*place, line, (), added, because), (statement,), (new, statement.with_changes(leading_lines=()))
+    )
 
 
 def _followed(

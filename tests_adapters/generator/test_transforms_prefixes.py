@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from adaptergen.plan import LengthHook
+from adaptergen.plan import LengthHook, TermHook
 from adaptergen.problems import ProblemsFound
 from tests_adapters.generator.borrowing import borrowed_body, changed_lines, prefix
 
@@ -40,6 +40,47 @@ def test_without_a_mask() -> None:
 
     assert changed_lines("def forward(self, hidden_states):\n    return self.attend(query, key, value)\n", hook) == [
         "+        key, value, _ = self.prefix_tuning(query, key, value, None, hidden_states)"
+    ]
+
+
+SCORED = """
+    def forward(self, hidden_states, mask=None):
+        scores = query @ key.mT
+        bias = bias.view_as(scores)
+        scores = scores + bias
+        # over the keys
+        weights = scores.softmax(dim=-1)
+        return weights @ value
+    """
+SOFTMAX = TermHook(method="forward", statement="weights = scores.softmax(dim=-1)", term="scores")
+
+
+def test_where_no_mask_tells_rows_apart() -> None:
+    """The prefix is hidden in the scores, the bias is none of it."""
+    statement = "bias = bias.view_as(scores)"
+    likeness = TermHook(method="forward", statement=statement, term="bias.view_as(scores)")
+    hook = prefix("scores = query @ key.mT", mask="", softmaxes=(SOFTMAX,), likenesses=(likeness,))
+
+    assert borrowed_body(SCORED, hook) == dedent("""\
+        def forward(self, hidden_states, mask=None):
+            key, value, visible_prefix = self.prefix_tuning.unmasked(key, value, hidden_states)
+            scores = query @ key.mT
+            bias = bias.view_as(self.prefix_tuning.without(scores))
+            scores = scores + bias
+            # over the keys
+            scores = self.prefix_tuning.hide(scores, visible_prefix)
+            weights = scores.softmax(dim=-1)
+            return weights @ value
+        """)
+
+
+def test_a_mask_with_a_row_for_each_window() -> None:
+    hook = prefix("scores = query @ key.mT", mask="", softmaxes=(SOFTMAX,), window_mask="mask")
+
+    assert changed_lines(SCORED, hook) == [
+        "+        key, value, visible_prefix = self.prefix_tuning.unmasked(key, value, hidden_states)",
+        "+        mask = self.prefix_tuning.extend_bias(mask)",
+        "+        scores = self.prefix_tuning.hide(scores, visible_prefix)",
     ]
 
 

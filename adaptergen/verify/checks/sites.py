@@ -113,12 +113,12 @@ def _attentions(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, n
 
 
 def _prefixed(attention: nn.Module) -> nn.Module | None:
-    """What is called where an attention gets its prefix: the shim, or the attention that lets it wrap a function."""
+    """What is called where an attention gets its prefix: the shim, or the attention that calls a method of it."""
     shim = getattr(attention, "prefix_tuning", None)
     if shim is None or NAME not in shim.held:
         return None
     names = inspect.unwrap(type(attention).forward).__code__.co_names
-    return attention if "around" in names else shim
+    return attention if {"around", "unmasked"} & set(names) else shim
 
 
 def _cross_attends(base: PreTrainedModel) -> bool:

@@ -65,6 +65,16 @@ class PrefixTuningState(NamedTuple):
             key=torch.cat([keys, self.key], dim=-2), value=torch.cat([values, self.value], dim=-2), visible=visible
         )
 
+    def before(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Keys and values with this in front of them, or of each window, (batch, heads, windows, length, width). Values
+        may be filled up with zeros to the width of keys.
+        """
+        keys, values = self.key, F.pad(self.value, (0, value.shape[-1] - self.value.shape[-1]))
+        if key.dim() == 5:
+            keys, values = (part.unsqueeze(2).expand(-1, -1, key.shape[2], -1, -1) for part in (keys, values))
+        return torch.cat([keys, key], dim=-2), torch.cat([values, value], dim=-2)
+
     def _combined(
         self, parts: Sequence[PrefixTuningState], how: Callable[[list[Tensor]], Tensor]
     ) -> PrefixTuningState:
@@ -189,9 +199,39 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         mask = extend_attention_mask(mask, state.columns, query, key, self.implementation, hides_future)
         if mask_hides and mask is not None:
             mask = mask.bool() if mask.is_floating_point() else ~mask
-        values = F.pad(state.value, (0, value.shape[-1] - state.value.shape[-1]))
-        keys = torch.cat([state.key, key], dim=-2)
-        return keys.transpose(-1, -2) if turned else keys, torch.cat([values, value], dim=-2), mask
+        keys, values = state.before(key, value)
+        return keys.transpose(-1, -2) if turned else keys, values, mask
+
+    def unmasked(self, key: Tensor, value: Tensor, hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """
+        Extend keys and values of an attention without a mask of its rows; unchanged if no prefix is active.
+
+        Args:
+            key, value: (rows, heads, length, width), (rows · heads, length, width), or of several windows in each row,
+                (rows, heads, windows, length, width).
+            hidden_states: input of the attention, as for `forward`.
+
+        Returns:
+            keys, values, and for `hide`: (rows, prefix), which positions of the prefix each row may see; `None` if all
+            see all of it.
+        """
+        if self.active is None:
+            return key, value, None
+        if key.dim() == 3:
+            by_row = (heads.unflatten(0, (len(hidden_states), -1)) for heads in (key, value))
+            key, value, visible = self.unmasked(*by_row, hidden_states)
+            return key.flatten(0, 1), value.flatten(0, 1), visible
+        state = self.prefixes_for(key, value, rows_of(hidden_states, len(key)))
+        return *state.before(key, value), state.visible
+
+    def hide(self, scores: Tensor, visible: Tensor | None) -> Tensor:
+        """The scores, (rows, …, prefix + keys), without those of positions that only fill up the prefix of a row."""
+        if visible is None:
+            return scores
+        by_row = scores.unflatten(0, (len(visible), -1))
+        hidden = F.pad(~visible, (0, scores.shape[-1] - visible.shape[-1]))
+        hidden = hidden.view(len(visible), *(1,) * (by_row.dim() - 2), -1)
+        return by_row.masked_fill(hidden, torch.finfo(scores.dtype).min).flatten(0, 1)
 
     def around(
         self, attend: Attend, hidden_states: Tensor, boundaries: Tensor | None = None
@@ -200,8 +240,8 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         return attend if self.active is None else PrefixedAttention(self, attend, hidden_states, boundaries)
 
     def prefixes_for(self, key: Tensor, value: Tensor, hidden_states: Tensor | None) -> PrefixTuningState:
-        """What stands in front of these keys and values, (batch, heads, length, width)."""
-        nothing = key[:, :, :0], value[:, :, :0, : self.value_dim]
+        """What stands in front of these keys and values, (batch, heads, …, length, width)."""
+        nothing = key.flatten(2, -2)[:, :, :0], value.flatten(2, -2)[:, :, :0, : self.value_dim]
         return self.active.run(self, PrefixTuningState(*nothing, hidden_states))
 
     def flat(
@@ -266,6 +306,10 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         if position_bias is None or self.active is None:
             return position_bias
         return F.pad(position_bias, (self.length, 0))
+
+    def without(self, scores: Tensor) -> Tensor:
+        """The scores, (…, prefix + keys), of the keys alone."""
+        return scores if self.active is None else scores[..., self.length :]
 
     def _length_of(self, setup: AdapterCompositionBlock | str | None) -> int:
         if setup is None:
