@@ -263,6 +263,7 @@ class ModelFacts:
     sub_models: tuple[SubModel, ...] = ()
     docstring: str = ""  # of the module, its first line
     base_returns_pooled: bool = False
+    writers: tuple[str, ...] = ()  # those of `base_like` that generate text by themselves
 
     @property
     def all_stacks(self) -> tuple[Stack, ...]:

@@ -44,6 +44,7 @@ class Classes:
     base: str
     holders: tuple[str, ...]  # classes that hold the layers themselves, the base class first
     heads: tuple[str, ...]  # every other model class: it holds one of these, or adds a head to what it holds
+    writers: tuple[str, ...] = ()  # holders that generate text by themselves
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from adaptergen.analysis.attention import attention_calls
 from adaptergen.analysis.blocks import TracedLayer, find_layers, holders, pretrained_classes
 from adaptergen.analysis.config_names import config_defaults, find_config_names
 from adaptergen.analysis.embeddings import returns_pooled
-from adaptergen.analysis.heads import find_head
+from adaptergen.analysis.heads import find_head, generates
 from adaptergen.analysis.modules import find_attentions
 from adaptergen.analysis.projections import find_projections
 from adaptergen.analysis.residuals import find_residuals, find_unclear_sums
@@ -72,6 +72,7 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
         sub_models=others,
         docstring=_first_line(source.tree.get_docstring()),
         base_returns_pooled=returns_pooled(source, base_class, layers, load),
+        writers=tuple(cls for cls in held if generates(source, cls)),
     )
 
 

@@ -92,11 +92,20 @@ def find_head(
     )
 
 
+def generates(source: SourceModule, cls: str) -> bool:
+    """Can a model of the class write text by itself?"""
+    return any(_generations(source, cls))
+
+
 def _own_generation(source: SourceModule, cls: str) -> str:
     """`WhisperGenerationMixin` among the bases: one of the architecture's own, not that of transformers."""
-    bases = (base for ancestor in source.ancestry(cls) for base in ancestor.bases if base.endswith("GenerationMixin"))
-    own = (base for base in bases if base != "GenerationMixin")
+    own = (base for base in _generations(source, cls) if base != "GenerationMixin")
     return next((f"{source.name}.{base}" for base in own), "")
+
+
+def _generations(source: SourceModule, cls: str) -> Iterator[str]:
+    bases = (base for ancestor in source.ancestry(cls) for base in ancestor.bases)
+    return (base for base in bases if base.endswith("GenerationMixin"))
 
 
 def _tied_bias(source: SourceModule, cls: str, modules: tuple[HeadModule, ...]) -> str:

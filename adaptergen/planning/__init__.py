@@ -72,6 +72,7 @@ def _classes(facts: ModelFacts) -> Classes:
         base=facts.base_class,
         holders=facts.base_like,
         heads=tuple(head.cls for head in facts.heads),
+        writers=tuple(cls for cls in facts.writers if cls not in {head.cls for head in facts.heads}),
     )
 
 

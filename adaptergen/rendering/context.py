@@ -101,6 +101,8 @@ def _model_class(plan: IntegrationPlan, cls: str) -> ModelClass:
     mixins = []
     if cls in plan.classes.heads:
         mixins.append("ModelWithHeadsAdaptersMixin")
+    if cls in plan.classes.writers:
+        mixins.append("WritingAdaptersMixin")
     if cls in plan.classes.holders:
         mixins.append(naming.mixin(plan.classes.base))
     if any(tower.cls == cls for tower in plan.towers):

@@ -57,6 +57,7 @@ def modeling_imports(plan: IntegrationPlan, package: str, borrowed: frozenset[Im
         Import(own, base_mixin),
         *(Import(own, tower.name) for tower in tower_mixins(plan)),
         *([Import(f"{package}.{CORE_MIXINS}", "ModelWithHeadsAdaptersMixin")] if plan.classes.heads else []),
+        *([Import(f"{package}.{CORE_MIXINS}", "WritingAdaptersMixin")] if plan.classes.writers else []),
     }
     return written(imports)
 

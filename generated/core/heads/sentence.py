@@ -37,10 +37,10 @@ def sentence_representation(
     if use_pooler:
         return pooled_output(outputs)
     if source == "last_token":
-        pad_token_id = getattr(config, "pad_token_id", None)
+        pad_token_id = getattr(config.get_text_config(), "pad_token_id", None)
         return _at(last_token_index(hidden_states, input_ids, pad_token_id), hidden_states)
     if source == "last_eos":
-        return _at(last_eos_index(input_ids, config.eos_token_id), hidden_states)
+        return _at(last_eos_index(input_ids, config.get_text_config().eos_token_id), hidden_states)
     return hidden_states[:, 0]
 
 

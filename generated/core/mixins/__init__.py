@@ -4,6 +4,7 @@ from generated.core.mixins.embeddings import EmbeddingAdaptersMixin
 from generated.core.mixins.heads import ModelWithHeadsAdaptersMixin
 from generated.core.mixins.invertible import InvertibleAdaptersMixin
 from generated.core.mixins.model import ModelAdaptersMixin
+from generated.core.mixins.writing import WritingAdaptersMixin
 
 
 # In AdapterHub the methods of base models and those of models with a head are two classes.
@@ -17,4 +18,5 @@ __all__ = [
     "InvertibleAdaptersWrapperMixin",
     "ModelAdaptersMixin",
     "ModelWithHeadsAdaptersMixin",
+    "WritingAdaptersMixin",
 ]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
-from typing import Any
 
 from torch import Tensor, nn
 
 from generated.core import interop, loading
-from generated.core.forward_inputs import repeat_batch
 from generated.core.layers.prefix_weights import PrefixTuningPool
 from generated.core.layers.prompt_tuning import PromptTuningLayer
 from generated.core.layers.slot import AdapterModules
@@ -17,10 +15,13 @@ from generated.core.methods.invertible import undo_in_front_of
 from generated.core.mixins.embeddings import EmbeddingAdaptersMixin
 from generated.core.mixins.invertible import InvertibleAdaptersMixin
 from generated.core.mixins.model import ModelAdaptersMixin
+from generated.core.mixins.writing import WritingAdaptersMixin
 from generated.core.placed import present_stacks, word_embeddings
 
 
-class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixin, ModelAdaptersMixin):
+class ModelWithHeadsAdaptersMixin(
+    WritingAdaptersMixin, EmbeddingAdaptersMixin, InvertibleAdaptersMixin, ModelAdaptersMixin
+):
     """
     Adapters in a model with a head.
 
@@ -38,23 +39,6 @@ class ModelWithHeadsAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixi
         in_base = {id(tensor) for part in parts for tensor in part.state_dict(keep_vars=True).values()}
         state = self.state_dict(keep_vars=True)
         return {name: tensor for name, tensor in state.items() if id(tensor) not in in_base}
-
-    def generate(self, *args: Any, **kwargs: Any) -> Any:
-        """As in transformers; takes the arguments for adapters that a call of the model takes."""
-        inputs = self.adapted_base.forward_inputs
-        if not inputs.concerns(kwargs):
-            return super().generate(*args, **kwargs)
-        if inputs.channels > 1:
-            args, kwargs = repeat_batch(args, kwargs, inputs.channels)
-        with inputs.generating(kwargs):
-            return super().generate(*args, **kwargs)
-
-    def _maybe_prepare_encoder_kwargs_for_generation(
-        self, inputs_tensor: Tensor, model_kwargs: dict[str, Any], *args: Any
-    ) -> dict[str, Any]:
-        """In a generation the encoder is called by itself."""
-        with self.adapted_base.forward_inputs.reading(model_kwargs):
-            return super()._maybe_prepare_encoder_kwargs_for_generation(inputs_tensor, model_kwargs, *args)
 
     def inverse_site(self) -> nn.Module | None:
         return self.get_output_embeddings()
