@@ -3,6 +3,8 @@
 import torch
 from transformers import PreTrainedConfig
 
+from adaptergen.verify.tiny.tokens import is_token
+
 
 BATCH, LENGTH, CHOICES, NUM_LABELS = 3, 8, 4, 3
 
@@ -47,9 +49,10 @@ def text(config: PreTrainedConfig, rows: int, padding_side: str = "right") -> Te
     A text that is padded on the right ends with its only end-of-sequence token, if there is such a token.
     """
     generator = torch.Generator().manual_seed(7)
-    special = {getattr(config, f"{name}_token_id", None) for name in ("pad", "bos", "eos")}
-    ordinary = torch.tensor([token for token in range(config.vocab_size) if token not in special])
-    input_ids = torch.full((rows, LENGTH), config.pad_token_id or 0)
+    words = config.get_text_config()
+    special = {value for each in (config, words) for name, value in vars(each).items() if is_token(name)}
+    ordinary = torch.tensor([token for token in range(words.vocab_size) if token not in special])
+    input_ids = torch.full((rows, LENGTH), words.pad_token_id or 0)
     attention_mask = torch.zeros_like(input_ids)
     for row in range(rows):
         length = LENGTH - row % 3
@@ -57,8 +60,8 @@ def text(config: PreTrainedConfig, rows: int, padding_side: str = "right") -> Te
         tokens = ordinary[torch.randint(len(ordinary), (length,), generator=generator)]
         input_ids[row, start : start + length] = tokens
         attention_mask[row, start : start + length] = 1
-        if config.eos_token_id is not None and padding_side == "right":
-            input_ids[row, length - 1] = config.eos_token_id
+        if words.eos_token_id is not None and padding_side == "right":
+            input_ids[row, length - 1] = words.eos_token_id
     return {"input_ids": input_ids, "attention_mask": attention_mask}
 
 

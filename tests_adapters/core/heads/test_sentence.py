@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import Gemma3Config
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from generated.core.heads.sentence import sentence_representation
@@ -40,6 +41,14 @@ def test_last_token_needs_a_padding_token_to_tell_rows_apart() -> None:
         sentence_representation("last_token", OUTPUTS, torch.ones(3, 5), config)
     alone = BaseModelOutputWithPooling(last_hidden_state=STATES[:1])
     assert torch.equal(sentence_representation("last_token", alone, torch.ones(1, 5), config), STATES[:1, -1])
+
+
+def test_padding_token_of_the_configuration_for_text() -> None:
+    config = Gemma3Config(text_config={"pad_token_id": 9})
+
+    found = sentence_representation("last_token", OUTPUTS, torch.tensor([[7, 9, 9, 9, 9]] * 3), config)
+
+    assert torch.equal(found, STATES[:, 0])
 
 
 def test_last_token_of_embeddings_is_the_last_position() -> None:
