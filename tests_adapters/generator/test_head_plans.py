@@ -6,8 +6,10 @@ import pytest
 
 from adaptergen.analysis import analyse
 from adaptergen.facts import ModelFacts
+from adaptergen.pipeline import integrate
 from adaptergen.plan import HeadPlan
 from adaptergen.planning.heads import head_plans, head_types
+from adaptergen.rendering.context import model_classes
 from tests_adapters.generator.case import CASES
 from tests_adapters.generator.trees import made_up_transformers
 
@@ -161,3 +163,18 @@ def test_heads_that_can_be_made_anew_need_no_fixed_head_that_equals_them(tmp_pat
     types = head_types(facts, head_plans(facts))
 
     assert types == ("classification", "dependency_parsing", "multilabel_classification", "tagging")
+
+
+def test_a_base_class_that_writes_text_by_itself(tmp_path: Path) -> None:
+    folder = CASES / "models_inside"
+    files = {path.name: path.read_text() for path in folder.glob("*.py")}
+    files["modeling_case.py"] = files["modeling_case.py"].replace(
+        "class CaseModel(CasePreTrainedModel)", "class CaseModel(CasePreTrainedModel, GenerationMixin)"
+    )
+    upstream = made_up_transformers(tmp_path, files)
+    plan = integrate(upstream.find("case"), upstream).plan
+
+    assert plan.classes.writers == ("CaseModel",)
+    assert [model.bases for model in model_classes(plan) if model.cls == "CaseModel"] == [
+        ("WritingAdaptersMixin", "CaseModelAdaptersMixin", "CaseModel")
+    ]
