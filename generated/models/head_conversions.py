@@ -727,6 +727,26 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         },
         modules=(None, "score"),
     ),
+    "Gemma3ForConditionalGeneration": StaticHead(
+        config={
+            "head_type": "causal_lm",
+            "layers": 1,
+            "activation_function": None,
+            "layer_norm": False,
+            "bias": False,
+        },
+        modules=("lm_head",),
+    ),
+    "Gemma3ForSequenceClassification": StaticHead(
+        config={
+            "head_type": "classification",
+            "layers": 1,
+            "activation_function": None,
+            "bias": False,
+            "dropout_prob": 0.0,
+        },
+        modules=(None, "score"),
+    ),
     "GptOssForCausalLM": StaticHead(
         config={
             "head_type": "causal_lm",
@@ -1622,6 +1642,8 @@ STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
     "ElectraForPreTraining": "no flexible head is for pretraining",
     "EsmForMaskedLM": "its hidden states are multiplied by something",
     "GPT2DoubleHeadsModel": "the auto mappings of transformers do not say what it predicts",
+    "Gemma3ForCausalLM": "the auto mappings of transformers do not say what it predicts",
+    "Gemma3TextForSequenceClassification": "the auto mappings of transformers do not say what it predicts",
     "HubertForCTC": "no flexible head is for ctc",
     "HubertForSequenceClassification": "no flexible head is for audio classification",
     "MBartForCausalLM": "its base model is MBartDecoderWrapper, that of MBartModel holds more",
