@@ -146,10 +146,13 @@ class Upstream:
             declared = _declared_model_type(configuration, _declared_config(modeling))
             if declared:
                 return declared
-        for candidate in (name, name.replace("_", "-")):
+        candidates = (name, name.replace("_", "-"))
+        for candidate in candidates:
             if _present(mapping.get(candidate), modeling):
                 return candidate
-        return next((str(t) for t, classes in mapping.items() if _present(classes, modeling)), name)
+        configured = (each for each in candidates if each in self.table("CONFIG_MAPPING_NAMES"))
+        of_a_class = (str(known) for known, classes in mapping.items() if _present(classes, modeling))
+        return next(of_a_class, next(configured, name))
 
 
 def installed_transformers() -> Upstream:

@@ -18,7 +18,7 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     "dinov3_vit": "DINOv3ViTAdapterModel",
     "distilbert": "DistilBertAdapterModel",
     "electra": "ElectraAdapterModel",
-    "encoder_decoder": "EncoderDecoderAdapterModel",
+    "encoder-decoder": "EncoderDecoderAdapterModel",
     "esm": "EsmAdapterModel",
     "falcon": "FalconAdapterModel",
     "gemma2": "Gemma2AdapterModel",

@@ -162,6 +162,12 @@ def test_the_real_mappings() -> None:
     assert (neo.model_type, neo.config_class, neo.base_class) == ("gpt_neo", "GPTNeoConfig", "GPTNeoModel")
     assert neo.tasks["causal_lm"] == ("GPTNeoForCausalLM",)
     assert (roberta.name, roberta.model_type, roberta.base_class) == ("xlm_roberta", "xlm-roberta", "XLMRobertaModel")
+    pair = installed_transformers().find("encoder_decoder")  # no mapping of base models has it
+    assert (pair.name, pair.model_type, pair.config_class) == (
+        "encoder_decoder",
+        "encoder-decoder",
+        "EncoderDecoderConfig",
+    )
     assert real.folder_of("openai-gpt") == "openai"
     assert {"bert", "gpt_neo", "t5", "vit"} <= set(real.folders)
     assert "auto" not in real.folders
