@@ -88,6 +88,7 @@ class Scores:
     lengths: tuple[LengthOfKeys, ...] = ()
     terms: tuple[ScoreTerm, ...] = ()
     is_flat: bool = False  # keys and values are (batch · heads, length, head width)
+    mask_is_none: bool = False  # the attention function is given `None`; then there is no `mask`
     mask_is_test: bool = False  # it has numbers, of which only truth is used: what is not 0 may be attended to
     keys_are_turned: bool = False  # keys are (…, head width, length)
     mask_hides: bool = False  # it tells which scores are filled, not which stay

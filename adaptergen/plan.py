@@ -157,6 +157,7 @@ class PrefixHook(Decision):
     lengths: tuple[LengthHook, ...] = ()
     terms: tuple[TermHook, ...] = ()
     flat: bool = False  # keys and values are (batch · heads, length, width)
+    mask_is_none: bool = False  # `statement` passes None as the mask, in place of which that of prefixes comes
     mask_is_test: bool = False  # the code makes the mask boolean, later than here
     turned: bool = False  # keys are (…, width, length)
     mask_hides: bool = False  # the mask tells which keys are hidden, not which may be attended to

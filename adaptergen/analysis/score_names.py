@@ -9,6 +9,7 @@ from adaptergen.tracing.graph import depends_on, walk
 from adaptergen.tracing.values import Attribute, Config, Constant, Instance, Item, Operation, Site, Value
 
 
+MASK = 4  # position of the mask among the arguments of an attention function
 Names = tuple[str, str, str, str | None]  # of queries, keys, values and mask
 
 
@@ -42,12 +43,23 @@ def names_of(call: AttentionCall, site: Site) -> Names:
     if call.form == "by_hand" and not call.fillings:
         return query, key, value, _named_mask(call, others)
     if is_nothing(call.mask):
-        return query, key, value, None
+        given = mask_given(call, site)
+        return query, key, value, given.value if isinstance(given, cst.Name) and given.value in arguments else None
     assert call.mask is not None
     mask = _holding(call.mask, others)
     if mask is None:
         raise Unclear("the attention mask is an expression, not a name")
     return query, key, value, mask
+
+
+def mask_given(call: AttentionCall, site: Site) -> cst.BaseExpression | None:
+    """What is written as the mask, where the module itself calls one of transformers' attention functions."""
+    if call.form != "interface" or site is not call.output.at or not isinstance(site.expression, cst.Call):
+        return None
+    given = site.expression.args
+    positional = [argument.value for argument in given if argument.keyword is None and not argument.star]
+    named = {argument.keyword.value: argument.value for argument in given if argument.keyword}
+    return positional[MASK] if len(positional) > MASK else named.get("attention_mask")
 
 
 def _named_mask(call: AttentionCall, names: dict[str, Value]) -> str | None:

@@ -19,7 +19,7 @@ from adaptergen.analysis.hiding import find_hiding
 from adaptergen.analysis.inline_scores import find_terms, readers
 from adaptergen.analysis.lengths import find_lengths
 from adaptergen.analysis.measured import before_measures, measured_names, name_nodes, told_of, uses_beyond_shapes
-from adaptergen.analysis.score_names import Names, Unclear, is_product, names_of, outermost_site
+from adaptergen.analysis.score_names import Names, Unclear, is_product, mask_given, names_of, outermost_site
 from adaptergen.analysis.score_views import ScoreView, find_likenesses, find_views
 from adaptergen.analysis.shapes import Shapes
 from adaptergen.analysis.statements import address, enclosing_blocks, method_node
@@ -60,6 +60,10 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
         raise Unclear(f"no mask is added to the scores, and the length of {key} is the last of its sizes")
     if turned and _is_written_out(site) and measured_names(_from(site, before), {key}):
         raise Unclear(f"the sizes of {key}, whose length is the last of them, are read")
+    bias = tuple(_bias(site, before)) if call.form == "interface" else ()
+    mask_is_none = call.form == "interface" and mask is None
+    if mask_is_none and (bias or keys_go_on or before is not site.statement or not _is_none(mask_given(call, site))):
+        raise Unclear("the attention function is given no mask where keys and values are complete")
     hidden = find_hidden(call, site)
     if hidden is None:
         raise Unclear("no name holds the input of the query projection")
@@ -72,11 +76,12 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
         hidden=hidden.name,
         kept=hidden.kept,
         through_interface=call.form == "interface",
-        bias=tuple(_bias(site, before)) if call.form == "interface" else (),
+        bias=bias,
         lengths=tuple(length for call in calls if call.form == "by_hand" for length in find_lengths(call)),
         terms=tuple(dict.fromkeys(terms)),
         is_flat=_is_flat(call, site.names[key]),
         keys_are_turned=turned,
+        mask_is_none=mask_is_none,
         mask_is_test=filling is not None and filling.is_test and not filling.hides,
         mask_hides=filling is not None and filling.hides,
         keys_are_read_elsewhere=keys_go_on,
@@ -184,6 +189,10 @@ def _likenesses(call: AttentionCall, site: Site) -> Iterator[ScoreTerm]:
         if like is None or like.site.cls != site.cls:
             raise Unclear("something takes the shape of the scores outside of the module")
         yield like
+
+
+def _is_none(node: cst.BaseExpression | None) -> bool:
+    return isinstance(node, cst.Name) and node.value == "None"
 
 
 def _parameters(site: Site) -> set[str]:

@@ -70,6 +70,7 @@ def _prefix_hook(attention: Attention) -> PrefixHook:
         views=tuple(map(_term_hook, scores.views)),
         flat=scores.is_flat,
         turned=scores.keys_are_turned,
+        mask_is_none=scores.mask_is_none,
         mask_is_test=scores.mask_is_test,
         mask_hides=scores.mask_hides,
         has_config=attention.keeps_config,

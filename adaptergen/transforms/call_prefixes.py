@@ -30,6 +30,7 @@ from adaptergen.transforms.edits import (
 )
 
 
+MASK = "prefix_mask"  # where upstream passes None
 VISIBLE = "visible_prefix"  # which positions of the prefix each row may see, where it is no mask that says so
 
 
@@ -83,6 +84,21 @@ def _changes(source: SourceModule, hook: PrefixHook) -> Iterator[Change]:
         because = f"{source.code(node)} has the prefix, and what takes its shape does not"
         yield Change(likeness.method, statement, node, f"self.prefix_tuning.without({source.code(node)})", because)
 
+    if hook.mask_is_none:
+        statement = find_statement(source, hook.cls, hook.method, hook.statement, hook.nth)
+        yield Change(hook.method, statement, _missing_mask(source, statement, hook), MASK, hook.because)
+
+
+def _missing_mask(source: SourceModule, statement: Statement, hook: PrefixHook) -> cst.BaseExpression:
+    """The None among the arguments of the attention function."""
+
+    def attends(node: cst.BaseExpression) -> bool:
+        given = {source.code(argument.value) for argument in node.args} if isinstance(node, cst.Call) else set()
+        return {hook.query, hook.key, hook.value, "None"} <= given
+
+    call = cst.ensure_type(find_expression(source, statement, "None", attends), cst.Call)
+    return next(argument.value for argument in call.args if source.code(argument.value) == "None")
+
 
 def _last_argument(source: SourceModule, statement: Statement, call: str) -> cst.BaseExpression:
     return cst.ensure_type(_written(source, statement, call), cst.Call).args[-1].value
@@ -119,7 +135,8 @@ def _extend_states(source: SourceModule, hook: PrefixHook, statement: Statement,
         edit = Edit(hook.cls, hook.method, line, lines, (*added, *renamed), hook.because)
         return Replacement(edit, (statement,), (call, parsed(renamed)))
     if own:
-        changed = _with_changes(source, own)
+        in_place = _with_changes(source, own)
+        changed = in_place if fits(in_place) else _broken(source, in_place, indentation(lines[0]))
         edit = Edit(hook.cls, hook.method, line, lines, (*added, *changed), hook.because)
         return Replacement(edit, (statement,), (call, parsed(changed)))
     if hook.window_mask:
@@ -144,7 +161,8 @@ def _call_of(hook: PrefixHook, indent: str) -> tuple[str, ...]:
     flags = (f"{name}=True" for name, holds in (("turned", hook.turned), ("mask_hides", hook.mask_hides)) if holds)
     options = (*((f"is_causal={hook.told_causal}",) if hook.told_causal else ()), *flags)
     arguments = (hook.query, hook.key, hook.value, mask, hook.hidden, *options)
-    return call_lines(indent, f"{key}, {hook.value}, {hook.mask or '_'} = {method}", arguments)
+    given = MASK if hook.mask_is_none else hook.mask or "_"
+    return call_lines(indent, f"{key}, {hook.value}, {given} = {method}", arguments)
 
 
 def _hide_before(source: SourceModule, hook: PrefixHook, softmax: TermHook) -> Replacement:

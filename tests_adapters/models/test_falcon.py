@@ -15,8 +15,8 @@ FALCON = ModelCase(
     unsupported={
         "bottleneck": "one addition serves several sub-layers at once (modeling_falcon.py:621)",
         "prefix_tuning": (
-            "FalconAttention at modeling_falcon.py:404: kv_length tells the number of keys, and is read after the "
-            "scores"
+            "FalconAttention at modeling_falcon.py:404: scaled_dot_product_attention is given no mask that has a "
+            "name, or hides the future by itself"
         ),
     },
 )
