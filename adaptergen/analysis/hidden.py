@@ -37,7 +37,10 @@ class Hidden:
 
 
 def find_hidden(call: AttentionCall, site: Site) -> Hidden | None:
-    """The nearest input of a projection that leads to the queries and has a name, or can be given one."""
+    """
+    The nearest input of a projection that leads to the queries and has a name, or can be given one; where they cannot
+    be followed to one, what the method is given first.
+    """
     projections = list(_projections(call.query))
     for projection in projections:
         for name, value in site.names.items():
@@ -47,8 +50,14 @@ def find_hidden(call: AttentionCall, site: Site) -> Hidden | None:
         kept = _kept(projection, site)
         if kept is not None:
             return Hidden(KEPT, projection.args[0], kept)
-    parameters = [value for value in reached(call.query, _is_input) if any(value is v for v in site.names.values())]
-    return next((Hidden(n, value) for n, value in site.names.items() if parameters and value is parameters[0]), None)
+    return _first_parameter(site)
+
+
+def _first_parameter(site: Site) -> Hidden | None:
+    """What the method is given first, if its name still holds it."""
+    parameters = method_node(site.module, site.cls, site.method).params.params[1:]
+    value = site.names.get(parameters[0].name.value) if parameters else None
+    return Hidden(parameters[0].name.value, value) if isinstance(value, Input) else None
 
 
 def width_of(hidden: Hidden, call: AttentionCall, module: Instance) -> Size:
@@ -90,10 +99,6 @@ def _kept(projection: Call, site: Site) -> KeptInput | None:
         return None
     names = (name for name, value in at.names.items() if value is projection.args[0])
     return next((KeptInput(address(at.module, at.cls, at.method, at.statement), name) for name in names), None)
-
-
-def _is_input(value: Value) -> bool:
-    return isinstance(value, Input)
 
 
 def _is_width_of_model(linear: Instance) -> bool:
