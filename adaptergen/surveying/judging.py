@@ -61,8 +61,9 @@ def _not_run(cell: Cell, needs: str) -> Cell:
 
 def _judged(method: str, cell: Cell, proof: Proof, complete: Collection[str]) -> Cell:
     found = [*_about("", proof), *(own := _about(method, proof))]
-    if own and all(outcome.is_refusal for outcome in own):
-        return Cell(False, own[0].failure)
+    refused = [outcome for outcome in own if outcome.is_refusal]
+    if refused and len(refused) == (sum(bool(each.failure) for each in found) if method == PARALLEL else len(own)):
+        return Cell(False, refused[0].failure)
     failed = [_said(outcome) for outcome in found if outcome.failure]
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""

@@ -46,7 +46,8 @@ def module_at(runtime: ModuleType, layer: nn.Module, place: Any) -> nn.Module | 
         return resolve(layer, place.host, of=place.of) if resolve(layer, place.needs) is not None else None
     if hasattr(place, "keys") and resolve(layer, place.keys) is None:
         return None
-    return resolve(layer, place.path)
+    found: nn.Module | None = resolve(layer, place.path)
+    return None if isinstance(found, nn.Identity) else found  # some layers do without a projection
 
 
 def _all(layer: Any) -> Iterator[Any]:

@@ -172,10 +172,13 @@ def placed_projections(model: nn.Module) -> Iterator[PlacedProjection]:
 
 
 def projection_modules(layer: PlacedLayer) -> Iterator[tuple[Projection, nn.Module]]:
-    """The linear maps that a layer has, or what PEFT has put around them, each with how it is declared."""
+    """
+    The linear maps that a layer has, or what PEFT has put around them, each with how it is declared. Some layers have
+    nothing that maps in the place of one.
+    """
     for projection in layer.sites.projections:
         linear = resolve(layer.module, projection.path)
-        if linear is not None:
+        if linear is not None and not isinstance(linear, nn.Identity):
             yield projection, linear
 
 

@@ -9,15 +9,19 @@ from generated.core.layers.lora.projection import features
 from generated.core.placed import PlacedLayer, first_layer, placed_layers, projection_modules, unwrapped
 
 
-def layer_width(model: nn.Module, layer: PlacedLayer) -> int:
+def layer_width(model: nn.Module, layer: PlacedLayer, host: str = "") -> int:
     """
     Channels of what a sub-layer adds to the hidden states: what its last linear map gives.
+
+    Args:
+        host: path of the module that adds it, as there may be streams of several widths.
 
     Raises:
         AttributeError: the layer has no such map, and the configuration tells no `hidden_size`.
     """
-    last = (linear for projection, linear in projection_modules(layer) if projection.roles in ("o", "down"))
-    linear = next(last, None)
+    last = {p.path: linear for p, linear in projection_modules(layer) if p.roles in ("o", "down")}
+    within = (linear for path, linear in last.items() if host and path.startswith(f"{host}."))
+    linear = next(within, next(iter(last.values()), None))
     return config_value(model.config, "hidden_size") if linear is None else features(unwrapped(linear))[1]
 
 

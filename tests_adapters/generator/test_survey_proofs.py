@@ -106,6 +106,11 @@ def test_rows_that_the_runtime_refuses_to_tell_apart() -> None:
     assert cells["reft"].proven is True
 
 
+def test_rows_that_the_runtime_refuses_to_tell_apart_for_one_method() -> None:
+    refused = [replace(each, failure="1 row", is_refusal=True) if each is LORA[1] else each for each in ALL]
+    assert judged(EACH, Proof(refused)).methods["parallel"] == Cell(False, "1 row")
+
+
 def test_a_method_that_the_runtime_refuses() -> None:
     refused = [replace(each, failure="no place", is_refusal=True) for each in LORA[:1]]
     assert judged(EACH, Proof([*WITHOUT, *refused, *REFT])).methods["lora"] == Cell(False, "no place")

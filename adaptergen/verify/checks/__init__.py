@@ -72,6 +72,6 @@ ADAPTER_CHECKS = (
     AdapterCheck(composition.fusion_mixes, methods=("bottleneck",), chained=True),
     AdapterCheck(merging.merged_weights_do_the_same, methods=("lora", "ia3")),
     AdapterCheck(copies.copies_are_equal),
-    AdapterCheck(copies.runs_in_bfloat16),
+    AdapterCheck(copies.runs_in_bfloat16, copies.can_be_cast),
     AdapterCheck(copies.compiles_to_one_graph, copies.can_be_compiled, slow=True),
 )

@@ -49,16 +49,20 @@ def gradients_reach_the_adapter_alone(subject: Subject, form: AdapterForm) -> No
 def _given_zeros(model: nn.Module) -> Iterator[set[str]]:
     """Weights of the adapter that are multiplied by nothing but zeros: queries of a first layer can start as zeros."""
     idle: set[str] = set()
+    weights: dict[str, set[str]] = {}
+    for name in parameters(model):
+        if ".loras." in name or name.endswith(".weight"):
+            host = name.partition(".loras.")[0] if ".loras." in name else name.rpartition(".")[0]
+            weights.setdefault(host, set()).add(name)
 
     def note(path: str, given: tuple[Any, ...]) -> None:
         if given and isinstance(given[0], Tensor) and not bool(given[0].any()):
-            idle.add(f"{path}.weight")
+            idle.update(weights[path])
 
-    owners = {name.rpartition(".")[0] for name in parameters(model) if name.endswith(".weight")}
     handles = [
         module.register_forward_pre_hook(lambda _, given, path=path: note(path, given))
         for path, module in model.named_modules()
-        if path in owners
+        if path in weights
     ]
     try:
         yield idle

@@ -60,6 +60,7 @@ def _write(subject: Subject, model: PreTrainedModel, **options: Any) -> dict[str
         max_new_tokens=NEW_TOKENS,
         min_new_tokens=NEW_TOKENS,
         do_sample=False,
+        suppress_tokens=inputs.placeholders(model) or None,
         output_logits=True,
         return_dict_in_generate=True,
         **options,

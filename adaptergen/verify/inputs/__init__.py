@@ -17,7 +17,7 @@ from adaptergen.verify.inputs.layout import Layout, layouts
 from adaptergen.verify.inputs.marks import entities, example, marks, regions, tasks
 from adaptergen.verify.inputs.series import game, series
 from adaptergen.verify.inputs.sounds import without_masks
-from adaptergen.verify.inputs.text import text
+from adaptergen.verify.inputs.text import PLACEHOLDERS, placeholder, text
 
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "batch",
     "layout_of",
     "parameters",
+    "placeholders",
     "prompts",
     "words",
 ]
@@ -119,6 +120,12 @@ def prompts(model: PreTrainedModel, layout: Layout | None = None) -> dict[str, T
         return inputs
     shape = inputs["input_ids"].shape
     return {name: value.flip(-1) if value.shape == shape else value for name, value in inputs.items()}
+
+
+def placeholders(model: PreTrainedModel) -> list[int]:
+    """Tokens that stand for pictures and sounds: a text that went on with one would lack what it stands for."""
+    tokens = (placeholder(Call(model), kind) for kind in PLACEHOLDERS)
+    return [token for token in tokens if token is not None]
 
 
 def words(inputs: Mapping[str, Tensor]) -> tuple[str, Tensor]:

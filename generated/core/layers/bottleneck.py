@@ -35,11 +35,13 @@ def add_and_norm(
 ) -> Tensor:
     """
     What the layer itself does at this place. There is no residual where two branches share one addition; an inner
-    norm takes what is added.
+    norm takes what is added. Where no norm follows, most models write the residual first, whose layout in memory the
+    sum then has.
     """
     added = hidden_states if inner_norm is None else inner_norm(hidden_states)
-    added = added if residual is None else added + residual
-    return added if norm is None else norm(added)
+    if residual is None:
+        return added if norm is None else norm(added)
+    return residual + added if norm is None else norm(added + residual)
 
 
 class BottleneckAdapter(nn.Module):

@@ -59,7 +59,7 @@ def _add_to_site(target: Target, layer: PlacedLayer, site: BottleneckSite, share
         return 0
     adapt_site(layer.part.package, host)
     slot: AdapterLayerMixin = getattr(host, site.slot) if site.slot else host
-    hidden_size = layer_width(target.model, layer)
+    hidden_size = layer_width(target.model, layer, site.host)
     width = bottleneck_width(hidden_size, target.config.reduction_factor, layer.index)
     with drawn_from(target.config.init_weights_seed):
         adapter = BottleneckAdapter(hidden_size, width, target.config, shared)
