@@ -182,6 +182,9 @@ class Stack:
     config: str = ""  # path of the configuration that the layers are made of, from the model's own, e.g. "text_config"
     is_packed: bool = False  # all examples are one sequence, with the places where one ends and the next begins
     positions: str = ""  # the parameter by which layers are told positions that are made beside the embeddings
+    told: str = (
+        ""  # what the layers are told of each word beside its embedding: its token, or where it stands on a page
+    )
     added: Location | None = None  # where something that the layers have not made is added to what they give
 
 

@@ -17,7 +17,7 @@ from adaptergen.problems import Location
 from adaptergen.source import SourceModule
 from adaptergen.tracing.graph import config_of, depends_on, leaf_classes, module_of, reached, walk
 from adaptergen.tracing.tracer import Loader, Tracer, inputs
-from adaptergen.tracing.values import Call, Config, Instance, Item, Operation, Value, alternatives
+from adaptergen.tracing.values import Call, Config, Input, Instance, Item, Operation, Value, alternatives
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def find_stacks(
                 config=made_of[layer.list_path],
                 is_packed=_is_packed(layer),
                 positions=_positions(layer),
+                told=_told(call),
                 added=_added(tracer, call),
             )
         )
@@ -101,6 +102,21 @@ def _entry(tracer: Tracer, call: Call) -> _Entry:
 def _entering(call: Call) -> Value:
     """What a layer is given."""
     return call.args[0] if call.args else next(iter(call.kwargs.values()))
+
+
+def _told(call: Call) -> str:
+    """The parameter of the model from which a layer is told more of each word than what it is given."""
+    for value in (*call.args, *call.kwargs.values()):
+        if isinstance(value, Input) and value.name == "input_ids":
+            return value.name
+        for found in reached(value, _is_box) if value is not _entering(call) else ():
+            assert isinstance(found, Input)
+            return found.name
+    return ""
+
+
+def _is_box(value: Value) -> bool:
+    return isinstance(value, Input) and bool(re.fullmatch(r"bbox|\w*boxes", value.name))
 
 
 def _added(tracer: Tracer, call: Call) -> Location | None:

@@ -85,6 +85,8 @@ def _prompt_obstacles(facts: ModelFacts) -> Iterator[str]:
         yield "a generation calls the encoder by itself, so that the decoder cannot know of a prompt"
     elif len(facts.stacks) > 1:
         yield "it has several stacks of layers, and those that do not read the embeddings cannot know of a prompt"
+    elif first.told:
+        yield f"layers of class {first.layer} are told {first.told} of each word, which a prompt does not have"
     elif first.added is not None:
         yield f"what is added to the layers' output at {place(first.added)} has no place for a prompt"
     elif any(each.startswith("inputs_embeds") for each in facts.forward_parameters):

@@ -61,10 +61,10 @@ def _not_run(cell: Cell, needs: str) -> Cell:
 
 def _judged(method: str, cell: Cell, proof: Proof, complete: Collection[str]) -> Cell:
     found = [*_about("", proof), *(own := _about(method, proof))]
-    refused = [outcome for outcome in own if outcome.is_refusal]
-    if refused and len(refused) == (sum(bool(each.failure) for each in found) if method == PARALLEL else len(own)):
-        return Cell(False, refused[0].failure)
-    failed = [_said(outcome) for outcome in found if outcome.failure]
+    failures = [outcome for outcome in found if outcome.failure]
+    if failures and all(outcome.is_refusal for outcome in failures):
+        return Cell(False, failures[0].failure)
+    failed = [_said(outcome) for outcome in failures]
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         return Cell(True, failed[0] + more, proven=False)

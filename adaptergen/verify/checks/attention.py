@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -86,7 +86,9 @@ def _last_states(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
     with torch.no_grad():
         output = call(model, inputs, output_hidden_states=True)
     states = output.get("decoder_hidden_states", output.get("hidden_states"))
-    last: Tensor = states[-1] if states is not None else output["logits"]
+    last: Tensor | Sequence[Tensor] = states[-1] if states is not None else output["logits"]
+    while not isinstance(last, Tensor):  # of each of several stacks
+        last = last[-1]
     return last.detach()
 
 

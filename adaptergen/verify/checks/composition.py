@@ -120,7 +120,8 @@ def _kept_apart(subject: Subject, inputs: dict[str, torch.Tensor]) -> Callable[[
     model = subject.upstream()
     results = run(model, inputs)
     exchanged = run(model, {name: _exchanged(value) for name, value in inputs.items()})
-    common = {key for key, value in results.items() if not _is_close(exchanged[key], _exchanged(value))}
+    alone = {key for key, value in results.items() if value.dim() and len(value) > 1}
+    common = {key for key in results if key not in alone or not _is_close(exchanged[key], _exchanged(results[key]))}
     return lambda output: {key: value for key, value in output.items() if key not in common}
 
 

@@ -36,7 +36,7 @@ def gradients_reach_the_adapter_alone(subject: Subject, form: AdapterForm) -> No
     with _given_zeros(model) as idle:
         loss(model, subject.inputs(model, padded=False)).backward()
     if not expected <= _named(model, lambda value: value.grad is not None):
-        expected -= unread(subject, expected)
+        expected -= unread(subject, expected, model)
     _expect_same(_named(model, lambda value: value.grad is not None), expected, "with a gradient")
     changed = _named(model, lambda value: value.grad is not None and bool(value.grad.any()))
     _expect_same(changed | idle, expected, "not zero")

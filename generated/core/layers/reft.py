@@ -19,7 +19,7 @@ from torch.utils.hooks import RemovableHandle
 
 from generated.core.composition import Average, BatchSplit, Parallel, Route, Stack
 from generated.core.configuration import ReftConfig
-from generated.core.errors import AdapterConfigError
+from generated.core.errors import AdapterConfigError, UnsupportedMethodError
 from generated.core.layers import states
 from generated.core.layers.linear import Linear, activation
 from generated.core.layers.positions import Positions, SequenceOfStack
@@ -159,6 +159,7 @@ class ReftLayer(AdapterSlot, nn.Module):
 
     Args:
         sequence: which part of a call the layer works on.
+        is_grid: states with two dimensions of positions are those of a picture, not several of each word.
         handle: that of the hook. Read from a pickle, it keeps hooks to come from taking the number of this one.
     """
 
@@ -167,9 +168,10 @@ class ReftLayer(AdapterSlot, nn.Module):
     always_reads_inputs = True
     kind = "ReFT"
 
-    def __init__(self, sequence: SequenceOfStack) -> None:
+    def __init__(self, sequence: SequenceOfStack, *, is_grid: bool = True) -> None:
         super().__init__()
         self.sequence = sequence
+        self.is_grid = is_grid
         self.refts = AdapterModules()
 
     @property
@@ -177,9 +179,18 @@ class ReftLayer(AdapterSlot, nn.Module):
         return self.refts
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        """(batch, length, size) → the same, changed at some positions."""
+        """
+        (batch, length, size) → the same, changed at some positions; those of pictures may be (batch, rows, columns).
+
+        Raises:
+            UnsupportedMethodError: each word has several states.
+        """
         if self.active is None:
             return hidden_states
+        if hidden_states.dim() > 3:
+            if not self.is_grid:
+                raise UnsupportedMethodError("each position of a layer has several states, of which ReFT knows one")
+            return self(hidden_states.flatten(1, -2)).view_as(hidden_states)
         positions = self.sequence.positions(self.inputs.call, hidden_states.shape[1], hidden_states.device)
         return self.active.run(self, ReftState(hidden_states, positions)).hidden_states
 

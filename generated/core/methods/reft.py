@@ -38,7 +38,7 @@ def tidy(model: nn.Module) -> None:
 def _slot(layer: PlacedLayer, seen: SequenceOfStack) -> ReftLayer:
     """Its hook comes before those by which transformers records hidden states."""
     if not hasattr(layer.module, "reft_layer"):
-        layer.module.reft_layer = ReftLayer(seen)
+        layer.module.reft_layer = ReftLayer(seen, is_grid=layer.stack.kind == "encoder")
         slot = layer.module.reft_layer
         slot.handle = layer.module.register_forward_hook(slot.adapt_output, prepend=True)
     return layer.module.reft_layer
