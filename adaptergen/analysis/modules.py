@@ -56,7 +56,9 @@ def find_attentions(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[
 def _told_causal(call: AttentionCall, scores: Scores | None) -> str:
     """Only what reaches the method where keys and values are complete can be read there."""
     at = call.output.at
-    is_here = scores is not None and (scores.site.cls, scores.site.method) == (at.cls, at.method)
+    is_here = (
+        scores is not None and not scores.function and (scores.site.cls, scores.site.method) == (at.cls, at.method)
+    )
     return told_causal(call.output) if is_here and isinstance(call.output, Call) else ""
 
 

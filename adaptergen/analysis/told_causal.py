@@ -2,6 +2,8 @@
 
 hidden_states = self.encoder(hidden_states, attention_mask=attention_mask, is_causal=True, **kwargs)
                                                                            ^^^^^^^^^ goes down to attention
+attn_output, _ = attention_interface(self, query, key, value, None, is_causal=False)
+                                                                    ^^^^^^^^^ told by the attention itself
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ _NAME = "is_causal"
 def told_causal(call: Call) -> str:
     """The expression that holds what an attention function is told, "" where it is told nothing by the model."""
     node, kwargs = call.at.expression, _rest(call)
+    if isinstance(node, cst.Call) and (own := next(filter(_tells, node.args), None)) is not None:
+        written = call.at.module.code(own.value)
+        return "" if written == f"self.{_NAME}" else written
     if not isinstance(node, cst.Call) or not kwargs or not _is_told(call.at.module):
         return ""
     passed = any(argument.star == "**" and call.at.module.code(argument.value) == kwargs for argument in node.args)

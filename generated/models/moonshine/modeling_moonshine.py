@@ -111,7 +111,7 @@ class MoonshineAttentionWithAdapters(MoonshineAttentionAdaptersMixin, MoonshineA
             value_states = torch.nn.functional.pad(value_states, (0, self.head_dim_padding))
 
         key_states, value_states, attention_mask = self.prefix_tuning(
-            query_states, key_states, value_states, attention_mask, hidden_states
+            query_states, key_states, value_states, attention_mask, hidden_states, is_causal=is_causal
         )
         attn_output, attn_weights = attention_interface(
             self,
