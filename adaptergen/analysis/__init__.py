@@ -15,7 +15,14 @@ from adaptergen.analysis.heads import find_head, generates
 from adaptergen.analysis.modules import find_attentions
 from adaptergen.analysis.projections import find_projections
 from adaptergen.analysis.residuals import find_residuals, find_unclear_sums
-from adaptergen.analysis.towers import base_model_prefix, composites, find_towers, stacks_of, sub_models
+from adaptergen.analysis.towers import (
+    base_model_prefix,
+    composites,
+    find_towers,
+    parts_with_heads,
+    stacks_of,
+    sub_models,
+)
 from adaptergen.facts import Head, Layer, ModelFacts, Stack
 from adaptergen.nodes import names_read
 from adaptergen.problems import Location, Problem, ProblemsFound
@@ -33,7 +40,9 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
     """
     source = model.modeling
     base_class, layers = _base_and_layers(model, load)
-    found_towers = find_towers(source, base_class, layers, model.towers, load)
+    held = {base_class: frozenset(layer.list_path for layer in layers), **dict(holders(source, layers, load))}
+    parts = parts_with_heads(source, base_class, held, _tasks(model), load)
+    found_towers = find_towers(source, base_class, layers, dict.fromkeys([*model.towers, *parts]), load)
     towers = {tower.cls: tower for tower, _ in found_towers}
     others = sub_models(source, base_class, load)
     if not layers and not towers and not others:
@@ -42,7 +51,6 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
         raise ProblemsFound(_no_forward(source, base_class))
     if not model.config_class:
         raise ProblemsFound(_no_config(source, base_class))
-    held = {base_class: frozenset(layer.list_path for layer in layers), **dict(holders(source, layers, load))}
     towers = {name: tower for name, tower in towers.items() if name not in held}
     if towers or others:
         held |= {name: held.get(name, frozenset()) for name in composites(source, towers, load)}

@@ -6,7 +6,7 @@ self.language_model = AutoModel.from_config(config.text_config)     a sub-model:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from adaptergen.analysis.blocks import MAX_NESTING, TracedLayer, find_layers, pretrained_classes
@@ -69,6 +69,17 @@ def inner_models(source: SourceModule, cls: str, load: Loader) -> Iterator[tuple
     for path, instance in _modules(tracer, tracer.make(cls, Config()), MAX_NESTING):
         if instance.class_name in models and isinstance(instance.cls, ClassSource):
             yield path, instance
+
+
+def parts_with_heads(
+    source: SourceModule, base_class: str, bases: Collection[str], heads: Iterable[str], load: Loader
+) -> Iterator[str]:
+    """Inner models of the base class on which there are heads: these hold one of them, and none of the bases."""
+    inner = {instance.class_name for _, instance in inner_models(source, base_class, load)}
+    for name in heads if inner else ():
+        held = {path: instance.class_name for path, instance in inner_models(source, name, load)}
+        if name not in inner and not {name, *held.values()} & set(bases):
+            yield from (cls for path, cls in held.items() if "." not in path and cls in inner)
 
 
 def composites(source: SourceModule, towers: Mapping[str, Tower], load: Loader) -> Iterator[str]:

@@ -53,8 +53,12 @@ def _left_out(
     wrong: Mapping[str, int],
     calls: Mapping[str, int],
 ) -> Collection[str]:
-    """Places in parts that a layer has, and upstream's model does not make it run, such as cross-attention."""
-    never = [path for path, count in wrong.items() if count == 0 and calls[_layer_of(path)]]
+    """
+    Places in parts that a layer has, and upstream's model does not make it run, such as cross-attention. A head may be
+    on a part of the base model that skips whole layers for want of what the other parts make.
+    """
+    skips = subject.cls is not subject.case.base.cls and any(calls[path] for path in hosts)
+    never = [path for path, count in wrong.items() if count == 0 and (skips or calls[_layer_of(path)])]
     if not never:
         return ()
     names = {module: name for name, module in model.named_modules()}

@@ -1,12 +1,13 @@
-"""Case model: a text model and an image model of one file, each with a configuration of its own."""
+"""Case model: a text model and an image model of one file, each with a configuration of its own; a head on one."""
 
 import torch
 from torch import nn
 
 from ...activations import ACT2FN
+from ...generation import GenerationMixin
 from ...masking_utils import create_causal_mask
 from ...modeling_layers import GradientCheckpointingLayer
-from ...modeling_outputs import BaseModelOutput, ModelOutput
+from ...modeling_outputs import BaseModelOutput, CausalLMOutput, ModelOutput
 from ...modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from .configuration_case import CaseConfig, CaseImageConfig, CaseTextConfig
 
@@ -162,6 +163,21 @@ class CaseImageModel(CasePreTrainedModel):
         for block in self.blocks:
             hidden_states = block(hidden_states, cu_seqlens)
         return BaseModelOutput(last_hidden_state=hidden_states)
+
+
+class CaseForCausalLM(CasePreTrainedModel, GenerationMixin):
+    config: CaseTextConfig
+    base_model_prefix = "language_model"
+
+    def __init__(self, config: CaseTextConfig):
+        super().__init__(config)
+        self.model = CaseTextModel._from_config(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()
+
+    def forward(self, input_ids=None, attention_mask=None, **kwargs):
+        outputs = self.model(input_ids, attention_mask)
+        return CausalLMOutput(logits=self.lm_head(outputs.last_hidden_state))
 
 
 class CaseModel(CasePreTrainedModel):
