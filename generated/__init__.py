@@ -138,6 +138,7 @@ _ADAPTER_MODELS = {
     "MBartAdapterModel": "generated.models.mbart",
     "MistralAdapterModel": "generated.models.mistral",
     "MixtralAdapterModel": "generated.models.mixtral",
+    "MllamaAdapterModel": "generated.models.mllama",
     "ModernBertAdapterModel": "generated.models.modernbert",
     "MoonshineAdapterModel": "generated.models.moonshine",
     "MT5AdapterModel": "generated.models.mt5",

@@ -46,6 +46,7 @@ CHECKED_MODELS = (
     "mbart",
     "mistral",
     "mixtral",
+    "mllama",
     "modernbert",
     "moonshine",
     "mt5",

@@ -1649,6 +1649,8 @@ STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
     "MBartForCausalLM": "its base model is MBartDecoderWrapper, that of MBartModel holds more",
     "MT5ForTokenClassification": "its base model is MT5EncoderModel, that of MT5Model holds more",
     "MarianForCausalLM": "its base model is MarianDecoderWrapper, that of MarianModel holds more",
+    "MllamaForCausalLM": "its base model is MllamaForCausalLM, that of MllamaModel holds more",
+    "MllamaForConditionalGeneration": "no flexible head is for image text to text",
     "ModernBertForMultipleChoice": "how it makes one vector of a sequence is not what a flexible head does",
     "ModernBertForQuestionAnswering": "no question_answering head goes through linear, activation, norm, linear",
     "ModernBertForSequenceClassification": "its hidden states are multiplied by something",
