@@ -68,6 +68,18 @@ CASES = {
             "attention_mask": (2, 9),
         },
     ),
+    "gemma4": (
+        "Gemma4Model",
+        {
+            "pixel_values": (2, 36, 48),
+            "image_position_ids": (2, 36, 2),
+            "input_features": (2, 16, 32),
+            "input_features_mask": (2, 16),
+            "input_ids": (2, 15),
+            "attention_mask": (2, 15),
+            "mm_token_type_ids": (2, 15),
+        },
+    ),
     "mllama": (
         "MllamaModel",
         {
@@ -141,6 +153,21 @@ def model_and_shapes(request):
 
 def test_shapes(model_and_shapes) -> None:
     model, shapes = model_and_shapes
+    inputs = batch(model, padded=True)
+    assert {name: tuple(value.shape) for name, value in inputs.items()} == shapes
+    assert run(model, inputs)
+
+
+@pytest.mark.parametrize(
+    ("cls_name", "shapes"),
+    [
+        ("Gemma4VisionModel", {"pixel_values": (2, 36, 48), "pixel_position_ids": (2, 36, 2)}),
+        ("Gemma4AudioModel", {"input_features": (2, 16, 32), "attention_mask": (2, 16)}),
+    ],
+)
+def test_what_sees_and_what_hears_alone(cls_name: str, shapes: dict[str, tuple[int, ...]]) -> None:
+    cls = getattr(importlib.import_module("transformers.models.gemma4.modeling_gemma4"), cls_name)
+    model = cls._from_config(tiny_config(cls.config_class)).eval()
     inputs = batch(model, padded=True)
     assert {name: tuple(value.shape) for name, value in inputs.items()} == shapes
     assert run(model, inputs)

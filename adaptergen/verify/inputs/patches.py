@@ -17,6 +17,7 @@ Inputs = dict[str, Tensor]
 GRIDS = {"pixel_values": "image_grid_thw", "pixel_values_videos": "video_grid_thw"}
 SEVERAL = "images_per_sample"  # pictures of an example: the last is still to be made, only its grid is known
 POOLED = "image_token_pooling"
+PLACES = ("image_position_ids", "pixel_position_ids")  # column and row of each patch
 
 
 def patch_layouts(call: Call) -> Iterator[Callable[[Call], Inputs]]:
@@ -28,7 +29,7 @@ def patch_layouts(call: Call) -> Iterator[Callable[[Call], Inputs]]:
         yield _strips
     if call.takes(POOLED):
         yield _pooled
-    if call.takes("spatial_shapes", "image_position_ids") or name == "flattened_patches":
+    if call.takes("spatial_shapes", *PLACES) or name == "flattened_patches":
         yield from in_patches(call, patches)
 
 
@@ -64,11 +65,11 @@ def patches(call: Call, pixels: int = 0) -> Inputs:
         inputs["spatial_shapes"] = torch.tensor([(rows, columns)] * BATCH)
     if call.takes("pixel_attention_mask"):
         inputs["pixel_attention_mask"] = torch.ones(BATCH, rows * columns, dtype=torch.long)
-    if call.takes("image_position_ids"):
-        inputs["image_position_ids"] = places.flip(-1).expand(BATCH, -1, -1).clone()
+    if numbered := call.first(*PLACES):
+        inputs[numbered] = places.flip(-1).expand(BATCH, -1, -1).clone()
     if name == "flattened_patches":
-        numbered = (places + 1).float().expand(BATCH, -1, -1)
-        inputs[name] = torch.cat([numbered, inputs[name]], dim=-1)
+        before = (places + 1).float().expand(BATCH, -1, -1)
+        inputs[name] = torch.cat([before, inputs[name]], dim=-1)
     return inputs
 
 
@@ -127,7 +128,9 @@ def _patch(call: Call) -> int:
 
 def _merge(call: Call) -> int:
     """How many patches, in each direction, become one token."""
-    return call.number("spatial_merge_size", "merge_size", "merge_kernel_size", default=2, near=SIGHT)
+    return call.number(
+        "spatial_merge_size", "merge_size", "merge_kernel_size", "pooling_kernel_size", default=2, near=SIGHT
+    )
 
 
 def _grid(call: Call) -> tuple[int, int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -63,9 +63,20 @@ def _bands(call: Call) -> list[int]:
     told = call.number(*BANDS, default=80, near=HEARING)
     paths = call.model.named_modules()
     heard = [module for path, module in paths if not call.takes("input_ids") or any(word in path for word in HEARING)]
-    first = next((each for each in heard if isinstance(each, nn.Linear | nn.Conv1d)), None)
-    taken = first.in_features if isinstance(first, nn.Linear) else first.in_channels if first else told
-    return [told] if taken == told else [told, taken]
+    return list(dict.fromkeys((told, _bands_read(heard) or told)))
+
+
+def _bands_read(heard: Sequence[nn.Module]) -> int:
+    """
+    How many the first map takes. Where convolutions see them as pictures before, it takes what these leave of them, in
+    each channel.
+    """
+    maps = (at for at, each in enumerate(heard) if isinstance(each, nn.Linear | nn.Conv1d))
+    if (at := next(maps, None)) is None:
+        return 0
+    first, seeing = heard[at], [each for each in heard[:at] if isinstance(each, nn.Conv2d)]
+    taken = int(first.in_features if isinstance(first, nn.Linear) else first.in_channels)
+    return taken // seeing[-1].out_channels * math.prod(each.stride[-1] for each in seeing) if seeing else taken
 
 
 def _windows(call: Call) -> list[int]:
