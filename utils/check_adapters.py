@@ -32,6 +32,7 @@ CHECKED_MODELS = (
     "falcon",
     "gemma2",
     "gemma3",
+    "gemma4",
     "gpt2",
     "gpt_neo",
     "gpt_neox",

@@ -1644,6 +1644,8 @@ STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
     "GPT2DoubleHeadsModel": "the auto mappings of transformers do not say what it predicts",
     "Gemma3ForCausalLM": "the auto mappings of transformers do not say what it predicts",
     "Gemma3TextForSequenceClassification": "the auto mappings of transformers do not say what it predicts",
+    "Gemma4ForCausalLM": "the auto mappings of transformers do not say what it predicts",
+    "Gemma4ForConditionalGeneration": "its hidden states are multiplied by something",
     "HubertForCTC": "no flexible head is for ctc",
     "HubertForSequenceClassification": "no flexible head is for audio classification",
     "MBartForCausalLM": "its base model is MBartDecoderWrapper, that of MBartModel holds more",
