@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from adaptergen.verify.subjects import ModelCase
+from adaptergen.verify.places import core
+from adaptergen.verify.subjects import ModelCase, Subject
 
 
 NAME, OTHER = "proof", "other"
@@ -100,6 +101,17 @@ def _invertible(kind: str) -> dict[str, object]:
 
 def supported_forms(case: ModelCase) -> Iterator[AdapterForm]:
     return (form for form in FORMS if form.method not in case.unsupported)
+
+
+def has_place(subject: Subject, form: AdapterForm) -> bool:
+    """Does a class take it? The base class must, while a part of it may be one that the method leaves out."""
+    if not subject.is_part:
+        return True
+    try:
+        subject.initialized().add_adapter(NAME, config=form.make(subject.case.runtime))
+    except core(subject.case.runtime, "errors").UnsupportedMethodError:
+        return False
+    return True
 
 
 def add_random(model: nn.Module, case: ModelCase, form: AdapterForm, name: str = NAME, seed: int = 3) -> None:

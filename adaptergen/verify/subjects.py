@@ -145,6 +145,11 @@ class Subject:
         return f"{self.cls.__name__} ({roles})" if roles else self.cls.__name__
 
     @cached_property
+    def is_part(self) -> bool:
+        """Has it nothing of the base class, but a model that stands beside others in it, or one like that?"""
+        return not isinstance(self.upstream().base_model, self.case.base.cls)
+
+    @cached_property
     def attentions(self) -> tuple[str, ...]:
         """The attention implementations that run anywhere; a model of another architecture inside may lack one."""
         if not self.cls._supports_sdpa:

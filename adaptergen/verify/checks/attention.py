@@ -78,7 +78,8 @@ def shows_text(subject: Subject) -> bool:
 
 
 def reads_text(subject: Subject) -> bool:
-    return subject.cls.main_input_name == "input_ids" or "decoder_input_ids" in parameters(subject.cls)
+    taken = parameters(subject.cls)  # what sees alone may call its main input as a text is called by default
+    return (subject.cls.main_input_name == "input_ids" and "input_ids" in taken) or "decoder_input_ids" in taken
 
 
 def _last_states(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:

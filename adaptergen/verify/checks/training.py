@@ -82,8 +82,8 @@ def supports_checkpointing(subject: Subject) -> bool:
     if not subject.cls.supports_gradient_checkpointing:
         return False
     model = subject.upstream().train().requires_grad_(False)
-    model.gradient_checkpointing_enable()
     try:
+        model.gradient_checkpointing_enable()
         call(model, subject.inputs(model, padded=False))
     except Exception:  # upstream refuses in whatever way it likes
         return False
