@@ -26,7 +26,8 @@ from adaptergen.verify.subjects import ModelCase, Subject
 from adaptergen.verify.tiny.backbones import stands_in
 
 
-REFUSALS = ("UnsupportedCompositionError", "UnsupportedMethodError")  # of whichever package has the runtime
+# Of whichever package has the runtime.
+REFUSALS = ("UnsupportedCompositionError", "UnsupportedMethodError", "UnsupportedModelError")
 TIMM = "timm"
 LONGEST = 240  # characters of a failure: errors of compilers are long
 
