@@ -60,7 +60,8 @@ def run(model: nn.Module, setup: AdapterCompositionBlock | str | None, inputs: d
 
 
 def close(got: Tensor, want: Tensor) -> None:
-    torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
+    """Sums of another batch size are rounded otherwise, by how much depends on the processor."""
+    torch.testing.assert_close(got, want, atol=5e-4, rtol=5e-4)
 
 
 @each_case
