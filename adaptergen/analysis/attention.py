@@ -14,7 +14,7 @@ from adaptergen.analysis.blocks import KERNELS, TracedLayer, is_interface_call
 from adaptergen.analysis.filling import Filling, fillings
 from adaptergen.analysis.states import projected
 from adaptergen.facts import AttentionKind
-from adaptergen.tracing.graph import between, depends_on, is_dropout, is_linear_call, module_of, reached
+from adaptergen.tracing.graph import between, depends_on, is_dropout, is_input, is_linear_call, module_of, reached
 from adaptergen.tracing.values import Call, Constant, Input, Instance, Operation, Sum, Value
 
 
@@ -91,7 +91,7 @@ def _projections(state: Value, inside: Mapping[int, Value]) -> set[tuple[int, in
 def unclear_kind(softmax: Operation, stream: str) -> AttentionKind:
     """Whether not only the queries that are scored come from the layer's own input."""
     parts = {(id(part.call), part.index): part.call for part in projected(softmax.args[0]) if part.call.args}
-    inputs = ([v for v in reached(call.args[0], _is_any_input) if isinstance(v, Input)] for call in parts.values())
+    inputs = ([v for v in reached(call.args[0], is_input) if isinstance(v, Input)] for call in parts.values())
     own = [any(v.name == stream for v in found) for found in inputs if found]
     return "self" if all(own) or own.count(True) > 1 else "cross"
 
@@ -211,12 +211,8 @@ def _content(value: Value) -> Value:
 def kind_of(key: Value, stream: str) -> AttentionKind:
     """Self-attention projects its keys from the layer's own input, cross-attention from something else."""
     sources = [call.args[0] for call in reached(key, is_linear_call) if isinstance(call, Call) and call.args]
-    own = [any(_is_input(value, stream) for value in reached(source, _is_any_input)) for source in sources]
+    own = [any(_is_input(value, stream) for value in reached(source, is_input)) for source in sources]
     return "self" if not own or any(own) else "cross"
-
-
-def _is_any_input(value: Value) -> bool:
-    return isinstance(value, Input)
 
 
 def _is_input(value: Value, name: str) -> bool:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from adaptergen.tracing.graph import reached
-from adaptergen.tracing.values import Attribute, Constant, External, Input, Item, Operation, Value
+from adaptergen.tracing.graph import is_input, reached
+from adaptergen.tracing.values import Attribute, Constant, External, Item, Operation, Value
 
 
 SHAPED = frozenset(("view", "reshape", "expand", "expand_as", "unsqueeze", "contiguous"))
@@ -46,7 +46,7 @@ def fillings(steps: Collection[Value]) -> Iterator[Filling]:
                 condition = condition if hides != (id(one) in scores) else Value()
             case _:
                 continue
-        if type(condition) is Value or reached(condition, _is_input):
+        if type(condition) is Value or reached(condition, is_input):
             yield _filling(condition, hides=hides)
 
 
@@ -79,7 +79,3 @@ def _is_zero(value: Value) -> bool:
 
 def _adds_axes(index: str) -> bool:
     return all(part.strip() in (":", "None", "...") for part in index.split(","))
-
-
-def _is_input(value: Value) -> bool:
-    return isinstance(value, Input)

@@ -16,8 +16,8 @@ from adaptergen.analysis.additions import operand_text
 from adaptergen.analysis.attention import AttentionCall, score_sums
 from adaptergen.analysis.statements import statement_site
 from adaptergen.facts import ScoreTerm
-from adaptergen.tracing.graph import depends_on, reached, walk
-from adaptergen.tracing.values import Input, Operation, Site, Sum, Value
+from adaptergen.tracing.graph import depends_on, is_input, reached, walk
+from adaptergen.tracing.values import Operation, Site, Sum, Value
 
 
 def find_terms(call: AttentionCall, mask: Value | None) -> Iterator[ScoreTerm | None]:
@@ -28,7 +28,7 @@ def find_terms(call: AttentionCall, mask: Value | None) -> Iterator[ScoreTerm | 
         if mask is None or not (depends_on(term, mask) or depends_on(mask, term)):
             own = total.at.instance is call.module
             yield ScoreTerm(statement_site(total.at), operand_text(total, term)) if own else None
-    if call.product.name == "baddbmm" and reached(call.product.args[0], _is_input):
+    if call.product.name == "baddbmm" and reached(call.product.args[0], is_input):
         yield ScoreTerm(statement_site(call.product.at), _added_text(call.product.at))
 
 
@@ -40,10 +40,6 @@ def _added_text(product: Site) -> str:
         case cst.Call(func=cst.Attribute(value=added)):
             return product.module.code(added)
     return ""
-
-
-def _is_input(value: Value) -> bool:
-    return isinstance(value, Input)
 
 
 def readers(call: AttentionCall, site: Site, mask: str | None) -> dict[str, frozenset[int]]:

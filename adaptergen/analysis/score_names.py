@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import libcst as cst
 
-from adaptergen.analysis.attention import AttentionCall, is_nothing, score_sums
+from adaptergen.analysis.attention import INTERFACE, AttentionCall, is_nothing, score_sums
 from adaptergen.tracing.graph import depends_on, walk
 from adaptergen.tracing.values import Attribute, Config, Constant, Instance, Item, Operation, Site, Value
 
 
-MASK = 4  # position of the mask among the arguments of an attention function
 Names = tuple[str, str, str, str | None]  # of queries, keys, values and mask
 
 
@@ -59,7 +58,7 @@ def mask_given(call: AttentionCall, site: Site) -> cst.BaseExpression | None:
     given = site.expression.args
     positional = [argument.value for argument in given if argument.keyword is None and not argument.star]
     named = {argument.keyword.value: argument.value for argument in given if argument.keyword}
-    return positional[MASK] if len(positional) > MASK else named.get("attention_mask")
+    return (dict(zip(INTERFACE, positional, strict=False)) | named).get(INTERFACE[-1])
 
 
 def _named_mask(call: AttentionCall, names: dict[str, Value]) -> str | None:

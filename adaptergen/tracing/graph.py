@@ -12,6 +12,7 @@ from adaptergen.tracing.values import (
     Call,
     Choice,
     External,
+    Input,
     Instance,
     Sequence,
     Value,
@@ -129,6 +130,11 @@ def _makes(cls: ClassSource) -> Iterator[str]:
 
 def is_dropout(instance: Instance) -> bool:
     return instance.class_name.rpartition(".")[2].endswith(DROPOUT)
+
+
+def is_input(value: Value) -> bool:
+    """Is it what a followed method was given?"""
+    return isinstance(value, Input)
 
 
 def is_linear_call(value: Value) -> bool:

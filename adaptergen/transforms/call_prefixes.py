@@ -83,7 +83,6 @@ def _changes(source: SourceModule, hook: PrefixHook) -> Iterator[Change]:
         node = _last_argument(source, statement, likeness.term)
         because = f"{source.code(node)} has the prefix, and what takes its shape does not"
         yield Change(likeness.method, statement, node, f"self.prefix_tuning.without({source.code(node)})", because)
-
     if hook.mask_is_none:
         statement = find_statement(source, hook.cls, hook.method, hook.statement, hook.nth)
         yield Change(hook.method, statement, _missing_mask(source, statement, hook), MASK, hook.because)
