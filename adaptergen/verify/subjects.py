@@ -199,15 +199,27 @@ class Subject:
 
 def spread(model: nn.Module) -> None:
     """Weights of maps and embeddings become large, those of norms and biases differ; nothing is dropped."""
+    unscaled = _before_batch_norms(model)
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
+            gain = 1.0 if module in unscaled else GAIN
             for parameter in module.parameters(recurse=False):
                 if parameter.dim() > 1:
-                    parameter.normal_(std=min(0.3, GAIN / math.sqrt(max(1, _inputs(module, parameter)))))
+                    parameter.normal_(std=min(0.3, gain / math.sqrt(max(1, _inputs(module, parameter)))))
                 else:
                     parameter.add_(0.1 * torch.randn_like(parameter))
+
+
+def _before_batch_norms(model: nn.Module) -> frozenset[nn.Module]:
+    """Maps whose signals would grow from layer to layer: a batch norm of a model in eval mode does not scale them."""
+    return frozenset(
+        module
+        for parent in model.modules()
+        if any("BatchNorm" in type(child).__name__ for child in parent.children())
+        for module in parent.children()
+    )
 
 
 def _inputs(module: nn.Module, weight: nn.Parameter) -> int:
