@@ -29,6 +29,7 @@ from adaptergen.verify.tiny.backbones import stands_in
 # Of whichever package has the runtime.
 REFUSALS = ("UnsupportedCompositionError", "UnsupportedMethodError", "UnsupportedModelError")
 TIMM = "timm"
+ALONE = "batches of one example"  # as upstream's model does
 LONGEST = 240  # characters of a failure: errors of compilers are long
 
 
@@ -88,10 +89,14 @@ def outcomes_of(plan: IntegrationPlan, package: str) -> Iterator[Outcome]:
 
 def _needed(error: Exception, case: ModelCase | None) -> str:
     """What upstream's model asks for: a library, also one whose part another one cannot stand for, or arguments."""
-    lacking = arguments_lacking(error)
-    if case is None or not (lacking or stands_in(case.config_class())) or _runs(case.base):
-        return libraries_lacking(error)
-    return f"{lacking}, which cannot be made up" if lacking else TIMM
+    library, lacking = libraries_lacking(error), arguments_lacking(error)
+    if case is None or library or _runs(case.base):
+        return library
+    if lacking:
+        return f"{lacking}, which cannot be made up"
+    if stands_in(case.config_class()):
+        return TIMM
+    return ALONE if _runs(case.base, alone=True) else ""
 
 
 def libraries_lacking(error: Exception) -> str:
@@ -106,11 +111,12 @@ def arguments_lacking(error: Exception) -> str:
     return lacking[1].replace("'", "") if lacking and isinstance(error, TypeError) else ""
 
 
-def _runs(subject: Subject) -> bool:
-    """Does upstream's own model run?"""
+def _runs(subject: Subject, *, alone: bool = False) -> bool:
+    """Does upstream's own model run, with both examples or with the first alone?"""
     try:
         model = subject.upstream()
-        run(model, subject.inputs(model, padded=True))
+        inputs = subject.inputs(model, padded=True)
+        run(model, {name: value[:1] for name, value in inputs.items()} if alone else inputs)
     except Exception:  # upstream refuses in whatever way it likes
         return False
     return True

@@ -235,6 +235,16 @@ def test_where_prompts_cannot_be() -> None:
         model(TOKENS, attention_mask=torch.ones(2, 7, 7))
 
 
+def test_a_model_that_does_not_say_what_embeds_its_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(model: nn.Module) -> nn.Module:
+        raise NotImplementedError
+
+    model = generated.init(build("bert"))
+    monkeypatch.setattr(type(model), "get_input_embeddings", unknown)
+    with pytest.raises(UnsupportedMethodError, match="which of its modules embeds the input"):
+        model.add_adapter("a", config=PREFIX)
+
+
 @pytest.mark.parametrize("architecture", ["bert", "gpt2"])
 def test_blocks(architecture: str) -> None:
     model = fresh(architecture)

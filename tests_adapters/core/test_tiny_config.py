@@ -13,6 +13,7 @@ from transformers.configuration_utils import SubConfigSpec
 
 from adaptergen.verify.tiny import BROAD, tiny_config
 from adaptergen.verify.tiny.backbones import stands_in
+from adaptergen.verify.tiny.rotary import small_sections
 
 
 class TextConfig(PreTrainedConfig):
@@ -156,6 +157,17 @@ class ScaledConfig(PreTrainedConfig):
     projection_dim: int = 640
 
 
+class AimingConfig(PreTrainedConfig):
+    """Something goes from a neck to three layers of a part."""
+
+    model_type = "tiny_case_aiming"
+    sub_configs_defaults = {"text_config": TextConfig}
+
+    text_config: dict[str, Any] | PreTrainedConfig | None = None
+    picture_target_layers: tuple[int, ...] = (1, 4, 6)
+    downsample_channels: tuple[int, ...] = (512, 896)
+
+
 class PicturesInPicturesConfig(PreTrainedConfig):
     model_type = "tiny_case_pictures"
 
@@ -257,7 +269,7 @@ def test_a_token_that_another_configuration_of_the_file_knows(monkeypatch: pytes
     small = tiny_config(BothConfig, {"image_token_id": 7})
 
     assert small.vision_start_token_id == 98
-    assert small.text_config.rope_parameters["mrope_section"] == [2, 1, 1]
+    assert small.text_config.rope_parameters["mrope_section"] == [1, 1, 2]
 
 
 def test_parts_of_pictures_are_as_small_as_pictures() -> None:
@@ -308,8 +320,29 @@ def test_a_broad_model_is_broad_throughout() -> None:
     assert broad.text_config.num_hidden_layers == small.text_config.num_hidden_layers
 
 
-def test_what_is_as_wide_as_a_scaled_part_stays_so() -> None:
-    assert tiny_config(ScaledConfig).projection_dim == 640
+def test_layers_that_another_part_aims_at_are_kept() -> None:
+    small = tiny_config(AimingConfig)
+
+    assert small.text_config.num_hidden_layers == 5  # these, the first and the last
+    assert tuple(small.picture_target_layers) == (1, 2, 3)
+
+
+def test_a_neck_ends_as_wide_as_what_follows() -> None:
+    assert tuple(tiny_config(AimingConfig).downsample_channels) == (16, 32)
+
+
+@pytest.mark.parametrize(
+    ("sections", "small"), [([16, 24, 24], [2, 1, 1]), ([22, 22, 20], [1, 1, 2]), ([1, 1, 1], [1, 1, 2])]
+)
+def test_sections_of_one_size_stay_so(sections: list[int], small: list[int]) -> None:
+    assert small_sections(sections, {}) == small
+
+
+def test_a_part_that_is_scaled_as_a_whole() -> None:
+    small = tiny_config(ScaledConfig)
+
+    assert small.vision_config.width_coefficient == small.vision_config.depth_coefficient == 0.1
+    assert small.projection_dim == 32  # as wide as its last stage
 
 
 def test_another_backbone_stands_in_for_one_of_a_library() -> None:

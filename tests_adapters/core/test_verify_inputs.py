@@ -29,6 +29,33 @@ CASES = {
             "mm_token_type_ids": (2, 11),
         },
     ),
+    "colqwen2": (
+        "ColQwen2ForRetrieval",
+        {"pixel_values": (2, 16, 96), "image_grid_thw": (2, 3), "input_ids": (2, 11), "attention_mask": (2, 11)},
+    ),
+    "colmodernvbert": (
+        "ColModernVBertForRetrieval",
+        {"pixel_values": (2, 2, 3, 16, 16), "input_ids": (2, 9), "attention_mask": (2, 9)},
+    ),
+    "ernie4_5_vl_moe": (
+        "Ernie4_5_VLMoeModel",
+        {
+            "pixel_values": (32, 48),
+            "image_grid_thw": (2, 3),
+            "input_ids": (2, 11),
+            "attention_mask": (2, 11),
+            "mm_token_type_ids": (2, 11),
+        },
+    ),
+    "evolla": (
+        "EvollaModel",
+        {
+            "input_ids": (2, 7),
+            "attention_mask": (2, 7),
+            "protein_input_ids": (2, 7),
+            "protein_attention_mask": (2, 7),
+        },
+    ),
     "molmo2": (
         "Molmo2Model",
         {

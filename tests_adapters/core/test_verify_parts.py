@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
+import torch
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers.models.gemma4.configuration_gemma4 import Gemma4Config
 
+from adaptergen.verify import outputs
 from adaptergen.verify.adapters import FORMS, has_place
-from adaptergen.verify.checks.attention import reads_text
+from adaptergen.verify.checks import attention
+from adaptergen.verify.checks.attention import prefix_is_seen_everywhere, reads_text
+from adaptergen.verify.checks.merging import merged_weights_do_the_same
 from adaptergen.verify.checks.training import supports_checkpointing
 from adaptergen.verify.subjects import ModelCase, Subject
+from adaptergen.verify.unread import unread
 from generated.models.gemma4 import Gemma4AdapterModel
 
 
@@ -51,3 +61,67 @@ def test_only_what_takes_words_reads_text(subject: Subject, reads: bool) -> None
 @pytest.mark.parametrize("subject", ["Gemma4AudioModel"], indirect=True)
 def test_upstream_may_refuse_checkpointing_when_it_is_enabled(subject: Subject) -> None:
     assert not supports_checkpointing(subject)
+
+
+@pytest.mark.parametrize("subject", ["Gemma4TextModel"], indirect=True)
+def test_roundings_are_told_from_what_merging_does(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs, "TOLERANCE", 1e-10)
+    merged_weights_do_the_same(subject, LORA)
+
+
+@pytest.mark.parametrize("subject", ["Gemma4Model"], indirect=True)
+def test_words_see_the_prefixes_of_what_reads_them(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "EFFECT", 1e6)
+    with pytest.raises(outputs.CheckFailed, match="some words do not see the prefix"):
+        prefix_is_seen_everywhere(subject, PREFIX)
+    layers = list(attention.placed_layers(subject.case.runtime, subject.initialized().base_model))
+    without = [replace(each, sites=replace(each.sites, attention=())) for each in layers]
+    monkeypatch.setattr(attention, "placed_layers", lambda *_: without)
+    prefix_is_seen_everywhere(subject, PREFIX)
+
+
+class Layer(nn.Module):
+    """Keys for another model, and states for the next layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.key, self.up = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        return states + self.up(states), self.key(states)
+
+
+class KeysModel(PreTrainedModel):
+    """A model of which only the keys are read."""
+
+    config_class = PretrainedConfig
+
+    def __init__(self) -> None:
+        super().__init__(PretrainedConfig())
+        self.layers = nn.ModuleList(Layer() for _ in range(2))
+
+    def forward(self, states: Tensor) -> list[Tensor]:
+        read = []
+        for layer in self.layers:
+            states, keys = layer(states)
+            read.append(keys)
+        return read
+
+
+class AdaptedKeysModel(KeysModel):
+    def __init__(self) -> None:
+        super().__init__()
+        for layer in self.layers:
+            layer.output_adapters = nn.Linear(4, 4)
+
+    def iter_layers(self) -> enumerate[nn.Module]:
+        return enumerate(self.layers)
+
+
+def test_what_stands_in_a_layer_is_unread_where_only_its_keys_are() -> None:
+    case = SimpleNamespace(upstream=KeysModel, inputs=lambda model, padded: {"states": torch.ones(1, 2, 4)})
+    names = [f"layers.{layer}.{part}.weight" for layer in range(2) for part in ("key", "up", "output_adapters")]
+
+    found = unread(case, names, AdaptedKeysModel())
+
+    assert sorted(found) == ["layers.1.output_adapters.weight", "layers.1.up.weight"]

@@ -11,6 +11,7 @@ from torch.nn import functional
 from adaptergen.verify.adapters import AdapterForm, add_random
 from adaptergen.verify.inputs import PADDING, parameters, words
 from adaptergen.verify.outputs import EFFECT, CheckFailed, are_close, call, expect_close, run
+from adaptergen.verify.places import core, placed_layers
 from adaptergen.verify.subjects import Subject
 
 
@@ -52,7 +53,9 @@ def future_is_not_seen(subject: Subject, form: AdapterForm) -> None:
 
 
 def prefix_is_seen_everywhere(subject: Subject, form: AdapterForm) -> None:
-    """Every word, the first one included, sees the prefix."""
+    """Every word, the first one included, sees the prefix, where what reads the words takes one."""
+    if not _words_take_prefixes(subject):
+        return
     for attention in subject.attentions:
         upstream, model = subject.upstream(attention), subject.initialized(attention)
         add_random(model, subject.case, form)
@@ -63,6 +66,15 @@ def prefix_is_seen_everywhere(subject: Subject, form: AdapterForm) -> None:
         mask = next(masks, torch.ones_like(distance)).bool()
         if mask.shape == distance.shape and not bool((distance[mask] > EFFECT).all()):
             raise CheckFailed(f"{attention}: some words do not see the prefix")
+
+
+def _words_take_prefixes(subject: Subject) -> bool:
+    """Not only what sees or hears, whose prefixes the words before a picture or a sound do not see."""
+    base = subject.initialized().base_model
+    reading = core(subject.case.runtime, "placed").first_stack(base)
+    layers = list(placed_layers(subject.case.runtime, base))
+    towers = {layer.placed.tower for layer in layers if layer.stack == reading}
+    return any(layer.sites.attention for layer in layers if not towers or layer.placed.tower in towers)
 
 
 def shows_states(subject: Subject) -> bool:

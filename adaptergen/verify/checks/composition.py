@@ -103,7 +103,7 @@ def fusion_mixes(subject: Subject, form: AdapterForm) -> None:
     trained = {name for name, each in outside_head.items() if each.grad is not None}
     expected = {name for name in outside_head if f".{NAME},third." in name}
     if not expected <= trained:
-        expected -= unread(subject, expected)
+        expected -= unread(subject, expected, model)
     if trained != expected or not expected:
         raise CheckFailed(f"training a fusion reaches {sorted(trained)}, expected {sorted(expected)}")
 

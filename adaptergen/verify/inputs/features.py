@@ -64,13 +64,19 @@ def _features(call: Call, kind: str, inputs: Mapping[str, Tensor]) -> int:
     for module in call.model.modules():
         make = getattr(module, name, None)
         if make is not None:
-            inner = module is not call.model
-            return _count_made(make, {key: _of_part(value) if inner else value for key, value in inputs.items()})
+            return _count_made(make, inputs) if module is call.model else _count_of_part(make, inputs)
     return 0
 
 
+def _count_of_part(make: Callable[..., Any], inputs: Mapping[str, Tensor]) -> int:
+    """Of a part that sees all pictures of all examples one after the other, or example by example like the whole."""
+    try:
+        return _count_made(make, {name: _of_part(value) for name, value in inputs.items()})
+    except Exception:  # upstream refuses in whatever way it likes
+        return _count_made(make, inputs)
+
+
 def _of_part(value: Tensor) -> Tensor:
-    """A part sees all pictures of all examples one after the other."""
     return value.flatten(0, 1) if value.dim() == FILM else value
 
 
@@ -91,11 +97,11 @@ def _needed(make: Callable[..., Any]) -> list[str]:
 
 
 def _count(features: Any) -> int:
-    """Vectors in whatever holds them."""
+    """Vectors in whatever holds them; none in what is not understood."""
     pooled = getattr(features, "pooler_output", None)
     features = features if pooled is None else pooled
     if isinstance(features, Tensor):
         return math.prod(features.shape[:-1])
     if isinstance(features, list | tuple):
         return sum(_count(each) for each in features)
-    return _count(features[0])
+    return _count(features[0]) if isinstance(features, Mapping) and features else 0

@@ -24,7 +24,7 @@ def patch_layouts(call: Call) -> Iterator[Callable[[Call], Inputs]]:
     """Those that parameters of the forward speak of."""
     name = name_of_pixels(call)
     if call.takes(GRIDS.get(name, "")):
-        yield from (*in_patches(call, packed), _packed_images, _packed_words)
+        yield from (*in_patches(call, packed), _packed_images, _packed_words, _padded)
     if call.takes("target_sizes"):
         yield _strips
     if call.takes(POOLED):
@@ -86,6 +86,12 @@ def _packed_words(call: Call) -> Inputs:
     grid = (frames, rows // _merge(call), columns // _merge(call))
     pixels = call.normal(BATCH * math.prod(grid), side, side, channels(call))
     return {name_of_pixels(call): pixels} | _grids(call, grid)
+
+
+def _padded(call: Call) -> Inputs:
+    """(batch, patches of the largest picture, pixels of a patch), all of the same size here"""
+    inputs, name = packed(call), name_of_pixels(call)
+    return inputs | {name: inputs[name].unflatten(0, (BATCH, -1))}
 
 
 def _strips(call: Call) -> Inputs:

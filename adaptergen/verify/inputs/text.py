@@ -152,6 +152,8 @@ PER_WORD: Mapping[str, Callable[[Call, tuple[int, ...]], Tensor]] = {
     "lang_ids": _language,
     "qformer_input_ids": _another,
     "qformer_attention_mask": _mask_of_another,
+    "protein_input_ids": _another,
+    "protein_attention_mask": _mask_of_another,
     SIGHTS: _all_pictures,
     "image_embeds_position_mask": _places_of_pictures,
 }

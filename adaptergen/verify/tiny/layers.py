@@ -26,14 +26,20 @@ PER_LAYER = "per_layer_config"
 CYCLE = "block_types"
 ONE = r"merge_index"
 ELSEWHERE = r"\w*(feature_layers?|hook_ids)"
+TARGETS = r"\w*target_layers"  # of a part that is deep enough for them, each with something of its own
 SHARED = "hybrid"  # layers of this kind may share weights: one alone shows nothing
 AT_MOST, FEW, LAYERS = 6, 4, 2
 
 
-def chosen_layers(attributes: Mapping[str, Any]) -> Stacks:
-    """Of each stack the first layer, the last, and one of each kind between."""
+def chosen_layers(attributes: Mapping[str, Any], targets: Collection[int] = ()) -> Stacks:
+    """Of each stack the first layer, the last, one of each kind between, and those that others aim at."""
     lengths = {value for name, value in attributes.items() if is_count(name, value) and value > 1}
-    return {length: _chosen(length, attributes) for length in sorted(lengths)}
+    return {length: _chosen(length, attributes, targets) for length in sorted(lengths)}
+
+
+def targets_in(attributes: Mapping[str, Any]) -> Collection[int]:
+    """Layers of another configuration that something is meant for."""
+    return {n for name, value in attributes.items() if _holds_targets(name, value) for n in value}
 
 
 def is_count(name: str, value: Any) -> bool:
@@ -51,6 +57,8 @@ def of_fewer(name: str, value: Any, stacks: Stacks) -> Any:
         return type(value)(_of_kept(name, value, stacks[len(value)]))
     if is_pattern(value):
         return type(value)(type(item)((item[0], 1)) for item in value)
+    if _holds_targets(name, value) and not stacks:
+        return type(value)(_after_the_first(value))
     if _holds_layers(name, value) and stacks:
         return type(value)(_renumbered(value, stacks))
     if _holds_layers(name, value) and re.fullmatch(ELSEWHERE, name):
@@ -100,6 +108,12 @@ def _last(numbers: Sequence[int]) -> list[int]:
     return list(dict.fromkeys(near[max(number, -LAYERS)] for number in numbers))
 
 
+def _after_the_first(numbers: Sequence[int]) -> list[int]:
+    """Numbers of layers of another configuration, whose stack has kept these and the first one."""
+    ranks = sorted({0, *numbers})
+    return [ranks.index(number) for number in numbers]
+
+
 def _renumbered(numbers: Sequence[int], stacks: Stacks) -> list[int]:
     """Numbers of layers that are kept; one that follows the last stands for the output, those from the end stay."""
     length = next((length for length in stacks if max(numbers) <= length), max(stacks))
@@ -108,9 +122,10 @@ def _renumbered(numbers: Sequence[int], stacks: Stacks) -> list[int]:
     return [n for n in new if n is not None and -len(kept) <= n]
 
 
-def _chosen(length: int, attributes: Mapping[str, Any]) -> tuple[int, ...]:
+def _chosen(length: int, attributes: Mapping[str, Any], targets: Collection[int]) -> tuple[int, ...]:
     kinds = _kinds(length, attributes)
     kept = {0, length - 1} | {n for name, value in attributes.items() for n in _named(name, value, length)}
+    kept |= set(targets) if all(target < length for target in targets) else set()
     for layer in range(length):
         others = [kinds[other] for other in kept - {layer}]
         if len(kept) < AT_MOST and others.count(kinds[layer]) < (2 if SHARED in kinds[layer] else 1):
@@ -156,3 +171,7 @@ def _are_kinds(values: Sequence[Any]) -> bool:
 def _holds_layers(name: str, value: Any) -> bool:
     numbers = isinstance(value, list | tuple) and bool(value) and all(type(v) is int for v in value)
     return numbers and re.fullmatch(INDICES, name) is not None
+
+
+def _holds_targets(name: str, value: Any) -> bool:
+    return _holds_layers(name, value) and re.fullmatch(TARGETS, name) is not None

@@ -29,11 +29,16 @@ def lacks_sections(attributes: Mapping[str, Any]) -> bool:
 
 
 def small_sections(sections: Sequence[int], attributes: Mapping[str, Any]) -> list[int]:
-    """The same number of sections for half of the smaller part that turns; the first takes what is left."""
+    """
+    The same number of sections for half of the smaller part that turns. What is left goes to the last, unless the
+    first is the odd one: sections of one size may be turned as one.
+    """
     part = next(iter(_said(attributes, PART)), 1.0)
     half = int(head_size(attributes) * part) // 2
     size = half // len(sections)
-    return [half - size * (len(sections) - 1), *[size] * (len(sections) - 1)]
+    rest = half - size * (len(sections) - 1)
+    same = [size] * (len(sections) - 1)
+    return [rest, *same] if sections.count(sections[0]) == 1 else [*same, rest]
 
 
 def _turns(size: float, unit: int) -> bool:

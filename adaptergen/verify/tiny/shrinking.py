@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,16 +33,20 @@ class Tree:
         tokens: where its special tokens are.
         widths: of its parts, by default.
         times: how much wider it is than usual.
+        targets: layers that some part means something for.
     """
 
     tokens: Mapping[int, int]
     widths: tuple[int, ...]
     times: int
+    targets: Collection[int]
 
 
 def small(config: PreTrainedConfig, given: Mapping[str, Any], times: int) -> PreTrainedConfig:
     """A new configuration of the same class, for a model that is so many times wider than usual."""
-    return shrink(config, given, Tree(small_tokens(config), tuple(_widths(config)), times))
+    return shrink(
+        config, given, Tree(small_tokens(config), tuple(_widths(config)), times, layers.targets_in(vars(config)))
+    )
 
 
 def shrink(config: PreTrainedConfig, given: Mapping[str, Any], tree: Tree) -> PreTrainedConfig:
@@ -50,7 +54,8 @@ def shrink(config: PreTrainedConfig, given: Mapping[str, Any], tree: Tree) -> Pr
     attributes = _attributes(config)
     attributes |= filled_in(attributes)
     declared = _declared(type(config))
-    stacks = layers.chosen_layers({k: v for k, v in attributes.items() if k in declared or k in SAID})
+    said = {k: v for k, v in attributes.items() if k in declared or k in SAID}
+    stacks = layers.chosen_layers(said, tree.targets)
     grouped, alone = (_sizes(attributes, tree, grouped=grouped) for grouped in (True, False))
     arguments = _arguments(config, attributes, _Shrinking(tree, stacks, grouped), given)
     try:

@@ -73,14 +73,18 @@ STAGED: Sized = (
     (r"\w*window_size", 2),
 )
 HEARD: Sized = ((r"num_mel_bins", 32),)  # of pictures of sounds, whose last stage has at least as many frequencies
+SEEN: Sized = ((r"max_img_size", 64),)  # by a backbone whose last map is halved once more
 # What trained models have, though it is not the default.
 FEATURES: dict[str, Any] = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
+# What multiplies all widths, and all numbers of layers: the last width of those that are known becomes the usual one.
+SCALES = {"width_coefficient": 0.1, "depth_coefficient": 0.1}
 KEYS_OF = r"\w*(key_value|kv)(_attention)?_heads\w*|n_head_kv"
 HEADS_OF = r"(\w+_)?(num_)?(attention_)?heads|n_heads?|num_\w*heads"
 MAMBA_HEAD = r"mamba_d_head"
 HEAD_DIM = r"(\w+_)?head_dim|d_kv|kv_channels|dim_head|\w*_dim_head|attention_head_size|\w*d_head"
 TAIL = r"\w*(dims?|size|channels?|width|units|features|hidden|groups)"
 STAGES = r"\w*(hidden_sizes|embed_dims?|dims|channels|per_stage|conv_dim|out_features)"
+NECK = "downsample_channels"  # on the way to another part, which is as wide as the last
 BLOCKS = "block_configs"  # they say how wide each block is, and stay as they are
 LARGE = 64
 SMALL_PICTURE = 100  # pixels: a patch that is larger is a picture of its own
@@ -111,6 +115,8 @@ class Sizes:
         """The value for a small model."""
         if name in FEATURES:
             return type(value)(FEATURES[name]) if isinstance(value, list | tuple) else FEATURES[name]
+        if name in SCALES and isinstance(value, float):
+            return min(SCALES[name], value)
         if "drop" in name and isinstance(value, float | int) and not isinstance(value, bool):
             return type(value)(0)
         if type(value) is int:
@@ -138,7 +144,8 @@ class Sizes:
         overlapping = any(isinstance(self.default.get(n), list | tuple) for n in ("patch_stride", "patch_padding"))
         halved = type(self.default.get("output_stride")) is int  # so often that the last stage is not one pixel wide
         sized = STAGED if staged or halved or "num_windows" in self.default else ()
-        sized = (*sized, *(HEARD if "spec_size" in self.default else ()))
+        seen = any(hasattr(part, "out_indices") for part in self.default.values())
+        sized = (*sized, *(HEARD if "spec_size" in self.default else ()), *(SEEN if seen else ()))
         return (*sized, *(((r"patch_size", None),) if overlapping or "stride" in self.default else ()))
 
     def _in_pixels(self, value: int) -> Iterator[tuple[str, int | None]]:
@@ -153,8 +160,8 @@ class Sizes:
             merged = getattr(part, "merge_size", 0)
             if merged and value == getattr(part, "hidden_size", 0) * merged**2:
                 yield r"out_hidden_size", Wide(WIDTH * merged**2)
-            if hasattr(part, "width_coefficient"):  # it is scaled as a whole, and stays as it is
-                yield r"projection_dim", None
+            if scale := getattr(part, "width_coefficient", 0):
+                yield r"projection_dim", int(SCALES["width_coefficient"] * value / scale)
         if type(rate := self.default.get("downsample_rate")) is int:
             yield r"window_size", 2 * rate
         if "num_mel_bins" in self.default and value % self._width == 0:  # so that frames side by side are as wide
@@ -194,6 +201,8 @@ class Sizes:
             return [value // common for value in values] if common else list(values)
         if name.endswith("channels") and BLOCKS in self.default:
             return list(values)
+        if name == NECK:
+            return [*(self.times * WIDTH // 2 for _ in values[1:]), self.times * WIDTH]
         if re.fullmatch(STAGES, name):
             return [
                 self.times * (self._related(v) if v in self.widths else v // self._unit * STAGE) if v >= STAGE else v

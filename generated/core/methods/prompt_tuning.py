@@ -102,6 +102,8 @@ def _refuse_unfit(model: nn.Module) -> None:
             f"{name} has several stacks of layers: those that do not read the embeddings would not know of "
             "the prompt; use prefix tuning"
         )
+    if word_embeddings(model) is None:
+        raise UnsupportedMethodError(f"{name} does not say which of its modules embeds the input")
     if isinstance(word_embeddings(model), nn.ModuleList):
         raise UnsupportedMethodError(f"{name} reads several tokens at each position: a prompt has but one")
     if _embedding_module(model) is None and "inputs_embeds" not in model.argument_names:
