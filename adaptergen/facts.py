@@ -186,6 +186,7 @@ class Stack:
         ""  # what the layers are told of each word beside its embedding: its token, or where it stands on a page
     )
     added: Location | None = None  # where something that the layers have not made is added to what they give
+    repeated: Location | None = None  # the loop in which the model runs all of the layers again and again
 
 
 @dataclass(frozen=True)

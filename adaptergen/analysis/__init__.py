@@ -19,6 +19,7 @@ from adaptergen.analysis.towers import (
     base_model_prefix,
     composites,
     find_towers,
+    held_bases,
     parts_with_heads,
     stacks_of,
     sub_models,
@@ -87,7 +88,7 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
 def _base_and_layers(model: UpstreamModel, load: Loader) -> tuple[str, tuple[TracedLayer, ...]]:
     """The base class (the mapped one, or the first that holds layers) with its traced layers."""
     source = model.modeling
-    candidates = [model.base_class] if model.base_class else list(pretrained_classes(source, load))
+    candidates = [model.base_class] if model.base_class else _likely_bases(source, load)
     for candidate in candidates:
         layers = find_layers(source, candidate, load)
         if layers:
@@ -98,6 +99,12 @@ def _base_and_layers(model: UpstreamModel, load: Loader) -> tuple[str, tuple[Tra
             Problem("no-model", message, Location(source.path), "give a modeling file of transformers")
         )
     return next((name for name in candidates if sub_models(source, name, load)), candidates[0]), ()
+
+
+def _likely_bases(source: SourceModule, load: Loader) -> list[str]:
+    """Where no class is said to be the base: those that others hold as theirs, then all in the order of the file."""
+    names = list(pretrained_classes(source, load))
+    return list(dict.fromkeys([*held_bases(source, names, load), *names]))
 
 
 def _no_layers(source: SourceModule, base_class: str) -> Problem:

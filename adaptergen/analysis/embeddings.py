@@ -10,11 +10,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import libcst as cst
+
 from adaptergen.analysis.attention import attention_calls
 from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.facts import Stack, StackKind
+from adaptergen.nodes import descendants
 from adaptergen.problems import Location
-from adaptergen.source import SourceModule
+from adaptergen.source import ClassSource, SourceModule
 from adaptergen.tracing.graph import config_of, depends_on, leaf_classes, module_of, reached, walk
 from adaptergen.tracing.tracer import Loader, Tracer, inputs
 from adaptergen.tracing.values import Call, Config, Input, Instance, Item, Operation, Value, alternatives
@@ -55,6 +58,7 @@ def find_stacks(
                 positions=_positions(layer),
                 told=_told(call),
                 added=_added(tracer, call),
+                repeated=_repeated(tracer, model, call),
             )
         )
     return tuple(stacks)
@@ -128,6 +132,19 @@ def _added(tracer: Tracer, call: Call) -> Location | None:
                 is_new = isinstance(other, Call | Operation | Item) and not depends_on(other, entering)
                 if depends_on(stream, call) and is_new:
                     return total.at.module.at(total.at.statement)
+    return None
+
+
+def _repeated(tracer: Tracer, model: Instance, call: Call) -> Location | None:
+    """The loop of the model's forward in which the part that runs the layers is called."""
+    runner = call.at.instance
+    found = tracer.find_method(model.cls, "forward") if isinstance(model.cls, ClassSource) else None
+    if found is None or runner is None or not runner.path:
+        return None
+    module, forward = found[0].module, found[1]
+    for loop in descendants(forward, cst.For):
+        if any(module.code(called.func) == f"self.{runner.path}" for called in descendants(loop.body, cst.Call)):
+            return module.at(loop)
     return None
 
 

@@ -1,6 +1,7 @@
 """Are scores used so that a prefix before the keys would be in the way?
 
 torch.einsum("bqhd,bkhd->bhqk", query, key)                  keys have their length in front of their heads
+torch.cat([words, entities], dim=2) if … else query @ key     scores are made in two ways, of which a prefix joins one
 scores * self.bias[:, :, : scores.size(-2), : scores.size(-1)]     a buffer for tokens is cut by a size with the prefix
 """
 
@@ -8,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adaptergen.analysis.attention import AttentionCall, through_elementwise
+from adaptergen.analysis.attention import PRODUCTS, AttentionCall, through_elementwise
 from adaptergen.tracing.graph import depends_on, walk
-from adaptergen.tracing.values import Attribute, Constant, Item, Operation, Value
+from adaptergen.tracing.values import Attribute, Choice, Constant, Item, Operation, Value
 
 
 def obstacles(call: AttentionCall) -> Iterator[str]:
@@ -21,6 +22,8 @@ def obstacles(call: AttentionCall) -> Iterator[str]:
         yield "scores are filled where a condition holds that is not understood"
     if call.product and _has_length_first(call.product):
         yield "keys have their length in front of their heads where the scores are computed"
+    if any(_is_made_otherwise(step, call.product) for step in _steps(call) if call.product):
+        yield "in some cases the scores are joined from several products, which a prefix does not reach"
     if any(_is_cut_by_scores(value, call) for value in _operands(call)):
         yield "a buffer is cut by the size of the scores, which counts the prefix"
 
@@ -35,13 +38,25 @@ def _has_length_first(product: Operation) -> bool:
     return False
 
 
+def _is_made_otherwise(step: Value, product: Operation) -> bool:
+    """Is it the scores, or what other products make instead?"""
+    if not isinstance(step, Choice) or not depends_on(step, product):
+        return False
+    others = (option for option in step.options if not depends_on(option, product))
+    return any(isinstance(made, Operation) and made.name in PRODUCTS for other in others for made in walk(other))
+
+
 def _operands(call: AttentionCall) -> Iterator[Value]:
     """What meets the scores on their way to the softmax."""
-    if call.softmax is None or call.product is None:
-        return
-    for step in through_elementwise(call.softmax.args[0]):
-        if depends_on(step, call.product):
+    for step in _steps(call):
+        if call.product and depends_on(step, call.product):
             yield from (part for part in step.parts() if not depends_on(part, call.product))
+
+
+def _steps(call: AttentionCall) -> Iterator[Value]:
+    """The scores on their way to the softmax, and what meets them there."""
+    if call.softmax and call.product:
+        yield from through_elementwise(call.softmax.args[0])
 
 
 def _is_cut_by_scores(operand: Value, call: AttentionCall) -> bool:

@@ -109,6 +109,16 @@ def base_model_prefix(source: SourceModule, cls: str) -> str:
     return ""
 
 
+def held_bases(source: SourceModule, names: Iterable[str], load: Loader) -> Iterator[str]:
+    """What the named classes hold as their base model."""
+    for name in names:
+        tracer = Tracer(source, leaves=leaf_classes(source), load=load)
+        held = tracer.attributes(tracer.make(name, Config())).get(base_model_prefix(source, name))
+        for option in alternatives(held) if held else ():
+            if isinstance(option, Instance) and isinstance(option.cls, ClassSource):
+                yield option.class_name
+
+
 def _modules(tracer: Tracer, parent: Instance, depth: int) -> Iterator[tuple[str, Instance]]:
     """Every module below another one that is no element of a list, with its path."""
     if depth == 0:

@@ -54,6 +54,9 @@ def _invertible(facts: ModelFacts) -> MethodSupport:
     if not facts.stacks:
         return MethodSupport(supported=True, because=_OF_PARTS, at=stacks_at(facts))
     first = facts.stacks[0]
+    if first.repeated is not None:
+        why = f"the loop at {place(first.repeated)} runs the layers several times: not the embeddings alone enter"
+        return MethodSupport(supported=False, because=why, at=stacks_at(facts))
     how = f"the output of {first.entry}" if first.entry else "the input of the first layer"
     return MethodSupport(supported=True, because=f"{how} is what the layers see of the embeddings", at=place(first.at))
 

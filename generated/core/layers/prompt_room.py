@@ -11,6 +11,9 @@ from torch import Tensor
 from generated.core.errors import UnsupportedMethodError
 
 
+KINDS = ("token_type_ids", "langs")  # of each position
+
+
 class PromptRoom(NamedTuple):
     """
     Where a prompt stands in every row.
@@ -54,13 +57,16 @@ class PromptRoom(NamedTuple):
         return {**arguments, "attention_mask": self.insert(mask, mask.new_ones(mask.shape[0], self.length))}
 
     def moved(self, arguments: Mapping[str, Any], *, is_first: bool) -> dict[str, Any]:
-        """Arguments whose positions and token types, if there are any, count the prompt."""
-        positions, types = arguments.get("position_ids"), arguments.get("token_type_ids")
+        """Arguments whose positions, kinds of positions and lengths, if there are any, count the prompt."""
+        positions, lengths = arguments.get("position_ids"), arguments.get("lengths")
         changes = {}
         if positions is not None:
             changes["position_ids"] = self._positions(positions) if is_first else positions + self.length
-        if types is not None and is_first:
-            changes["token_type_ids"] = self.insert(types, types[:, :1].expand(-1, self.length))
+        if lengths is not None:
+            changes["lengths"] = lengths + self.length
+        for name in KINDS if is_first else ():
+            if (kinds := arguments.get(name)) is not None:
+                changes[name] = self.insert(kinds, kinds[:, :1].expand(-1, self.length))
         return {**arguments, **changes}
 
     def _positions(self, positions: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from generated.core import training, vocabularies
@@ -26,6 +26,21 @@ class EmbeddingAdaptersMixin:
     Output embeddings of language modeling heads follow: tied ones are the same weights, others have weights of their
     own for each of the embeddings. `save_pretrained` writes the embeddings in use, as those of the model.
     """
+
+    def get_input_embeddings(self) -> nn.Module:
+        """As in transformers; but a model that only wraps another one has the embeddings of that one."""
+        try:
+            return super().get_input_embeddings()
+        except NotImplementedError:
+            wrapped = wrapped_model(self)
+            if wrapped is None:
+                raise
+            return wrapped.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """As in transformers; but a model that only wraps another one hands them on."""
+        wrapped = wrapped_model(self)
+        (super() if wrapped is None else wrapped).set_input_embeddings(value)
 
     @property
     def active_embeddings(self) -> str:
@@ -175,3 +190,9 @@ class EmbeddingAdaptersMixin:
     def _refuse_taken(self, name: str) -> None:
         if name in tuple(self._vocabularies):
             raise EmbeddingsError(f"the model has embeddings {name!r} already; delete them first, or use another name")
+
+
+def wrapped_model(model: nn.Module) -> PreTrainedModel | None:
+    """The model that is the only part of another one."""
+    parts = list(model.children())
+    return parts[0] if len(parts) == 1 and isinstance(parts[0], PreTrainedModel) else None
