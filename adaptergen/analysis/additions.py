@@ -169,8 +169,14 @@ def _around_attention(total: Sum, attentions: frozenset[int]) -> tuple[Addition,
         return ()
     branch = attending[0]
     stream = next(term for term in sides if term is not branch)
+    if _nearest_maps(branch) & _nearest_maps(stream):
+        return ()  # heads still, to which something made of their own values or queries is added
     is_made = any(isinstance(value, Input) for value in walk(stream.value))
     return (Addition(total, branch.value, stream.value, branch, stream),) if is_made else ()
+
+
+def _nearest_maps(term: Term) -> set[int]:
+    return {id(call) for call in reached(term.value, is_linear_call)}
 
 
 def _attends(term: Term, sides: list[Term], attentions: frozenset[int]) -> bool:

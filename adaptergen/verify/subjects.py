@@ -103,7 +103,9 @@ class ModelCase:
         if getattr(config, "is_decoder", None) is False:
             yield DECODER
         if getattr(config, "add_cross_attention", None) is False and inputs.CROSS_STATES in inputs.parameters(cls):
-            yield {key: value for key, value in CROSS_ATTENTION.items() if hasattr(config, key)}
+            role = {key: value for key, value in CROSS_ATTENTION.items() if hasattr(config, key)}
+            if Subject(self, cls, role).is_implemented:
+                yield role
 
     def _switches(self, base: type[PreTrainedModel]) -> Iterator[Mapping[str, Any]]:
         """Settings without which some planned place is never built, e.g. gated feed-forwards."""
@@ -143,6 +145,15 @@ class Subject:
     def label(self) -> str:
         roles = ", ".join(self.overrides)
         return f"{self.cls.__name__} ({roles})" if roles else self.cls.__name__
+
+    @property
+    def is_implemented(self) -> bool:
+        """Has upstream such a model in this role?"""
+        try:
+            self.upstream()
+        except NotImplementedError:
+            return False
+        return True
 
     @cached_property
     def is_part(self) -> bool:
