@@ -161,6 +161,7 @@ class Layer:
     unclear: tuple[str, ...] = ()  # what could not be understood, one sentence each
     configs: tuple[str, ...] = ("",)  # of its towers: paths of their configurations, or names of their classes
     unclear_sums: tuple[Location, ...] = ()  # of the hidden states with something that is no branch of them
+    partial_sums: tuple[Location, ...] = ()  # to some positions alone, or to a stream that may not be there
 
     @property
     def has_attention(self) -> bool:

@@ -52,6 +52,25 @@ def find_unclear_sums(layer: TracedLayer) -> Iterator[Location]:
     return (total.at.module.at(total.at.statement) for total in unclear_sums(layer))
 
 
+def find_partial_sums(layer: TracedLayer) -> Iterator[Location]:
+    """`hidden_states[mask] += output`, and `residual + output` where a layer may have chosen to have no residual."""
+    for addition in additions(layer):
+        if isinstance(addition.stream, Choice) and any(map(is_nothing, addition.stream.options)):
+            yield addition.total.at.module.at(addition.total.at.statement)
+    found = layer.tracer.find_method(layer.cls, "forward")
+    module = layer.cls.module if found is None else found[0].module
+    for statement in module.statements(found[1]) if found else ():
+        if isinstance(statement, cst.SimpleStatementLine) and any(map(_adds_to_part, statement.body)):
+            yield module.at(statement)
+
+
+def _adds_to_part(small: cst.BaseSmallStatement) -> bool:
+    match small:
+        case cst.AugAssign(target=cst.Subscript(), operator=cst.AddAssign()):
+            return True
+    return False
+
+
 def _residuals(
     branches: Sequence[Addition], attentions: list[AttentionCall], consumers: Consumers, stream: str
 ) -> Iterator[Residual]:

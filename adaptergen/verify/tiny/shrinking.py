@@ -211,10 +211,15 @@ def _unusual(cls: type[PreTrainedConfig], attributes: Mapping[str, Any]) -> dict
         usual = _attributes(cls())
     except Exception:  # a configuration that needs arguments refuses in whatever way it likes: nothing is usual then
         usual = {}
+    taken = (*declared, "out_indices")
+
+    def is_decided(name: str, value: Any) -> bool:
+        if name in taken:
+            return name not in usual or bool(usual[name] != value)
+        return bool(usual) and name not in usual  # constructors keep whatever else they are given
+
     return {
         name: value
         for name, value in attributes.items()
-        if name in (*declared, "out_indices")
-        and not isinstance(value, PreTrainedConfig)
-        and (name not in usual or usual[name] != value)
+        if not isinstance(value, PreTrainedConfig) and is_decided(name, value)
     }
