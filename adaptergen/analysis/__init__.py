@@ -86,7 +86,7 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
 
 
 def _base_and_layers(model: UpstreamModel, load: Loader) -> tuple[str, tuple[TracedLayer, ...]]:
-    """The base class (the mapped one, or the first that holds layers) with its traced layers."""
+    """The base class (the mapped one, or the first that holds layers, of those that are public) with its layers."""
     source = model.modeling
     candidates = [model.base_class] if model.base_class else _likely_bases(source, load)
     for candidate in candidates:
@@ -102,9 +102,15 @@ def _base_and_layers(model: UpstreamModel, load: Loader) -> tuple[str, tuple[Tra
 
 
 def _likely_bases(source: SourceModule, load: Loader) -> list[str]:
-    """Where no class is said to be the base: those that others hold as theirs, then all in the order of the file."""
+    """
+    Where no class is said to be the base: those that others hold as theirs, then all in the order of the file. What
+    the file does not offer to others comes last.
+    """
     names = list(pretrained_classes(source, load))
-    return list(dict.fromkeys([*held_bases(source, names, load), *names]))
+    offered = source.constants.get("__all__")
+    public = source.code(offered) if offered is not None else ""
+    likely = dict.fromkeys([*held_bases(source, names, load), *names])
+    return sorted(likely, key=lambda name: bool(public) and f'"{name}"' not in public)
 
 
 def _no_layers(source: SourceModule, base_class: str) -> Problem:

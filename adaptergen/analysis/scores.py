@@ -23,7 +23,7 @@ from adaptergen.analysis.score_names import Names, Unclear, is_product, mask_giv
 from adaptergen.analysis.score_views import ScoreView, find_likenesses, find_views
 from adaptergen.analysis.shapes import Shapes
 from adaptergen.analysis.statements import address, enclosing_blocks, method_node
-from adaptergen.analysis.widths import has_flat_heads, has_length_last
+from adaptergen.analysis.widths import has_flat_heads, has_heads_behind, has_length_last
 from adaptergen.facts import Scores, ScoreTerm
 from adaptergen.source import SourceModule, Statement
 from adaptergen.tracing import values
@@ -46,6 +46,8 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
     for obstacle in (found for each in calls for found in obstacles(each)):
         raise Unclear(obstacle)
     _forbid_closed_kernels(calls, key, mask)
+    if has_heads_behind(site.names[key], call.module):
+        raise Unclear("keys have their length in front of their heads where the scores are computed")
     views = [view for call in calls for view in _views(call, site, key)]
     is_by_window = any(view.has_windows for view in views)
     if is_by_window and mask not in _parameters(site):

@@ -41,6 +41,12 @@ def has_length_last(state: Value, other: Value, module: Instance) -> bool:
     return len(shape) > 2 and not is_known(shape[-1]) and is_known(shape[-2]) and shape[-2] in widths
 
 
+def has_heads_behind(key: Value, module: Instance) -> bool:
+    """Are keys (batch, length, heads, width)?"""
+    shape = Shapes(module).of(key)
+    return len(shape) == 4 and not is_known(shape[1]) and is_known(shape[2]) and is_known(shape[3])
+
+
 def _heads(shape: Shape) -> Size:
     """The second of four dimensions, or of five with windows, or what the first of three is more than the batch."""
     if len(shape) in (4, 5):

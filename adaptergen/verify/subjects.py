@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES
@@ -209,15 +210,17 @@ class Subject:
 
 
 def spread(model: nn.Module) -> None:
-    """Weights of maps and embeddings become large, those of norms and biases differ; nothing is dropped."""
+    """Weights of maps and embeddings become large, those of norms, biases and scales differ; nothing is dropped."""
     unscaled = _before_batch_norms(model)
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
+            if isinstance(module, _BatchNorm) and module.weight is not None:
+                module.weight.fill_(1.0)  # some start near zero, and let nothing through
             gain = 1.0 if module in unscaled else GAIN
             for parameter in module.parameters(recurse=False):
-                if parameter.dim() > 1:
+                if _maps(module, parameter):
                     parameter.normal_(std=min(0.3, gain / math.sqrt(max(1, _inputs(module, parameter)))))
                 else:
                     parameter.add_(0.1 * torch.randn_like(parameter))
@@ -231,6 +234,12 @@ def _before_batch_norms(model: nn.Module) -> frozenset[nn.Module]:
         if any("BatchNorm" in type(child).__name__ for child in parent.children())
         for module in parent.children()
     )
+
+
+def _maps(module: nn.Module, weight: nn.Parameter) -> bool:
+    """Is it no vector, nor a number for each head that is written as (heads, 1, 1)?"""
+    is_scale = weight.dim() > 2 and weight.shape[0] == weight.numel() and not isinstance(module, _ConvNd)
+    return weight.dim() > 1 and not is_scale
 
 
 def _inputs(module: nn.Module, weight: nn.Parameter) -> int:

@@ -13,7 +13,7 @@ from transformers.configuration_utils import SubConfigSpec
 
 from adaptergen.verify.tiny import BROAD, tiny_config
 from adaptergen.verify.tiny.backbones import stands_in
-from adaptergen.verify.tiny.rotary import small_sections
+from adaptergen.verify.tiny.rotary import head_size, small_sections
 
 
 class TextConfig(PreTrainedConfig):
@@ -196,6 +196,67 @@ class UngroupedConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
 
 
+class AttentionConfig(PreTrainedConfig):
+    """What a trained model says of positions and of too large queries here, the default says nowhere."""
+
+    model_type = "tiny_case_attention"
+
+    kv_n_heads: int = 1
+    clip_qkv: float | None = None
+
+
+class ScatteredConfig(PreTrainedConfig):
+    """It leaves to its parts how many layers and heads of keys there are."""
+
+    model_type = "tiny_case_scattered"
+    sub_configs_defaults = {"attn_config": AttentionConfig, "encoder_config": TextConfig}
+
+    attn_config: dict[str, Any] | PreTrainedConfig | None = None
+    encoder_config: dict[str, Any] | PreTrainedConfig | None = None
+    num_attention_heads: int = 32
+    use_cache: bool = True
+    rope_parameters: dict[str, Any] | None = None
+
+
+class CodesConfig(PreTrainedConfig):
+    """Sounds that become codes: each head has keys of its own."""
+
+    model_type = "tiny_case_codes"
+
+    hidden_size: int = 512
+    num_attention_heads: int = 8
+    num_key_value_heads: int = 8
+    quantization_levels: tuple[int, ...] = (4, 4)
+
+
+class StridedPatchesConfig(StridedConfig):
+    model_type = "tiny_case_strided_patches"
+
+    patch_size: int = 2
+
+
+class LookingConfig(PreTrainedConfig):
+    """What is as wide as the first stage of the backbone, from which it takes maps and the token of the class."""
+
+    model_type = "tiny_case_looking"
+    sub_configs_defaults = {
+        "tower_config": SubConfigSpec(config_class=VisionConfig, init_kwargs={"return_class_token": True})
+    }
+
+    tower_config: dict[str, Any] | PreTrainedConfig | None = None
+    d_model: int = 256
+    x4_feat_dim: int = 192
+
+
+class SureConfig(PreTrainedConfig):
+    """Layers are left out where the model is sure."""
+
+    model_type = "tiny_case_sure"
+
+    hidden_size: int = 256
+    depth_confidence: float = 0.95
+
+
 def said(config: PreTrainedConfig) -> Mapping[str, Any]:
     """What the class of the configuration declares itself."""
     return {name: getattr(config, name) for name in type(config).__annotations__}
@@ -303,6 +364,32 @@ def test_the_last_stage_sees_more_than_a_point() -> None:
     assert (small.image_size, small.projector_scale_factors) == (64, (1.0,))
 
 
+def test_what_is_left_of_a_picture_has_several_patches() -> None:
+    assert tiny_config(StridedPatchesConfig).image_size == 2 * 2 * 32
+
+
+def test_what_is_as_wide_as_a_stage_of_the_backbone_stays_so() -> None:
+    small = tiny_config(LookingConfig)
+
+    assert small.x4_feat_dim == small.tower_config.embed_dims[1] == 16
+    assert small.tower_config.return_class_token
+
+
+def test_what_only_another_part_says_is_said() -> None:
+    small = tiny_config(ScatteredConfig)
+
+    assert (small.num_hidden_layers, small.num_key_value_heads) == (3, small.num_attention_heads)
+    assert (small.attn_config.rope_theta, small.attn_config.clip_qkv) == (10000.0, 8.0)
+
+
+def test_a_model_is_never_sure() -> None:
+    assert tiny_config(SureConfig).depth_confidence < 0
+
+
+def test_heads_that_turn_together_are_small() -> None:
+    assert head_size({"rope_parameters": {"partial_rotary_factor": 4.0}}) == 4
+
+
 def test_blocks_stay_as_wide_as_they_say() -> None:
     assert tiny_config(BlocksConfig).stem_channels == (3, 48, 96)
 
@@ -357,6 +444,12 @@ def test_keys_are_not_shared_where_the_configuration_refuses_it() -> None:
         "num_attention_heads": 4,
         "num_key_value_heads": 4,
     }
+
+
+def test_keys_are_not_shared_where_sounds_become_codes() -> None:
+    small = tiny_config(CodesConfig)
+
+    assert small.num_key_value_heads == small.num_attention_heads == 4
 
 
 def test_what_a_person_has_decided_is_taken_as_it_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,19 +13,21 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.models.gemma4.configuration_gemma4 import Gemma4Config
 
 from adaptergen.verify import outputs
-from adaptergen.verify.adapters import FORMS, has_place
-from adaptergen.verify.checks import attention
+from adaptergen.verify.adapters import FORMS, add_random, has_place
+from adaptergen.verify.checks import attention, sites
 from adaptergen.verify.checks.attention import prefix_is_seen_everywhere, reads_text
 from adaptergen.verify.checks.merging import merged_weights_do_the_same
 from adaptergen.verify.checks.training import supports_checkpointing
-from adaptergen.verify.subjects import ModelCase, Subject
+from adaptergen.verify.subjects import ModelCase, Subject, spread
 from adaptergen.verify.unread import unread
 from generated.models.gemma4 import Gemma4AdapterModel
 
 
 CASE = ModelCase(name="gemma4", adapter_model_class=Gemma4AdapterModel, config_class=Gemma4Config)
 SUBJECTS = {subject.label: subject for subject in CASE.subjects}
-PREFIX, LORA = (next(form for form in FORMS if form.method == method) for method in ("prefix_tuning", "lora"))
+PREFIX, LORA, BOTTLENECK = (
+    next(form for form in FORMS if form.method == method) for method in ("prefix_tuning", "lora", "bottleneck")
+)
 
 
 @pytest.fixture
@@ -78,6 +81,45 @@ def test_words_see_the_prefixes_of_what_reads_them(subject: Subject, monkeypatch
     without = [replace(each, sites=replace(each.sites, attention=())) for each in layers]
     monkeypatch.setattr(attention, "placed_layers", lambda *_: without)
     prefix_is_seen_everywhere(subject, PREFIX)
+
+
+@pytest.mark.parametrize("subject", ["Gemma4Model"], indirect=True)
+def test_models_inside_that_the_whole_does_not_run_are_run_alone(subject: Subject) -> None:
+    model = subject.initialized()
+    add_random(model, subject.case, BOTTLENECK)
+    planned = dict(sites._bottlenecks(subject.case, model.base_model))
+    layers = {f"runs of layer {index}": layer for index, layer in model.iter_layers()}
+
+    assert sites._run_alone(model, layers, planned, Counter()) == set(planned)
+    assert not sites._run_alone(model, layers, planned, Counter(layers))  # it has run these, and passed them by
+
+
+class WeightsModel(nn.Module):
+    """A number for each head, a norm that starts as nothing, and a token of which there is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.token = nn.Parameter(torch.ones(4, 1, 1)), nn.Parameter(torch.zeros(1, 1, 4))
+        self.norm = nn.BatchNorm2d(4)
+        nn.init.zeros_(self.norm.weight)
+
+
+def test_scales_and_norms_stay_what_they_are() -> None:
+    model = WeightsModel()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        spread(model)
+
+    assert bool((model.scale > 0.5).all())
+    assert bool((model.norm.weight > 0.5).all())
+    assert bool(model.token.any())
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((2, 7, 32), -1), ((2, 32, 4, 4), -3), ((2, 4, 4, 32), -1), ((2, 4, 4, 4), -1)]
+)
+def test_pictures_may_have_their_features_before_rows_and_columns(shape: tuple[int, ...], axis: int) -> None:
+    assert attention._axis_of_features(torch.zeros(shape)) == axis
 
 
 class Layer(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +61,7 @@ def prefix_is_seen_everywhere(subject: Subject, form: AdapterForm) -> None:
         add_random(model, subject.case, form)
         inputs = subject.inputs(model, padded=True)
         without, with_prefix = (_last_states(each, inputs) for each in (upstream, model))
-        distance = (with_prefix - without).abs().amax(dim=-1)
+        distance = (with_prefix - without).abs().amax(dim=_axis_of_features(without))
         masks = (inputs[name] for name in ("attention_mask", "decoder_attention_mask") if name in inputs)
         mask = next(masks, torch.ones_like(distance)).bool()
         if mask.shape == distance.shape and not bool((distance[mask] > EFFECT).all()):
@@ -77,12 +77,22 @@ def _words_take_prefixes(subject: Subject) -> bool:
     return any(layer.sites.attention for layer in layers if not towers or layer.placed.tower in towers)
 
 
+def _axis_of_features(states: Tensor) -> int:
+    """The last one, but for pictures that are (batch, channels, height, width)."""
+    if states.dim() != 4:
+        return -1
+    _, channels, height, width = states.shape
+    return -3 if height == width != channels else -1
+
+
 def shows_states(subject: Subject) -> bool:
     """Does the output hold the hidden states of the layers, or logits? That of several towers holds their outputs."""
     model = subject.upstream()
     with torch.no_grad():
         output = call(model, subject.inputs(model, padded=False), output_hidden_states=True)
-    return any(output.get(name) is not None for name in ("decoder_hidden_states", "hidden_states", "logits"))
+    return isinstance(output, Mapping) and any(
+        output.get(name) is not None for name in ("decoder_hidden_states", "hidden_states", "logits")
+    )
 
 
 def shows_text(subject: Subject) -> bool:

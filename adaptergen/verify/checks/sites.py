@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from adaptergen.verify import places
 from adaptergen.verify.adapters import NAME, AdapterForm, add_random
-from adaptergen.verify.outputs import CheckFailed, run
+from adaptergen.verify.inputs import batch
+from adaptergen.verify.outputs import CheckFailed, expect_effect, run
 from adaptergen.verify.subjects import ModelCase, Subject
 from adaptergen.verify.unread import unread
 
@@ -39,8 +41,8 @@ def every_site_is_reached(subject: Subject, form: AdapterForm) -> None:
     usual = _usual_runs(subject, model, hosts if form.method in MAPS else {})
     wanted = {path: 2 if there_and_back else max(_runs(path, calls), usual[path]) for path in planned}
     wrong = {path: calls[path] for path in planned if calls[path] != wanted[path]}
-    left_out = _left_out(subject, model, hosts, wrong, calls)
-    wrong = {path: count for path, count in wrong.items() if path not in left_out}
+    for explained in (_left_out(subject, model, hosts, wrong, calls), _run_alone(model, layers, hosts, calls)):
+        wrong = {path: count for path, count in wrong.items() if path not in explained}
     if wrong or not planned:
         listed = ", ".join(f"{path} ({count} times)" for path, count in wrong.items())
         raise CheckFailed(f"not passed exactly once in a forward: {listed or 'anything'}")
@@ -64,6 +66,49 @@ def _left_out(
     names = {module: name for name, module in model.named_modules()}
     left = unread(subject, [names[hosts[path]] for path in never])
     return {path for path in never if names[hosts[path]] in left}
+
+
+def _run_alone(
+    model: PreTrainedModel, layers: Mapping[str, nn.Module], hosts: Mapping[str, nn.Module], calls: Mapping[str, int]
+) -> Collection[str]:
+    """
+    Places in models inside that the forward of the whole does not run, because it reads words or a sound, or because
+    only a generation needs them. Each is passed once when its model is run by itself, and has an effect there.
+    """
+    idle = {path for path in hosts if not calls[path] and _layer_of(path) in layers and not calls[_layer_of(path)]}
+    reached: set[str] = set()
+    for part in _models_inside(model) if idle else ():
+        own = {path for path in idle if hosts[path] in set(part.modules())}
+        if own <= reached or (inputs := _inputs_of(part)) is None:
+            continue
+        with _counted({**layers, **hosts}) as again:
+            acting = run(part, inputs)
+        passed = {path for path in own if again[path] == _runs(path, again)}
+        model.set_active_adapters(None)
+        if passed:
+            expect_effect(acting, run(part, inputs), f"an adapter in a {type(part).__name__}")
+        model.set_active_adapters(NAME)
+        reached |= passed
+    return reached
+
+
+def _models_inside(model: PreTrainedModel) -> Iterator[PreTrainedModel]:
+    whole = (model, model.base_model)
+    yield from (each for each in model.modules() if isinstance(each, PreTrainedModel) and each not in whole)
+
+
+def _inputs_of(part: PreTrainedModel) -> dict[str, Tensor] | None:
+    """What a model takes by itself, if that can be made up: words, or states where others make these of words."""
+    words = batch(part, padded=True)
+    states = torch.randn(*words["input_ids"].shape[:2], part.config.hidden_size) if "input_ids" in words else None
+    embedded = {"inputs_embeds": states, **{name: value for name, value in words.items() if name != "input_ids"}}
+    for inputs in (words, embedded) if states is not None else (words,):
+        try:
+            run(part, inputs)
+        except Exception:  # upstream refuses in whatever way it likes
+            continue
+        return inputs
+    return None
 
 
 _RUNS = "runs of"
@@ -131,10 +176,12 @@ def _bottlenecks(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, 
 
 
 def _attentions(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, nn.Module | None]]:
-    for layer in places.placed_layers(case.runtime, base):
+    layers = list(places.placed_layers(case.runtime, base))
+    crossing = _cross_attends(base) or all(place.kind != "self" for each in layers for place in each.sites.attention)
+    for layer in layers:
         for place in layer.sites.attention:
             attention = places.module_at(case.runtime, layer.module, place)
-            if attention is not None and (place.kind == "self" or _cross_attends(base)):
+            if attention is not None and (place.kind == "self" or crossing):
                 yield f"layer {layer.index} {place.path}", _prefixed(attention)
 
 

@@ -14,7 +14,7 @@ from adaptergen.verify.inputs.call import CHOICES, LENGTH, PADDING, Call, parame
 from adaptergen.verify.inputs.decoding import CROSS_STATES, source, states
 from adaptergen.verify.inputs.features import counts_told, few_of_each
 from adaptergen.verify.inputs.layout import Layout, layouts
-from adaptergen.verify.inputs.marks import entities, example, marks, regions, tasks
+from adaptergen.verify.inputs.marks import boxes, entities, example, marks, regions, tasks
 from adaptergen.verify.inputs.series import game, series
 from adaptergen.verify.inputs.sounds import without_masks
 from adaptergen.verify.inputs.text import PLACEHOLDERS, placeholder, text
@@ -88,7 +88,7 @@ def _refusal(model: PreTrainedModel, layout: Layout) -> Exception | None:
 def _batch(call: Call, layout: Layout) -> dict[str, Tensor]:
     sound = layout.sound(call)
     inputs = layout.image(call) | (sound if layout.masked else without_masks(sound))
-    for bring in (series, game, states, marks, regions, entities, tasks):
+    for bring in (series, game, states, marks, boxes, regions, entities, tasks):
         inputs |= bring(call)
     inputs |= example(call, inputs)
     if call.takes("input_ids") and not call.takes("returns_to_go"):

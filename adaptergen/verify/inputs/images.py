@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adaptergen.verify.inputs.call import BATCH, SIGHT, Call
 from adaptergen.verify.inputs.patches import in_patches, packed, patch_layouts, patches
-from adaptergen.verify.inputs.pixels import PIXELS, channels, name_of_pixels, size_of_picture
+from adaptergen.verify.inputs.pixels import channels, has_pixels, name_of_pixels, size_of_picture
 from adaptergen.verify.inputs.tiles import tile_layouts
 
 
@@ -22,14 +22,13 @@ SIZES = (64, 32, 128, 224)  # where the configuration does not say
 
 def image_layouts(call: Call) -> Iterator[Callable[[Call], Inputs]]:
     """Ways to bring pictures that the parameters of the forward allow, the likeliest first."""
-    name = call.first(*PIXELS)
-    if name is None:
+    if not has_pixels(call):
         return
     yield from patch_layouts(call)
     known = size_of_picture(call)
     sizes = [known] if known else [(side, side) for side in SIZES]
     films, images = ([partial(layout, size=size) for size in sizes] for layout in (_films, _images))
-    several = call.find("num_frames", near=SIGHT) is not None or name == "pixel_values_videos"
+    several = call.find("num_frames", near=SIGHT) is not None or name_of_pixels(call) == "pixel_values_videos"
     yield from (*films, *images) if several else (*images, *films)
     yield from tile_layouts(call, sizes)
     if call.takes("image_sizes"):  # some ways of reading pictures are told their sizes, others must not be

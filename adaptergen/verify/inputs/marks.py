@@ -21,6 +21,16 @@ def marks(call: Call) -> Inputs:
     return {"input_points": points, "input_labels": torch.ones(BATCH, 1, POINTS, dtype=torch.long)}
 
 
+def boxes(call: Call) -> Inputs:
+    """Where things are on a page, of what kinds they are, and how many there are: left, top, right, bottom."""
+    if not call.needs("boxes"):
+        return {}
+    size = call.number("max_2d_position_embeddings", default=64)
+    corners = torch.randint(size, (BATCH, LENGTH, 2, 2), generator=call.random).sort(dim=-2).values
+    kinds = torch.randint(call.number("num_classes", default=1), (BATCH, LENGTH), generator=call.random)
+    return {"boxes": corners.flatten(-2), "labels": kinds, "mask": call.mask(BATCH, LENGTH, padding=2).bool()}
+
+
 def regions(call: Call) -> Inputs:
     """Features of parts of a picture that something else has found, and where they are."""
     if not call.takes("visual_feats"):

@@ -8,12 +8,22 @@ from adaptergen.verify.inputs.call import SIGHT, Call
 
 
 PIXELS = ("pixel_values", "image_pixel_values", "pixel_values_videos", "flattened_patches", "image")
+STATES = "hidden_states"
+
+
+def has_pixels(call: Call) -> bool:
+    return call.takes(*PIXELS) or _states_are_pixels(call)
 
 
 def name_of_pixels(call: Call) -> str:
-    name = call.first(*PIXELS)
+    name = STATES if _states_are_pixels(call) else call.first(*PIXELS)
     assert name is not None
     return name
+
+
+def _states_are_pixels(call: Call) -> bool:
+    """What nothing comes before may call a picture what its layers call their input."""
+    return call.needs(STATES) and call.model.main_input_name in PIXELS and not call.takes(*PIXELS)
 
 
 def channels(call: Call) -> int:

@@ -54,6 +54,8 @@ def _filled_in(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "rope_parameters", {kind: dict(POSITIONS) for kind in kinds}
     if attributes.get("downsample_rate", "") is None:
         yield "downsample_rate", "2/4"  # queries of patches, on each side of a window
+    if "kv_n_heads" in attributes and attributes.get("clip_qkv", "") is None:
+        yield "clip_qkv", 8.0
     if attributes.get("deepstack_layer_map", ()) is None:
         yield "deepstack_layer_map", [[-1, 0]]
     if attributes.get("languages") and attributes.get("default_language", "") is None:

@@ -17,7 +17,8 @@ def head_size(attributes: Mapping[str, Any]) -> int:
         set(_said(attributes, PART)) or {1.0},
         8 if any(_said(attributes, SECTIONS)) or lacks_sections(attributes) else 4,
     )
-    sizes = (SMALLEST << doublings for doublings in range(4))
+    smallest = SMALLEST // 2 if any(part > 1 for part in parts) else SMALLEST  # where several heads turn as one
+    sizes = (smallest << doublings for doublings in range(4))
     return next((size for size in sizes if all(_turns(size * part, unit) for part in parts)), LARGEST)
 
 

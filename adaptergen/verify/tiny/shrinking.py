@@ -16,11 +16,17 @@ from adaptergen.verify.tiny.backbones import without_missing_library
 from adaptergen.verify.tiny.filling import filled_in
 from adaptergen.verify.tiny.sizes import HEADS, IMAGE, PATCH, WIDTH, Sizes, is_stages, is_width
 from adaptergen.verify.tiny.tokens import TOKENS, is_token, small_tokens
+from adaptergen.verify.tiny.unsaid import told
 
 
 IGNORED = ("ignore_keys_at_rope_validation",)  # of the class, where it says which parameters positions have
 PINPOINTS = "image_grid_pinpoints"
 QUERIES_OF_PATCHES = r"\w*patch_to_query_dict"
+FOR_EACH_HEAD = (
+    "kv_lora_rank",
+    "quantization_levels",
+    "context_size",
+)  # where there are such, each head has keys of its own
 SAID = (layers.PER_LAYER, "out_indices")  # what constructors take without declaring it
 
 
@@ -44,9 +50,8 @@ class Tree:
 
 def small(config: PreTrainedConfig, given: Mapping[str, Any], times: int) -> PreTrainedConfig:
     """A new configuration of the same class, for a model that is so many times wider than usual."""
-    return shrink(
-        config, given, Tree(small_tokens(config), tuple(_widths(config)), times, layers.targets_in(vars(config)))
-    )
+    tree = Tree(small_tokens(config), tuple(_widths(config)), times, layers.targets_in(vars(config)))
+    return told(shrink(config, given, tree))
 
 
 def shrink(config: PreTrainedConfig, given: Mapping[str, Any], tree: Tree) -> PreTrainedConfig:
@@ -136,7 +141,8 @@ def _sizes(attributes: Mapping[str, Any], tree: Tree, *, grouped: bool) -> Sizes
     head = rotary.head_size(attributes)
     heads = HEADS if "head_dim" in attributes else max(1, WIDTH // head)
     own = [value for name, value in attributes.items() if is_width(name) and type(value) is int]
-    keys = max(1, heads // 2) if grouped and attributes.get("kv_lora_rank") is None else heads
+    shared = grouped and all(attributes.get(name) is None for name in FOR_EACH_HEAD)
+    keys = max(1, heads // 2) if shared else heads
     return Sizes(tree.times * head, heads, keys, (*own, *tree.widths), attributes, tree.times)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from transformers import PreTrainedConfig
+
 from adaptergen.verify.tiny.tokens import VOCABULARY
 
 
@@ -36,7 +38,7 @@ SIZES: Sized = (
     ),
     (r"projection_dim|output_dim", WIDTH),
     (r"pos_emb_(height|width)", IMAGE),
-    (r"(\w+_)?hidden_size|d_model|n_embd|dim|embed_dim|emb_dim", WIDTH),
+    (r"(\w+_)?hidden_size(_global)?|d_model|d_latents|n_embd|dim|embed_dim|emb_dim", WIDTH),
     (
         r"\w*max\w*_position(_embedding)?s|n_positions|n_ctx|max_seq_len|max_pos_emb|max_length|model_max_length",
         POSITIONS,
@@ -57,10 +59,11 @@ SIZES: Sized = (
     (r"num_experts_per_tok(en)?|\w*moe_(topk|top_k|k)|top_k_experts|num_selected_experts|n_group|num_expert_group", 2),
     (r"topk_group|\w*shared_experts", 1),
     (r"\w*n_groups", 2),
-    (r"num_output_groups", None),
+    (r"num_output_groups|keypoint_decoder_dim", None),  # one for each pixel of a cell, and one for none of them
     (r"\w*(d_state|state_size)", 8),
     (r"rotary_dim|qk_rope_head_dim", 4),
-    (r"\w*num_queries|num_query_tokens|prediction_length", 8),
+    (r"\w*num_queries|num_query_tokens|num_latents|prediction_length", 8),
+    (r"num_self_attends_per_block", 2),
     (r"context_length", 32),
     (r"downsampling_rate", 2),
     (r"label_length", 4),
@@ -78,6 +81,13 @@ SEEN: Sized = ((r"max_img_size", 64),)  # by a backbone whose last map is halved
 FEATURES: dict[str, Any] = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
 # What multiplies all widths, and all numbers of layers: the last width of those that are known becomes the usual one.
 SCALES = {"width_coefficient": 0.1, "depth_coefficient": 0.1}
+# So that layers are not left out where a model is sure, patches are more than a byte, and points that are found few.
+SURE: dict[str, Any] = {
+    "depth_confidence": -1.0,
+    "width_confidence": -1.0,
+    "patching_threshold": 3.5,
+    "max_keypoints": 8,
+}
 KEYS_OF = r"\w*(key_value|kv)(_attention)?_heads\w*|n_head_kv"
 HEADS_OF = r"(\w+_)?(num_)?(attention_)?heads|n_heads?|num_\w*heads"
 MAMBA_HEAD = r"mamba_d_head"
@@ -117,6 +127,8 @@ class Sizes:
             return type(value)(FEATURES[name]) if isinstance(value, list | tuple) else FEATURES[name]
         if name in SCALES and isinstance(value, float):
             return min(SCALES[name], value)
+        if name in SURE:
+            return SURE[name]
         if "drop" in name and isinstance(value, float | int) and not isinstance(value, bool):
             return type(value)(0)
         if type(value) is int:
@@ -127,7 +139,7 @@ class Sizes:
 
     def _number(self, name: str, value: int) -> int:
         own = ((KEYS_OF, self.keys), (MAMBA_HEAD, 2 * WIDTH // HEADS), (HEADS_OF, self.heads), (HEAD_DIM, self.head))
-        related = (*self._in_stages(), *self._in_pixels(value), *self._in_parts(name, value))
+        related = (*self._in_stages(), *self._in_pixels(value), *self._in_parts(name, value), *self._of_stage(value))
         for pattern, size in (*related, *INDEX, *own, *SIZES):
             if re.fullmatch(pattern, name):
                 small = self._inner(value) if size is INNER else size
@@ -146,6 +158,9 @@ class Sizes:
         sized = STAGED if staged or halved or "num_windows" in self.default else ()
         seen = any(hasattr(part, "out_indices") for part in self.default.values())
         sized = (*sized, *(HEARD if "spec_size" in self.default else ()), *(SEEN if seen else ()))
+        patch = self.default.get("patch_size")
+        if halved and type(patch) is int:  # two patches in each direction of what is left
+            sized = ((r"image_size", 2 * patch * self.default["output_stride"]), *sized)
         return (*sized, *(((r"patch_size", None),) if overlapping or "stride" in self.default else ()))
 
     def _in_pixels(self, value: int) -> Iterator[tuple[str, int | None]]:
@@ -154,6 +169,10 @@ class Sizes:
             yield r"window_size", 2 * PATCH
         if value > SMALL_PICTURE:
             yield r"patch_size", IMAGE
+        if "downsampling_ratios" in self.default:
+            yield r"encoder_hidden_size", STAGE  # twice as wide after each of several steps
+        if "part_features" in self.default:  # of bodies, in patches that are padded with two pixels
+            yield r"patch_size", 2 * PATCH
         if not any(is_width(name) for name in self.default):
             yield r"hidden_dim", WIDTH
         for part in self.default.values():
@@ -178,6 +197,13 @@ class Sizes:
         if type(turned) is int and type(still) is int and value == turned + still:
             return ((HEAD_DIM, self._number("qk_rope_head_dim", turned) + self._number("qk_nope_head_dim", still)),)
         return ()
+
+    def _of_stage(self, value: int) -> Iterator[tuple[str, int | None]]:
+        """As wide as a stage of a backbone, the stages of which keep their proportions."""
+        for part in self.default.values():
+            stages = vars(part) if isinstance(part, PreTrainedConfig) else {}
+            if any(is_stages(name, widths) and value in widths for name, widths in stages.items()):
+                yield r"\w*_feat_dim", value // _unit(stages) * STAGE
 
     def _inner(self, value: int) -> int:
         """Narrower than the model, if it was."""
@@ -205,7 +231,9 @@ class Sizes:
             return [*(self.times * WIDTH // 2 for _ in values[1:]), self.times * WIDTH]
         if re.fullmatch(STAGES, name):
             return [
-                self.times * (self._related(v) if v in self.widths else v // self._unit * STAGE) if v >= STAGE else v
+                self.times * (self._related(v) if v in self.widths else v // _unit(self.default) * STAGE)
+                if v >= STAGE
+                else v
                 for v in values
             ]
         return [self._number(name, value) for value in values]
@@ -217,11 +245,11 @@ class Sizes:
             return self.heads
         return 2 * self.heads if value > usual else max(1, self.heads // 2)
 
-    @property
-    def _unit(self) -> int:
-        """What all widths of stages are multiples of."""
-        widths = (v for name, value in self.default.items() if is_stages(name, value) for v in value)
-        return math.gcd(*(width for width in widths if width >= STAGE)) or 1
+
+def _unit(attributes: Mapping[str, Any]) -> int:
+    """What all widths of stages are multiples of."""
+    widths = (v for name, value in attributes.items() if is_stages(name, value) for v in value)
+    return math.gcd(*(width for width in widths if width >= STAGE)) or 1
 
 
 def is_stages(name: str, value: Any) -> bool:

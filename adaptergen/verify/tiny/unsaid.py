@@ -1,0 +1,33 @@
+"""What do models read in a configuration of which the default says nothing there, but elsewhere?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+
+OF_ATTENTION = r"(attn|attention)_config"
+HEADS, KEYS = "num_attention_heads", "num_key_value_heads"
+LENGTH, TURN = "num_hidden_layers", "rope_theta"
+
+
+def told(config: PreTrainedConfig) -> PreTrainedConfig:
+    """The same configuration, in which the whole and its parts say what only the other one said."""
+    parts = dict(_parts(config))
+    lengths = [value for part in parts.values() if (value := getattr(part, LENGTH, None))]
+    if lengths and hasattr(config, "use_cache") and not hasattr(config.get_text_config(decoder=True), LENGTH):
+        setattr(config, LENGTH, max(lengths))  # a cache has as many layers
+    if hasattr(config, HEADS) and not hasattr(config, KEYS) and any(hasattr(part, KEYS) for part in parts.values()):
+        setattr(config, KEYS, getattr(config, HEADS))
+    positions = getattr(config, "rope_parameters", None) or {}
+    for name, part in parts.items():
+        if re.fullmatch(OF_ATTENTION, name) and TURN in positions and not hasattr(part, TURN):
+            setattr(part, TURN, positions[TURN])
+    return config
+
+
+def _parts(config: PreTrainedConfig) -> Iterator[tuple[str, Any]]:
+    yield from ((name, value) for name, value in vars(config).items() if isinstance(value, PreTrainedConfig))
