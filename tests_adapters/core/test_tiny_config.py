@@ -227,6 +227,12 @@ class CodesConfig(PreTrainedConfig):
     num_attention_heads: int = 8
     num_key_value_heads: int = 8
     quantization_levels: tuple[int, ...] = (4, 4)
+    codebook_dim: int = 256
+    vector_quantization_hidden_dimension: int = 256
+    encoder_hidden_size: int = 48
+    num_filters: int = 64
+    downsampling_ratios: tuple[int, ...] = (2, 2, 4)
+    upsampling_ratios: tuple[int, ...] = (8, 6, 5)
 
 
 class StridedPatchesConfig(StridedConfig):
@@ -450,6 +456,13 @@ def test_keys_are_not_shared_where_sounds_become_codes() -> None:
     small = tiny_config(CodesConfig)
 
     assert small.num_key_value_heads == small.num_attention_heads == 4
+    assert small.codebook_dim == small.vector_quantization_hidden_dimension == 16
+
+
+def test_what_doubles_with_each_step_starts_small() -> None:
+    small = tiny_config(CodesConfig)
+
+    assert small.encoder_hidden_size == small.num_filters == 8
 
 
 def test_what_a_person_has_decided_is_taken_as_it_is() -> None:

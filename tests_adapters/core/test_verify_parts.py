@@ -87,6 +87,7 @@ def test_words_see_the_prefixes_of_what_reads_them(subject: Subject, monkeypatch
 def test_models_inside_that_the_whole_does_not_run_are_run_alone(subject: Subject) -> None:
     model = subject.initialized()
     add_random(model, subject.case, BOTTLENECK)
+    model.set_active_adapters(None)
     planned = dict(sites._bottlenecks(subject.case, model.base_model))
     layers = {f"runs of layer {index}": layer for index, layer in model.iter_layers()}
 

@@ -81,13 +81,13 @@ def _run_alone(
         own = {path for path in idle if hosts[path] in set(part.modules())}
         if own <= reached or (inputs := _inputs_of(part)) is None:
             continue
+        model.set_active_adapters(NAME)
         with _counted({**layers, **hosts}) as again:
             acting = run(part, inputs)
-        passed = {path for path in own if again[path] == _runs(path, again)}
         model.set_active_adapters(None)
+        passed = {path for path in own if again[path] == _runs(path, again)}
         if passed:
             expect_effect(acting, run(part, inputs), f"an adapter in a {type(part).__name__}")
-        model.set_active_adapters(NAME)
         reached |= passed
     return reached
 

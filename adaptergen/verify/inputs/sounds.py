@@ -125,7 +125,7 @@ def _both(call: Call, bands: int) -> Inputs:
     hop = call.number("hop_length", default=320, near=HEARING)
     return {
         "input_values": call.normal(BATCH, 1, frames * hop),
-        "input_features": call.normal(BATCH, bands, frames),
+        "input_features": call.normal(BATCH, frames, bands),
     }
 
 

@@ -92,7 +92,7 @@ KEYS_OF = r"\w*(key_value|kv)(_attention)?_heads\w*|n_head_kv"
 HEADS_OF = r"(\w+_)?(num_)?(attention_)?heads|n_heads?|num_\w*heads"
 MAMBA_HEAD = r"mamba_d_head"
 HEAD_DIM = r"(\w+_)?head_dim|d_kv|kv_channels|dim_head|\w*_dim_head|attention_head_size|\w*d_head"
-TAIL = r"\w*(dims?|size|channels?|width|units|features|hidden|groups)"
+TAIL = r"\w*(dims?|hidden_dimension|size|channels?|width|units|features|hidden|groups)"
 STAGES = r"\w*(hidden_sizes|embed_dims?|dims|channels|per_stage|conv_dim|out_features)"
 NECK = "downsample_channels"  # on the way to another part, which is as wide as the last
 BLOCKS = "block_configs"  # they say how wide each block is, and stay as they are
@@ -171,6 +171,8 @@ class Sizes:
             yield r"patch_size", IMAGE
         if "downsampling_ratios" in self.default:
             yield r"encoder_hidden_size", STAGE  # twice as wide after each of several steps
+        if "upsampling_ratios" in self.default:
+            yield r"num_filters", STAGE
         if "part_features" in self.default:  # of bodies, in patches that are padded with two pixels
             yield r"patch_size", 2 * PATCH
         if not any(is_width(name) for name in self.default):
