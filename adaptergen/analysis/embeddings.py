@@ -149,9 +149,9 @@ def _repeated(tracer: Tracer, model: Instance, call: Call) -> Location | None:
 
 
 def _is_packed(layer: TracedLayer) -> bool:
-    """Are layers told, as transformers calls it, where in one sequence of all examples each of them ends?"""
+    """Are layers told, as transformers calls it, where in one sequence of all examples each of them is?"""
     found = layer.tracer.find_method(layer.cls, "forward")
-    return found is not None and "cu_seqlens" in inputs(found[1])
+    return found is not None and not {"cu_seqlens", "grid_thw"}.isdisjoint(inputs(found[1]))
 
 
 def _positions(layer: TracedLayer) -> str:

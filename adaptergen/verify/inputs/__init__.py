@@ -50,13 +50,26 @@ def batch(
 
 
 def layout_of(model: PreTrainedModel) -> Layout:
-    """The first layout that a model takes; the likeliest, if it takes none."""
+    """The first layout that a model takes and makes several positions of; else the likeliest."""
     known = layouts(model)
     first, second = next(known, Layout()), next(known, None)
     if second is None:
         return first
-    tried = (_taken(model, each) for each in chain((first, second), known))
-    return next((taken for taken in tried if taken is not None), first)
+    fit: list[Layout] = []
+    for each in chain((first, second), known):
+        if (taken := _taken(model, each)) is not None:
+            fit.append(taken)
+            if not _is_short(model, taken):
+                return taken
+    return next(iter(fit), first)
+
+
+def _is_short(model: PreTrainedModel, layout: Layout) -> bool:
+    """Is a single position left of each example, at which attention has nothing to choose from?"""
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        output = model(**_batch(Call(model, padded=True), layout))
+    states = (output[name] for name in ("last_hidden_state", "logits") if isinstance(output, Mapping) and name in output)
+    return any(isinstance(each, Tensor) and each.dim() == 3 and each.shape[1] == 1 for each in states)
 
 
 def _taken(model: PreTrainedModel, layout: Layout) -> Layout | None:

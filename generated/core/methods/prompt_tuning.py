@@ -104,9 +104,11 @@ def _refuse_unfit(model: nn.Module) -> None:
         )
     if word_embeddings(model) is None:
         raise UnsupportedMethodError(f"{name} does not say which of its modules embeds the input")
-    if isinstance(word_embeddings(model), nn.ModuleList):
+    is_inside = _embedding_module(model) is not None
+    words = word_embeddings(model)
+    if isinstance(words, nn.ModuleList) or not (is_inside or hasattr(words, "weight")):
         raise UnsupportedMethodError(f"{name} reads several tokens at each position: a prompt has but one")
-    if _embedding_module(model) is None and "inputs_embeds" not in model.argument_names:
+    if not is_inside and "inputs_embeds" not in model.argument_names:
         raise UnsupportedMethodError(f"{name} takes no embeddings as input, so there is no place for a prompt")
 
 
