@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.models.gemma4.configuration_gemma4 import Gemma4Config
+from transformers.models.seamless_m4t_v2.configuration_seamless_m4t_v2 import SeamlessM4Tv2Config
+from transformers.models.seamless_m4t_v2.modeling_seamless_m4t_v2 import SeamlessM4Tv2Model
 
 from adaptergen.verify import outputs
 from adaptergen.verify.adapters import FORMS, add_random, has_place
@@ -19,6 +21,7 @@ from adaptergen.verify.checks.attention import prefix_is_seen_everywhere, reads_
 from adaptergen.verify.checks.merging import merged_weights_do_the_same
 from adaptergen.verify.checks.training import supports_checkpointing
 from adaptergen.verify.subjects import ModelCase, Subject, spread
+from adaptergen.verify.tiny import tiny_config
 from adaptergen.verify.unread import unread
 from generated.models.gemma4 import Gemma4AdapterModel
 
@@ -93,6 +96,19 @@ def test_models_inside_that_the_whole_does_not_run_are_run_alone(subject: Subjec
 
     assert sites._run_alone(model, layers, planned, Counter()) == set(planned)
     assert not sites._run_alone(model, layers, planned, Counter(layers))  # it has run these, and passed them by
+
+
+def test_a_part_may_take_the_states_of_words_and_their_letters() -> None:
+    part = SeamlessM4Tv2Model._from_config(tiny_config(SeamlessM4Tv2Config)).eval().t2u_model
+
+    inputs = sites._inputs_of(part)
+
+    assert {name: tuple(value.shape) for name, value in inputs.items()} == {
+        "inputs_embeds": (2, 7, 32),
+        "attention_mask": (2, 7),
+        "char_input_ids": (2, 14),
+        "char_count_per_id": (2, 7),
+    }
 
 
 class WeightsModel(nn.Module):

@@ -68,7 +68,8 @@ def _is_short(model: PreTrainedModel, layout: Layout) -> bool:
     """Is a single position left of each example, at which attention has nothing to choose from?"""
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         output = model(**_batch(Call(model, padded=True), layout))
-    states = (output[name] for name in ("last_hidden_state", "logits") if isinstance(output, Mapping) and name in output)
+    named = output if isinstance(output, Mapping) else {}
+    states = (named[name] for name in ("last_hidden_state", "logits") if name in named)
     return any(isinstance(each, Tensor) and each.dim() == 3 and each.shape[1] == 1 for each in states)
 
 

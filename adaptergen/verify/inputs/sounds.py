@@ -120,8 +120,8 @@ def _hidden(call: Call) -> Inputs:
 
 
 def _both(call: Call, bands: int) -> Inputs:
-    """The same sound as samples and as a spectrogram, short because it is made again sample by sample."""
-    frames = LENGTHS[0] // 2
+    """The same sound as samples and as a spectrogram."""
+    frames = LENGTHS[0]
     hop = call.number("hop_length", default=320, near=HEARING)
     return {
         "input_values": call.normal(BATCH, 1, frames * hop),

@@ -11,6 +11,7 @@ from adaptergen.verify.inputs.call import BATCH, CHOICES, LENGTH, PADDING, WORDS
 
 
 FIRST_WORD = 3  # smaller tokens have a meaning of their own
+LETTERS = 2  # of each word
 BYTES = 256  # of models that have no vocabulary
 PLACEHOLDERS = {"image": 1, "video": 2, "audio": 3}  # and their types, where a model wants to know them
 Tokens = Callable[[Tensor], Tensor]
@@ -146,8 +147,19 @@ def _mask_of_another(call: Call, shape: tuple[int, ...]) -> Tensor:
     return torch.ones(*shape[:-1], LENGTH, dtype=torch.long)
 
 
+def _letters(call: Call, shape: tuple[int, ...]) -> Tensor:
+    """What the words are written with, two letters each."""
+    return words_of(call, (*shape[:-1], LETTERS * shape[-1]))
+
+
+def _counts_of_letters(call: Call, shape: tuple[int, ...]) -> Tensor:
+    return torch.full(shape, LETTERS)
+
+
 PER_WORD: Mapping[str, Callable[[Call, tuple[int, ...]], Tensor]] = {
     "bbox": _boxes,
+    "char_input_ids": _letters,
+    "char_count_per_id": _counts_of_letters,
     "langs": _languages,
     "lang_ids": _language,
     "qformer_input_ids": _another,
