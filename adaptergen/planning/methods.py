@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from adaptergen.facts import ModelFacts
@@ -9,6 +10,9 @@ from adaptergen.plan import METHODS, MethodSupport
 from adaptergen.planning.hooks import place, residual_obstacles
 from adaptergen.planning.prefixes import prefix_obstacles
 from adaptergen.planning.towers import is_composite, layers_at, stacks_at, support_by_towers, with_sub_models
+
+
+PLACES = r"\w+_position_mask\b"  # which words stand for something else
 
 
 def method_support(facts: ModelFacts) -> dict[str, MethodSupport]:
@@ -90,6 +94,8 @@ def _prompt_obstacles(facts: ModelFacts) -> Iterator[str]:
         yield "it has several stacks of layers, and those that do not read the embeddings cannot know of a prompt"
     elif first.told:
         yield f"layers of class {first.layer} are told {first.told} of each word, which a prompt does not have"
+    elif mask := next(filter(None, map(re.compile(PLACES).match, facts.forward_parameters)), None):
+        yield f"{mask[0]} says which of the words are something else, and has no place for a prompt"
     elif first.added is not None:
         yield f"what is added to the layers' output at {place(first.added)} has no place for a prompt"
     elif any(each.startswith("inputs_embeds") for each in facts.forward_parameters):

@@ -100,7 +100,9 @@ def _needed(error: Exception, case: ModelCase | None) -> str:
 
 
 def libraries_lacking(error: Exception) -> str:
-    """Those that upstream says its model requires, each once."""
+    """Those that upstream says its model requires, or of which it uses the name without having it, each once."""
+    if isinstance(error, NameError) and hasattr(transformers.utils, f"is_{error.name}_available"):
+        return str(error.name)
     asked = re.findall(r"requires the (\S+) library", str(error)) if isinstance(error, ImportError) else []
     return ", ".join(dict.fromkeys(asked))
 

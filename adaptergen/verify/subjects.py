@@ -22,7 +22,7 @@ from adaptergen.verify import inputs, places
 from adaptergen.verify.inputs import Layout
 from adaptergen.verify.switches import switches
 from adaptergen.verify.tiny import tiny_config
-from adaptergen.verify.widths import times_wider
+from adaptergen.verify.widths import Size, size_that_runs
 
 
 DECODER = {"is_decoder": True}
@@ -61,17 +61,18 @@ class ModelCase:
 
     def tiny_config(self, cls: type[PreTrainedModel] | None = None) -> Any:
         """A small configuration for a class: its own, which need not be that of the base class."""
-        return self._config(cls, self._times)
+        return self._config(cls, self._size)
 
-    def _config(self, cls: type[PreTrainedModel] | None, times: int) -> Any:
+    def _config(self, cls: type[PreTrainedModel] | None, size: Size) -> Any:
         config_class = getattr(cls, "config_class", None) or self.config_class
-        return tiny_config(config_class, self.config if config_class is self.config_class else {}, times=times)
+        given = self.config if config_class is self.config_class else {}
+        return tiny_config(config_class, given, times=size.times, shares=size.shares)
 
     @cached_property
-    def _times(self) -> int:
-        """How many times wider than usual its models are."""
+    def _size(self) -> Size:
+        """How large its models are."""
         base = self.base.cls
-        return times_wider(base, partial(self._config, base))
+        return size_that_runs(base, partial(self._config, base))
 
     @property
     def base(self) -> Subject:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import ast
+import inspect
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from textwrap import dedent
 from typing import Any
 
 from torch import Tensor, nn
@@ -26,8 +31,43 @@ def unread(subject: Subject, names: Iterable[str], model: nn.Module | None = Non
         loss(upstream, subject.inputs(upstream, padded=False)).backward()
     parts = {path for path, module in upstream.named_modules() if path and _is_unread(module)}
     if model is not None:
-        parts |= {*_unread_prefixes(model, parts), *_unread_additions(model, upstream, outputs)}
+        parts |= {*_unread_prefixes(model, parts), *_unread_additions(model, upstream, outputs), *not_taken(model)}
     return frozenset(name for name in names if _is_below(name, parts))
+
+
+def not_taken(model: nn.Module) -> Iterator[str]:
+    """Modules that stand in a branch that their holder never takes, by an attribute that it was built with."""
+    for path, module in model.named_modules():
+        for attribute, wanted, name in _attributes_tested(type(module).forward):
+            if isinstance(value := getattr(module, attribute, None), bool) and value is not wanted:
+                yield f"{path}.{name}" if path else name
+
+
+@cache
+def _attributes_tested(forward: Callable[..., Any]) -> tuple[tuple[str, bool, str], ...]:
+    """(attribute, what it has to be, module that runs only then), of all `if self.attribute:` of a forward."""
+    try:
+        tree = ast.parse(dedent(inspect.getsource(inspect.unwrap(forward))))
+    except (OSError, TypeError, SyntaxError):  # it was made while running, or is no function that stands alone
+        return ()
+    return tuple(_tested(tree))
+
+
+def _tested(tree: ast.AST) -> Iterator[tuple[str, bool, str]]:
+    everywhere = Counter(_of_self(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and (attribute := next(_of_self(node.test, direct=True), None)):
+            for wanted, branch in ((True, node.body), (False, node.orelse)):
+                inside = Counter(name for statement in branch for name in _of_self(statement))
+                yield from ((attribute, wanted, name) for name, count in inside.items() if count == everywhere[name])
+
+
+def _of_self(node: ast.AST, *, direct: bool = False) -> Iterator[str]:
+    """Names of attributes of `self` in a piece of code, or of the one that it is."""
+    for each in (node,) if direct else ast.walk(node):
+        match each:
+            case ast.Attribute(ast.Name("self"), name):
+                yield name
 
 
 def _layers(model: nn.Module | None) -> frozenset[str]:

@@ -245,3 +245,5 @@ def test_libraries_that_a_model_requires_are_told() -> None:
 
     assert libraries_lacking(ImportError(refusal)) == "PIL, timm"
     assert libraries_lacking(RuntimeError(refusal)) == ""
+    assert libraries_lacking(NameError("name 'torchvision' is not defined", name="torchvision")) == "torchvision"
+    assert libraries_lacking(NameError("name 'states' is not defined", name="states")) == ""

@@ -22,7 +22,7 @@ from adaptergen.verify.checks.merging import merged_weights_do_the_same
 from adaptergen.verify.checks.training import supports_checkpointing
 from adaptergen.verify.subjects import ModelCase, Subject, spread
 from adaptergen.verify.tiny import tiny_config
-from adaptergen.verify.unread import unread
+from adaptergen.verify.unread import not_taken, unread
 from generated.models.gemma4 import Gemma4AdapterModel
 
 
@@ -184,3 +184,26 @@ def test_what_stands_in_a_layer_is_unread_where_only_its_keys_are() -> None:
     found = unread(case, names, AdaptedKeysModel())
 
     assert sorted(found) == ["layers.1.output_adapters.weight", "layers.1.up.weight"]
+
+
+class Branched(nn.Module):
+    """The first of its kind adds nothing to what goes through it."""
+
+    def __init__(self, *, is_first: bool) -> None:
+        super().__init__()
+        self.is_first = is_first
+        self.up, self.output_adapters, self.norm = (nn.Linear(4, 4) for _ in range(3))
+
+    def forward(self, states: Tensor) -> Tensor:
+        if self.is_first:
+            states = self.up(states)
+        else:
+            added = self.output_adapters(self.up(states))
+            states = states + added
+        return self.norm(states)
+
+
+def test_what_stands_in_a_branch_that_is_never_taken() -> None:
+    layers = nn.Sequential(Branched(is_first=True), Branched(is_first=False))
+
+    assert list(not_taken(layers)) == ["0.output_adapters"]

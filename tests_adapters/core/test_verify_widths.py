@@ -1,15 +1,16 @@
-"""Are models as narrow as they can be, and broad where nothing else runs?"""
+"""Are models as narrow as they can be, and broad, or without shared keys, where nothing else runs?"""
 
 from __future__ import annotations
 
 import pytest
+from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.models.bert.modeling_bert import BertModel
 from transformers.models.bros.modeling_bros import BrosModel
 from transformers.models.lilt.modeling_lilt import LiltModel
 
-from adaptergen.verify.tiny import BROAD, NARROW, tiny_config
-from adaptergen.verify.widths import times_wider
+from adaptergen.verify.tiny import BROAD, tiny_config
+from adaptergen.verify.widths import Size, size_that_runs
 
 
 class NeverModel(PreTrainedModel):
@@ -18,11 +19,36 @@ class NeverModel(PreTrainedModel):
     config_class = PreTrainedConfig
 
 
-@pytest.mark.parametrize(
-    ("base", "times"), [(BertModel, NARROW), (BrosModel, BROAD), (LiltModel, BROAD), (NeverModel, NARROW)]
-)
-def test_times(base: type[PreTrainedModel], times: int) -> None:
-    def config(times: int) -> PreTrainedConfig:
-        return tiny_config(base.config_class, times=times)
+class SplitConfig(PreTrainedConfig):
+    hidden_size: int = 64
+    num_attention_heads: int = 8
+    num_key_value_heads: int = 8
 
-    assert times_wider(base, config) == times
+
+class SplitModel(PreTrainedModel):
+    """Its configuration says that heads may share keys, but it knows no such thing."""
+
+    config_class = SplitConfig
+    main_input_name = "pixel_values"
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        if self.config.num_key_value_heads != self.config.num_attention_heads:
+            raise RuntimeError("the size of tensor a (4) must match the size of tensor b (2)")
+        return pixel_values
+
+
+@pytest.mark.parametrize(
+    ("base", "size"),
+    [
+        (BertModel, Size()),
+        (BrosModel, Size(BROAD)),
+        (LiltModel, Size(BROAD)),
+        (SplitModel, Size(shares=False)),
+        (NeverModel, Size()),
+    ],
+)
+def test_sizes(base: type[PreTrainedModel], size: Size) -> None:
+    def config(size: Size) -> PreTrainedConfig:
+        return tiny_config(base.config_class, times=size.times, shares=size.shares)
+
+    assert size_that_runs(base, config) == size

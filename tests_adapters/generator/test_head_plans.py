@@ -9,11 +9,14 @@ from adaptergen.facts import ModelFacts
 from adaptergen.pipeline import integrate
 from adaptergen.plan import HeadPlan
 from adaptergen.planning.heads import head_plans, head_types
+from adaptergen.rendering import Templates
 from adaptergen.rendering.context import model_classes
-from tests_adapters.generator.case import CASES
+from adaptergen.settings import Settings
+from tests_adapters.generator.case import CASES, integration
 from tests_adapters.generator.trees import made_up_transformers
 
 
+ROOT = Path(__file__).parents[2]
 BASE = (CASES / "post_norm_next" / "modeling_case.py").read_text()
 
 HEAD = """
@@ -178,3 +181,12 @@ def test_a_base_class_that_writes_text_by_itself(tmp_path: Path) -> None:
     assert [model.bases for model in model_classes(plan) if model.cls == "CaseModel"] == [
         ("WritingAdaptersMixin", "CaseModelAdaptersMixin", "CaseModel")
     ]
+
+
+def test_the_base_model_has_a_name_where_upstream_gives_it_none() -> None:
+    made = integration("words_replaced")
+    texts = Templates(ROOT / "templates", Settings()).render(made.plan, made.borrowed, made.source.text)
+    text = next(text for path, text in texts.items() if path.endswith("adapter_model.py"))
+
+    assert 'base_model_prefix = "model"' in text
+    assert "self.model = CaseModel(config)" in text

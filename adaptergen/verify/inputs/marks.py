@@ -14,9 +14,12 @@ POINTS = 2
 
 
 def marks(call: Call) -> Inputs:
-    """Points in a picture that belong to one thing, (batch, things, points, 2), and whether they are in it."""
+    """
+    Points in a picture that belong to one thing, (batch, things, points, 2), and whether they are in it; or, where
+    such a thing can be told by a box with a label alone, (batch, boxes, 4), parts of the picture.
+    """
     if not call.takes("input_points"):
-        return {}
+        return _boxes_in_pictures(call)
     points = 8 * torch.rand(BATCH, 1, POINTS, 2, generator=call.random)
     return {"input_points": points, "input_labels": torch.ones(BATCH, 1, POINTS, dtype=torch.long)}
 
@@ -29,6 +32,16 @@ def boxes(call: Call) -> Inputs:
     corners = torch.randint(size, (BATCH, LENGTH, 2, 2), generator=call.random).sort(dim=-2).values
     kinds = torch.randint(call.number("num_classes", default=1), (BATCH, LENGTH), generator=call.random)
     return {"boxes": corners.flatten(-2), "labels": kinds, "mask": call.mask(BATCH, LENGTH, padding=2).bool()}
+
+
+def _boxes_in_pictures(call: Call) -> Inputs:
+    if not call.takes("input_boxes_in_pictures_labels"):
+        return {}
+    boxes = 0.25 + 0.5 * torch.rand(BATCH, POINTS, 4, generator=call.random)
+    return {
+        "input_boxes_in_pictures": boxes,
+        "input_boxes_in_pictures_labels": torch.ones(BATCH, POINTS, dtype=torch.long),
+    }
 
 
 def regions(call: Call) -> Inputs:

@@ -21,7 +21,11 @@ __all__ = ["BROAD", "NARROW", "tiny_config"]
 
 
 def tiny_config(
-    config_class: type[PreTrainedConfig], given: Mapping[str, Any] | None = None, *, times: int = NARROW
+    config_class: type[PreTrainedConfig],
+    given: Mapping[str, Any] | None = None,
+    *,
+    times: int = NARROW,
+    shares: bool = True,
 ) -> PreTrainedConfig:
     """
     A small configuration without dropout. It is the caller's own, who may write into it.
@@ -30,12 +34,14 @@ def tiny_config(
         config_class: any configuration class.
         given: attributes that a person has decided on; a mapping is for the attributes of a sub-configuration.
         times: how much wider it is than usual, for models of which a part would be nothing.
+        shares: attentions have fewer heads of keys than of queries, where they can.
     """
     if given:
-        return small(whole(config_class), given, times)
-    if (config_class, times) not in _MADE:
-        _MADE[config_class, times] = small(whole(config_class), {}, times)
-    return copy.deepcopy(_MADE[config_class, times])
+        return small(whole(config_class), given, times, shares=shares)
+    key = config_class, times, shares
+    if key not in _MADE:
+        _MADE[key] = small(whole(config_class), {}, times, shares=shares)
+    return copy.deepcopy(_MADE[key])
 
 
-_MADE: dict[tuple[type[PreTrainedConfig], int], PreTrainedConfig] = {}
+_MADE: dict[tuple[type[PreTrainedConfig], int, bool], PreTrainedConfig] = {}

@@ -13,6 +13,7 @@ NEEDED = (
     r"moe_intermediate_size|num_key_value_heads|head_dim|indexer_\w+"
 )
 WITHOUT_ATTENTION = {"linear_attention", "mamba", "recurrent", "conv"}
+SLIDING = "num_sliding_"  # heads of the layers that see a window, though by default there are none
 PLACES = {"image": 10, "video": 11, "audio": 12}  # tokens of a small vocabulary, where texts have places for these
 CODES = range(30, 94)  # and for the codes of pictures
 POSITIONS = {"rope_type": "default", "rope_theta": 10000.0}
@@ -50,6 +51,11 @@ def _filled_in(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "mlp_layer_types", ["dense"] + ["sparse"] * (length - 1)
     if kinds and "sliding_attention" in kinds and attributes.get("sliding_window", 0) is None:
         yield "sliding_window", LARGE
+    if kinds and attributes.get("sliding_window", 0) is None and any(name.startswith(SLIDING) for name in attributes):
+        both = ["sliding_attention", *kinds[1:]]
+        yield "sliding_window", LARGE
+        yield "layer_types", both
+        yield "rope_parameters", {kind: dict(POSITIONS) for kind in dict.fromkeys(both)}
     if kinds and attributes.get("rope_parameters") == {}:
         yield "rope_parameters", {kind: dict(POSITIONS) for kind in kinds}
     if attributes.get("downsample_rate", "") is None:

@@ -40,17 +40,20 @@ class Tree:
         widths: of its parts, by default.
         times: how much wider it is than usual.
         targets: layers that some part means something for.
+        shares: several heads of queries have a head of keys together, where they can.
     """
 
     tokens: Mapping[int, int]
     widths: tuple[int, ...]
     times: int
     targets: Collection[int]
+    shares: bool
 
 
-def small(config: PreTrainedConfig, given: Mapping[str, Any], times: int) -> PreTrainedConfig:
+def small(config: PreTrainedConfig, given: Mapping[str, Any], times: int, *, shares: bool) -> PreTrainedConfig:
     """A new configuration of the same class, for a model that is so many times wider than usual."""
-    tree = Tree(small_tokens(config), tuple(_widths(config)), times, layers.targets_in(vars(config)))
+    targets = layers.targets_in(vars(config))
+    tree = Tree(small_tokens(config), tuple(_widths(config)), times, targets, shares)
     return told(shrink(config, given, tree))
 
 
@@ -61,7 +64,7 @@ def shrink(config: PreTrainedConfig, given: Mapping[str, Any], tree: Tree) -> Pr
     declared = _declared(type(config))
     said = {k: v for k, v in attributes.items() if k in declared or k in SAID}
     stacks = layers.chosen_layers(said, tree.targets)
-    grouped, alone = (_sizes(attributes, tree, grouped=grouped) for grouped in (True, False))
+    grouped, alone = (_sizes(attributes, tree, grouped=grouped) for grouped in (tree.shares, False))
     arguments = _arguments(config, attributes, _Shrinking(tree, stacks, grouped), given)
     try:
         return type(config)(**arguments)

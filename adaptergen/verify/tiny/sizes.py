@@ -62,7 +62,7 @@ SIZES: Sized = (
     (r"num_output_groups|keypoint_decoder_dim", None),  # one for each pixel of a cell, and one for none of them
     (r"\w*(d_state|state_size)", 8),
     (r"rotary_dim|qk_rope_head_dim", 4),
-    (r"\w*num_queries|num_query_tokens|num_latents|prediction_length", 8),
+    (r"\w*num_queries|num_query_tokens|latent_query_num|num_latents|prediction_length", 8),
     (r"num_self_attends_per_block", 2),
     (r"context_length", 32),
     (r"downsampling_rate", 2),
