@@ -207,3 +207,9 @@ def test_what_stands_in_a_branch_that_is_never_taken() -> None:
     layers = nn.Sequential(Branched(is_first=True), Branched(is_first=False))
 
     assert list(not_taken(layers)) == ["0.output_adapters"]
+
+
+def test_a_word_stands_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "placeholders", lambda _: [6, 7])
+
+    assert [attention._word(KeysModel(), token) for token in (5, 6)] == [5, 8]

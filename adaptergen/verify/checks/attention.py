@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import PreTrainedModel
 
 from adaptergen.verify.adapters import AdapterForm, add_random
-from adaptergen.verify.inputs import PADDING, parameters, words
+from adaptergen.verify.inputs import PADDING, parameters, placeholders, words
 from adaptergen.verify.outputs import EFFECT, CheckFailed, are_close, call, expect_close, run
 from adaptergen.verify.places import core, placed_layers
 from adaptergen.verify.subjects import Subject
@@ -124,9 +126,15 @@ def _changes(subject: Subject, model: nn.Module) -> list[str]:
     """Results at words that differ when the tokens at padded places do."""
     inputs = subject.inputs(model, padded=True)
     name, mask = words(inputs)
-    other = {**inputs, name: torch.where(_at_tokens(mask, inputs[name]) == 0, 5, inputs[name])}
+    other = {**inputs, name: torch.where(_at_tokens(mask, inputs[name]) == 0, _word(model, 5), inputs[name])}
     first, second = (at_words(run(model, each), mask) for each in (inputs, other))
     return [key for key in first if (first[key] - second[key]).abs().max() > EFFECT]
+
+
+def _word(model: nn.Module, token: int) -> int:
+    """A token, or one that follows it, that stands for nothing else."""
+    others = placeholders(model) if isinstance(model, PreTrainedModel) else []
+    return next(each for each in count(token) if each not in others)
 
 
 def _at_tokens(mask: Tensor, tokens: Tensor) -> Tensor:
@@ -142,7 +150,7 @@ def _changes_before(subject: Subject, model: nn.Module) -> list[str]:
     key = "decoder_input_ids" if "decoder_input_ids" in inputs else "input_ids"
     tokens, along = inputs[key].clone(), words(inputs)[1].dim() - 1
     length = tokens.shape[along]
-    tokens.narrow(along, length - PADDING, PADDING).fill_(6)
+    tokens.narrow(along, length - PADDING, PADDING).fill_(_word(model, 6))
     results = []
     for given in (inputs, {**inputs, key: tokens}):
         states = _last_states(model, given)

@@ -35,12 +35,12 @@ def boxes(call: Call) -> Inputs:
 
 
 def _boxes_in_pictures(call: Call) -> Inputs:
-    if not call.takes("input_boxes_in_pictures_labels"):
+    if not call.takes("input_boxes_labels"):
         return {}
     boxes = 0.25 + 0.5 * torch.rand(BATCH, POINTS, 4, generator=call.random)
     return {
-        "input_boxes_in_pictures": boxes,
-        "input_boxes_in_pictures_labels": torch.ones(BATCH, POINTS, dtype=torch.long),
+        "input_boxes": boxes,
+        "input_boxes_labels": torch.ones(BATCH, POINTS, dtype=torch.long),
     }
 
 
