@@ -48,6 +48,14 @@ class Residual:
 
 
 @dataclass(frozen=True)
+class UnfitSum:
+    """An addition whose output cannot go through an adapter."""
+
+    at: Location
+    why: str  # follows "the addition at …"
+
+
+@dataclass(frozen=True)
 class LengthOfKeys:
     """Hand-written attention reads the number of keys to slice a causal buffer with it."""
 
@@ -161,7 +169,8 @@ class Layer:
     unclear: tuple[str, ...] = ()  # what could not be understood, one sentence each
     configs: tuple[str, ...] = ("",)  # of its towers: paths of their configurations, or names of their classes
     unclear_sums: tuple[Location, ...] = ()  # of the hidden states with something that is no branch of them
-    partial_sums: tuple[Location, ...] = ()  # to some positions alone, or to a stream that may not be there
+    unfit_sums: tuple[UnfitSum, ...] = ()
+    leaves_turned: bool = False  # channels are not the last axis of what it gives
 
     @property
     def has_attention(self) -> bool:

@@ -14,7 +14,7 @@ from adaptergen.analysis.embeddings import returns_pooled
 from adaptergen.analysis.heads import find_head, generates
 from adaptergen.analysis.modules import find_attentions
 from adaptergen.analysis.projections import find_projections
-from adaptergen.analysis.residuals import find_partial_sums, find_residuals, find_unclear_sums
+from adaptergen.analysis.residuals import find_residuals, find_unclear_sums
 from adaptergen.analysis.towers import (
     base_model_prefix,
     composites,
@@ -24,6 +24,7 @@ from adaptergen.analysis.towers import (
     stacks_of,
     sub_models,
 )
+from adaptergen.analysis.unfit_sums import find_unfit_sums, leaves_turned
 from adaptergen.facts import Head, Layer, ModelFacts, Stack
 from adaptergen.nodes import names_read
 from adaptergen.problems import Location, Problem, ProblemsFound
@@ -156,7 +157,8 @@ def _layer(layer: TracedLayer, tower: str) -> Layer:
         unclear=unclear,
         configs=(config_of(layer.instance) or tower,),
         unclear_sums=tuple(find_unclear_sums(layer)),
-        partial_sums=tuple(find_partial_sums(layer)),
+        unfit_sums=tuple(find_unfit_sums(layer)),
+        leaves_turned=leaves_turned(layer),
     )
 
 
@@ -185,7 +187,8 @@ def _union(left: Layer, right: Layer) -> Layer:
         unclear=tuple(dict.fromkeys((*left.unclear, *right.unclear))),
         configs=tuple(dict.fromkeys((*left.configs, *right.configs))),
         unclear_sums=tuple(dict.fromkeys((*left.unclear_sums, *right.unclear_sums))),
-        partial_sums=tuple(dict.fromkeys((*left.partial_sums, *right.partial_sums))),
+        unfit_sums=tuple(dict.fromkeys((*left.unfit_sums, *right.unfit_sums))),
+        leaves_turned=left.leaves_turned or right.leaves_turned,
     )
 
 

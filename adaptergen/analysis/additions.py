@@ -90,7 +90,7 @@ def _followed_back(layer: TracedLayer) -> Iterator[tuple[Sum, tuple[Addition, ..
     """Every sum on the way of the stream, with what it adds to the stream if that can be told."""
     attentions = frozenset(id(call.output) for call in attention_calls(layer))
     seen: set[int] = set()
-    first = list(_on_the_way(_first(layer.output), attentions, attentions, seen))
+    first = list(_on_the_way(first_output(layer.output), attentions, attentions, seen))
     yield from first
     known = {id(total) for total, _ in first}
     shared = {path for _, parts in first for path in _maps(parts)}
@@ -121,15 +121,15 @@ def _on_the_way(
         queue.extend([parts[0].stream] if parts else current.parts())
 
 
-def _first(output: Value) -> Value:
+def first_output(output: Value) -> Value:
     """The hidden states among what a layer returns."""
     match output:
         case Sequence(items=[first, *_]):
-            return _first(first)
+            return first_output(first)
         case Sum(left=Sequence() as left):
-            return _first(left)
+            return first_output(left)
         case Choice(options=options):
-            return choice([_first(option) for option in options])
+            return choice([first_output(option) for option in options])
     return output
 
 

@@ -26,6 +26,7 @@ from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.inlining import inlined
 from adaptergen.analysis.statements import enclosing_blocks, method_node, statement_site
 from adaptergen.analysis.turns import turns
+from adaptergen.analysis.unfit_sums import comes_from_convolution
 from adaptergen.facts import AttentionKind, Residual, StatementSite, Sublayer
 from adaptergen.problems import Location
 from adaptergen.source import Statement
@@ -38,7 +39,7 @@ def find_residuals(layer: TracedLayer) -> Iterator[Residual]:
     attentions = attention_calls(layer)
     consumers = Consumers([layer.output])
     found: list[tuple[Site, Residual]] = []
-    added = list(additions(layer))
+    added = [addition for addition in additions(layer) if not comes_from_convolution(addition)]
     for _, group in groupby(added, key=lambda addition: id(addition.total)):
         branches = list(group)
         at = branches[0].total.at
@@ -50,25 +51,6 @@ def find_residuals(layer: TracedLayer) -> Iterator[Residual]:
 
 def find_unclear_sums(layer: TracedLayer) -> Iterator[Location]:
     return (total.at.module.at(total.at.statement) for total in unclear_sums(layer))
-
-
-def find_partial_sums(layer: TracedLayer) -> Iterator[Location]:
-    """`hidden_states[mask] += output`, and `residual + output` where a layer may have chosen to have no residual."""
-    for addition in additions(layer):
-        if isinstance(addition.stream, Choice) and any(map(is_nothing, addition.stream.options)):
-            yield addition.total.at.module.at(addition.total.at.statement)
-    found = layer.tracer.find_method(layer.cls, "forward")
-    module = layer.cls.module if found is None else found[0].module
-    for statement in module.statements(found[1]) if found else ():
-        if isinstance(statement, cst.SimpleStatementLine) and any(map(_adds_to_part, statement.body)):
-            yield module.at(statement)
-
-
-def _adds_to_part(small: cst.BaseSmallStatement) -> bool:
-    match small:
-        case cst.AugAssign(target=cst.Subscript(), operator=cst.AddAssign()):
-            return True
-    return False
 
 
 def _residuals(

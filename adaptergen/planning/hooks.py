@@ -61,8 +61,8 @@ def residual_obstacles(layer: Layer) -> Iterator[str]:
         yield f"{layer.cls} has no residual addition that is understood"
     elif layer.attentions and not found & {"attention", "cross_attention", "any", "several"}:
         yield f"{layer.cls} has no addition after its attention that is understood"
-    for at in layer.partial_sums:
-        yield f"the addition at {place(at)} is made to some positions alone, or only where there is a residual"
+    for unfit in layer.unfit_sums:
+        yield f"the addition at {place(unfit.at)} {unfit.why}"
     if not {"attention", "feed_forward"} <= found and "any" not in found:
         for at in layer.unclear_sums:
             yield f"what {layer.cls} adds at {place(at)} is not understood"

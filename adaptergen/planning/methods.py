@@ -61,6 +61,8 @@ def _invertible(facts: ModelFacts) -> MethodSupport:
     if first.repeated is not None:
         why = f"the loop at {place(first.repeated)} runs the layers several times: not the embeddings alone enter"
         return MethodSupport(supported=False, because=why, at=stacks_at(facts))
+    if first.layer in _turned(facts):
+        return MethodSupport(supported=False, because=_turned(facts)[first.layer], at=stacks_at(facts))
     how = f"the output of {first.entry}" if first.entry else "the input of the first layer"
     return MethodSupport(supported=True, because=f"{how} is what the layers see of the embeddings", at=place(first.at))
 
@@ -75,8 +77,16 @@ def _reft(facts: ModelFacts) -> MethodSupport:
         return MethodSupport(
             supported=False, because=f"{why}, so that positions in it tell nothing", at=layers_at(facts)
         )
+    if turned := _turned(facts):
+        return MethodSupport(supported=False, because="; ".join(turned.values()), at=layers_at(facts))
     reason = with_sub_models(facts, "the hidden states leave every layer")
     return MethodSupport(supported=True, because=f"{reason}; not {why}" if packed else reason, at=layers_at(facts))
+
+
+def _turned(facts: ModelFacts) -> dict[str, str]:
+    """Classes of layers whose states do not have their channels last, each with what to say of it."""
+    turned = (layer.cls for layer in facts.layers if layer.leaves_turned)
+    return {cls: f"the channels are not the last axis of what {cls} gives" for cls in turned}
 
 
 def _prompt_tuning(facts: ModelFacts) -> MethodSupport:

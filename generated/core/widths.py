@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from generated.core.config_names import config_value
+from generated.core.errors import UnsupportedMethodError
 from generated.core.layers.lora.projection import features
 from generated.core.placed import PlacedLayer, first_layer, placed_layers, projection_modules, unwrapped
 
@@ -17,12 +18,18 @@ def layer_width(model: nn.Module, layer: PlacedLayer, host: str = "") -> int:
         host: path of the module that adds it, as there may be streams of several widths.
 
     Raises:
-        AttributeError: the layer has no such map, and the configuration tells no `hidden_size`.
+        UnsupportedMethodError: the layer has no such map, and the configuration tells no `hidden_size`.
     """
     last = {p.path: linear for p, linear in projection_modules(layer) if p.roles in ("o", "down")}
     within = (linear for path, linear in last.items() if host and path.startswith(f"{host}."))
     linear = next(within, next(iter(last.values()), None))
-    return config_value(model.config, "hidden_size") if linear is None else features(unwrapped(linear))[1]
+    if linear is not None:
+        return features(unwrapped(linear))[1]
+    try:
+        return config_value(model.config, "hidden_size")
+    except AttributeError as unknown:
+        cls = type(layer.module).__name__
+        raise UnsupportedMethodError(f"neither a linear map nor hidden_size tells how wide {cls} is") from unknown
 
 
 def entry_width(model: nn.Module) -> int:

@@ -89,7 +89,7 @@ def _axis_of_features(states: Tensor) -> int:
     if states.dim() != 4:
         return -1
     _, channels, height, width = states.shape
-    return -3 if height == width != channels else -1
+    return -3 if 1 < channels != height == width else -1
 
 
 def shows_states(subject: Subject) -> bool:

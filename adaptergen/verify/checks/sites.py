@@ -105,7 +105,8 @@ def _models_inside(model: PreTrainedModel) -> Iterator[PreTrainedModel]:
 def _inputs_of(part: PreTrainedModel) -> dict[str, Tensor] | None:
     """What a model takes by itself, if that can be made up: words, or states where others make these of words."""
     words = batch(part, padded=True)
-    states = torch.randn(*words["input_ids"].shape[:2], part.config.hidden_size) if "input_ids" in words else None
+    width = getattr(part.config, "hidden_size", None)
+    states = torch.randn(*words["input_ids"].shape[:2], width) if width and "input_ids" in words else None
     embedded = {"inputs_embeds": states, **{name: value for name, value in words.items() if name != "input_ids"}}
     for inputs in (words, embedded) if states is not None else (words,):
         try:

@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 
+STATES = ("last_hidden_state", "encoder_last_hidden_state", "logits")
+
+
 def batch(
     model: PreTrainedModel, *, padded: bool, choices: bool = False, layout: Layout | None = None
 ) -> dict[str, Tensor]:
@@ -50,7 +53,7 @@ def batch(
 
 
 def layout_of(model: PreTrainedModel) -> Layout:
-    """The first layout that a model takes and makes several positions of; else the likeliest."""
+    """The first layout that a model takes and makes several positions of; else the first that it takes."""
     known = layouts(model)
     first, second = next(known, Layout()), next(known, None)
     if second is None:
@@ -59,18 +62,18 @@ def layout_of(model: PreTrainedModel) -> Layout:
     for each in chain((first, second), known):
         if (taken := _taken(model, each)) is not None:
             fit.append(taken)
-            if not _is_short(model, taken):
+            if _is_fit(model, taken):
                 return taken
     return next(iter(fit), first)
 
 
-def _is_short(model: PreTrainedModel, layout: Layout) -> bool:
-    """Is a single position left of each example, at which attention has nothing to choose from?"""
+def _is_fit(model: PreTrainedModel, layout: Layout) -> bool:
+    """Are there several positions, among which attention can choose, and numbers at all of them?"""
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         output = model(**_batch(Call(model, padded=True), layout))
     named = output if isinstance(output, Mapping) else {}
-    states = (named[name] for name in ("last_hidden_state", "logits") if name in named)
-    return any(isinstance(each, Tensor) and each.dim() == 3 and each.shape[1] == 1 for each in states)
+    states = [named[name] for name in STATES if isinstance(named.get(name), Tensor)]
+    return not any((each.dim() == 3 and each.shape[1] == 1) or bool(each.isnan().any()) for each in states)
 
 
 def _taken(model: PreTrainedModel, layout: Layout) -> Layout | None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from generated.core.configuration import BnConfig
 from generated.core.errors import AdapterConfigError
+from generated.core.layers.channels import expect_channels
 from generated.core.layers.linear import Gate, LayerNorm, Linear, activation, init_bert_weights
 from generated.core.layers.phm import PHMLinear
 from generated.core.layers.routing import pick
@@ -103,7 +104,11 @@ class BottleneckAdapter(nn.Module):
         Returns:
             Output of the block, what it adds to `skip` before any norm (both of the same shape), and the gate, if
             there is one, (batch, 1, 1).
+
+        Raises:
+            UnsupportedMethodError: the last axis of `x` is not that of its channels.
         """
+        expect_channels(x, self.hidden_size, "a bottleneck adapter")
         up = self.stochastic_depth(self.adapter_up(self.adapter_down(x)))
         up = self.dropout(up * self.scaling)
         gate = self.gate(x) if self.config.use_gating else None

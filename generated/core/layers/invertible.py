@@ -17,8 +17,9 @@ from torch.utils.hooks import RemovableHandle
 
 from generated.core.composition import AdapterCompositionBlock, BatchSplit, Parallel, Route, Stack
 from generated.core.configuration import BnConfig
-from generated.core.errors import AdapterConfigError
+from generated.core.errors import AdapterConfigError, UnsupportedMethodError
 from generated.core.layers import states
+from generated.core.layers.channels import expect_channels
 from generated.core.layers.linear import Linear, activation, init_bert_weights
 from generated.core.layers.slot import AdapterModules, AdapterSlot
 
@@ -137,6 +138,7 @@ class InvertibleAdapters(AdapterSlot, AdapterModules):
         return self.active.run(self, InvertibleState(hidden_states, rev)).hidden_states
 
     def run_adapter(self, name: str, state: InvertibleState) -> InvertibleState:
+        expect_channels(state.hidden_states, sum(self[name].sizes), "an invertible adapter")
         changed = self[name](state.hidden_states, rev=state.rev)
         return state._replace(hidden_states=changed.to(state.hidden_states.dtype))
 
@@ -148,6 +150,8 @@ class InvertibleAdapters(AdapterSlot, AdapterModules):
     def adapt_input(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         if args:
             return (self(args[0]), *args[1:]), kwargs
+        if "hidden_states" not in kwargs:
+            raise UnsupportedMethodError(f"{type(module).__name__} gets several states, of which none comes first")
         return args, kwargs | {"hidden_states": self(kwargs["hidden_states"])}
 
     def invert_input(self, module: nn.Module, args: tuple) -> tuple:

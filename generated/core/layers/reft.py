@@ -21,6 +21,7 @@ from generated.core.composition import Average, BatchSplit, Parallel, Route, Sta
 from generated.core.configuration import ReftConfig
 from generated.core.errors import AdapterConfigError, UnsupportedMethodError
 from generated.core.layers import states
+from generated.core.layers.channels import expect_channels
 from generated.core.layers.linear import Linear, activation
 from generated.core.layers.positions import Positions, SequenceOfStack
 from generated.core.layers.slot import AdapterModules, AdapterSlot
@@ -119,6 +120,7 @@ class ReftModule(nn.Module):
         super().__init__()
         if config.orthogonality and config.r > size:
             raise AdapterConfigError(f"there are no {config.r} orthogonal rows of length {size}; take a smaller r")
+        self.size = size
         self.prefix_positions, self.suffix_positions = config.prefix_positions, config.suffix_positions
         self.units = nn.ModuleList(ReftUnit(size, config) for _ in range(1 if config.tied_weights else 2))
 
@@ -126,7 +128,11 @@ class ReftModule(nn.Module):
         """
         Args:
             hidden_states: (batch, length, size). Where both ends meet, the change of the suffix counts.
+
+        Raises:
+            UnsupportedMethodError: the last axis is not that of the channels.
         """
+        expect_channels(hidden_states, self.size, "a ReFT adapter")
         ends = (
             (self.units[0], positions.from_start, self.prefix_positions),
             (self.units[-1], positions.from_end, self.suffix_positions),
@@ -183,10 +189,12 @@ class ReftLayer(AdapterSlot, nn.Module):
         (batch, length, size) → the same, changed at some positions; those of pictures may be (batch, rows, columns).
 
         Raises:
-            UnsupportedMethodError: each word has several states.
+            UnsupportedMethodError: each word has several states, or the layer gives several.
         """
         if self.active is None:
             return hidden_states
+        if not isinstance(hidden_states, Tensor):
+            raise UnsupportedMethodError("a layer gives states of several kinds, of which ReFT knows one")
         if hidden_states.dim() > 3:
             if not self.is_grid:
                 raise UnsupportedMethodError("each position of a layer has several states, of which ReFT knows one")
