@@ -70,7 +70,7 @@ def _judged(method: str, cell: Cell, proof: Proof, complete: Collection[str]) ->
         return Cell(True, failed[0] + more, proven=False)
     if proof.ended and (method == PARALLEL or method not in complete):
         return Cell(True, proof.ended, proven=False)
-    if not own and any(outcome.failure for outcome in proof.outcomes):
+    if not own and any(outcome.failure and not outcome.is_refusal for outcome in proof.outcomes):
         return Cell(True, "no method that acts on rows is right by itself", proven=False)
     if not own and method == PARALLEL:  # only a model with all that is in it can tell
         return Cell(False, OTHER_ROWS)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from torch import Tensor
-from transformers import PreTrainedModel
-
 from adaptergen.verify.adapters import NAME, AdapterForm, add_random
+from adaptergen.verify.exact import exact_inputs, exact_model, runs_exactly
 from adaptergen.verify.outputs import CheckFailed, expect_close, expect_identical, run
 from adaptergen.verify.subjects import Subject
 
@@ -21,7 +17,7 @@ def merged_weights_do_the_same(subject: Subject, form: AdapterForm) -> None:
     try:
         _expect_the_same(subject, form, exact=False)
     except CheckFailed:
-        if not _runs_exactly(subject):
+        if not runs_exactly(subject):
             raise
         _expect_the_same(subject, form, exact=True)
 
@@ -30,7 +26,7 @@ def _expect_the_same(subject: Subject, form: AdapterForm, *, exact: bool) -> Non
     model = subject.initialized()
     inputs = subject.inputs(model, padded=True)
     if exact:
-        model, inputs = _exact_model(model), _exact_inputs(inputs)
+        model, inputs = exact_model(model), exact_inputs(inputs)
     without = run(model, inputs)
     add_random(model, subject.case, form)
     expected = run(model, inputs)
@@ -38,23 +34,3 @@ def _expect_the_same(subject: Subject, form: AdapterForm, *, exact: bool) -> Non
     expect_close(run(model, inputs), expected, "merged")
     model.reset_adapter()
     expect_identical(run(model, inputs), without, "merged and reset")
-
-
-def _runs_exactly(subject: Subject) -> bool:
-    """Does upstream's own model know float64?"""
-    model = subject.upstream()
-    inputs = subject.inputs(model, padded=True)
-    try:
-        run(_exact_model(model), _exact_inputs(inputs))
-    except Exception:  # upstream refuses in whatever way it likes
-        return False
-    return True
-
-
-def _exact_model(model: PreTrainedModel) -> PreTrainedModel:
-    model.set_experts_implementation("eager")  # others know no float64
-    return model.double()
-
-
-def _exact_inputs(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.double() if value.is_floating_point() else value for name, value in inputs.items()}

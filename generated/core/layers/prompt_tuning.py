@@ -18,8 +18,9 @@ from transformers.utils import ModelOutput
 
 from generated.core.composition import AdapterCompositionBlock, BatchSplit, Parallel, Stack
 from generated.core.configuration import PromptTuningConfig
-from generated.core.errors import UnsupportedCompositionError
+from generated.core.errors import UnsupportedCompositionError, UnsupportedMethodError
 from generated.core.layers import states
+from generated.core.layers.channels import expect_channels
 from generated.core.layers.prompt_room import PromptRoom
 from generated.core.layers.slot import AdapterModules, AdapterSlot
 
@@ -43,6 +44,10 @@ class PromptTuning(nn.Module):
     @property
     def length(self) -> int:
         return self.prompt_embedding.num_embeddings
+
+    @property
+    def size(self) -> int:
+        return self.prompt_embedding.embedding_dim
 
     def forward(self, device: torch.device) -> Tensor:
         """(prompt length, size)"""
@@ -99,7 +104,17 @@ class PromptTuningLayer(AdapterSlot, nn.Module):
         self.room = None if self.active is None else self._room(self.active)
 
     def forward(self, embedded: Tensor) -> Tensor:
-        """(batch, length, size) → (batch, length + prompt, size)"""
+        """
+        (batch, length, size) → (batch, length + prompt, size)
+
+        Raises:
+            UnsupportedMethodError: embeddings are in rows and columns, or of another width than the prompt.
+        """
+        if embedded.dim() != 3:
+            raise UnsupportedMethodError(
+                "a prompt joins rows of embeddings, not those of pictures as rows and columns"
+            )
+        expect_channels(embedded, next(iter(self.prompt_tunings.values())).size, "a prompt")
         prompt = self.active.run(self, PromptState(embedded[:, :0])).prompt
         return self.room.insert(embedded, prompt)
 
