@@ -87,9 +87,12 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
 
 
 def _base_and_layers(model: UpstreamModel, load: Loader) -> tuple[str, tuple[TracedLayer, ...]]:
-    """The base class (the mapped one, or the first that holds layers, of those that are public) with its layers."""
-    source = model.modeling
-    candidates = [model.base_class] if model.base_class else _likely_bases(source, load)
+    """
+    The base class with its layers: the mapped one, or what holds it where layers stand beside it alone; else the first
+    that holds layers, of those that are public.
+    """
+    source, mapped = model.modeling, model.base_class
+    candidates = [mapped, *_around(source, mapped, load)] if mapped else _likely_bases(source, load)
     for candidate in candidates:
         layers = find_layers(source, candidate, load)
         if layers:
@@ -100,6 +103,11 @@ def _base_and_layers(model: UpstreamModel, load: Loader) -> tuple[str, tuple[Tra
             Problem("no-model", message, Location(source.path), "give a modeling file of transformers")
         )
     return next((name for name in candidates if sub_models(source, name, load)), candidates[0]), ()
+
+
+def _around(source: SourceModule, base_class: str, load: Loader) -> Iterator[str]:
+    """Classes that hold the base class as theirs."""
+    return (name for name in pretrained_classes(source, load) if base_class in held_bases(source, [name], load))
 
 
 def _likely_bases(source: SourceModule, load: Loader) -> list[str]:
