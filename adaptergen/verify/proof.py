@@ -90,13 +90,13 @@ def outcomes_of(plan: IntegrationPlan, package: str) -> Iterator[Outcome]:
 def _needed(error: Exception, case: ModelCase | None) -> str:
     """What upstream's model asks for: a library, also one whose part another one cannot stand for, or arguments."""
     library, lacking = libraries_lacking(error), arguments_lacking(error)
-    if case is None or library or _runs(case.base):
+    if case is None or library or case.base.runs:
         return library
     if lacking:
         return f"{lacking}, which cannot be made up"
     if stands_in(case.config_class()):
         return TIMM
-    return ALONE if _runs(case.base, alone=True) else ""
+    return ALONE if _runs_alone(case.base) else ""
 
 
 def libraries_lacking(error: Exception) -> str:
@@ -113,12 +113,12 @@ def arguments_lacking(error: Exception) -> str:
     return lacking[1].replace("'", "") if lacking and isinstance(error, TypeError) else ""
 
 
-def _runs(subject: Subject, *, alone: bool = False) -> bool:
-    """Does upstream's own model run, with both examples or with the first alone?"""
+def _runs_alone(subject: Subject) -> bool:
+    """Does upstream's own model run with the first of both examples?"""
     try:
         model = subject.upstream()
         inputs = subject.inputs(model, padded=True)
-        run(model, {name: value[:1] for name, value in inputs.items()} if alone else inputs)
+        run(model, {name: value[:1] for name, value in inputs.items()})
     except Exception:  # upstream refuses in whatever way it likes
         return False
     return True

@@ -6,7 +6,7 @@ import importlib
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
@@ -19,7 +19,9 @@ from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES
 
 from adaptergen.verify import inputs, places
+from adaptergen.verify.exact import exact_inputs, exact_model
 from adaptergen.verify.inputs import Layout
+from adaptergen.verify.outputs import run
 from adaptergen.verify.switches import switches
 from adaptergen.verify.tiny import tiny_config
 from adaptergen.verify.widths import Size, size_that_runs
@@ -137,16 +139,32 @@ class ModelCase:
 
 @dataclass(frozen=True)
 class Subject:
-    """One model class in one role."""
+    """
+    One model class in one role.
+
+    Args:
+        exact: in float64.
+    """
 
     case: ModelCase
     cls: type[PreTrainedModel]
     overrides: Mapping[str, Any]
+    exact: bool = False
 
     @property
     def label(self) -> str:
         roles = ", ".join(self.overrides)
         return f"{self.cls.__name__} ({roles})" if roles else self.cls.__name__
+
+    @property
+    def runs(self) -> bool:
+        """Does upstream's own model run?"""
+        try:
+            model = self.upstream()
+            run(model, self.inputs(model, padded=True))
+        except Exception:  # upstream refuses in whatever way it likes
+            return False
+        return True
 
     @property
     def is_implemented(self) -> bool:
@@ -187,7 +205,7 @@ class Subject:
             torch.manual_seed(0)
             model = self.cls._from_config(self.config, attn_implementation=attention).eval()
             spread(model)
-        return model
+        return exact_model(model) if self.exact else model
 
     def initialized(self, attention: str = "eager") -> PreTrainedModel:
         """The same model, prepared for adapters."""
@@ -196,12 +214,13 @@ class Subject:
     def inputs(self, model: PreTrainedModel, *, padded: bool) -> dict[str, torch.Tensor]:
         """A batch of two examples, with padding on the right of the second if asked for."""
         choices = self.cls.__name__ in MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES.values()
-        return inputs.batch(model, padded=padded, choices=choices, layout=self.layout)
+        batch = inputs.batch(model, padded=padded, choices=choices, layout=self.layout)
+        return exact_inputs(batch) if self.exact else batch
 
     @cached_property
     def layout(self) -> Layout:
         """How upstream's model is called."""
-        return inputs.layout_of(self.upstream())
+        return inputs.layout_of(replace(self, exact=False).upstream())
 
     @property
     def generates(self) -> bool:

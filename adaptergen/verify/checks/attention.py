@@ -11,34 +11,24 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from adaptergen.verify.adapters import AdapterForm, add_random
-from adaptergen.verify.exact import exact_inputs, exact_model, runs_exactly
+from adaptergen.verify.exact import told_exactly
 from adaptergen.verify.inputs import PADDING, parameters, placeholders, words
 from adaptergen.verify.outputs import EFFECT, CheckFailed, are_close, call, expect_close, run
 from adaptergen.verify.places import core, placed_layers
 from adaptergen.verify.subjects import Subject
 
 
+@told_exactly
 def eager_equals_sdpa(subject: Subject, form: AdapterForm) -> None:
-    """In all results that are the same in upstream's model; in float64 where roundings make them differ."""
+    """In all results that are the same in upstream's model."""
     for padded in (False, True):
-        try:
-            _expect_same_attention(subject, form, padded=padded, exact=False)
-        except CheckFailed:
-            if not runs_exactly(subject):
-                raise
-            _expect_same_attention(subject, form, padded=padded, exact=True)
-
-
-def _expect_same_attention(subject: Subject, form: AdapterForm, *, padded: bool, exact: bool) -> None:
-    eager, sdpa = (_results_at_words(subject, attention, padded, form, exact) for attention in subject.attentions)
-    if not _same(eager, sdpa) >= eager.keys():
-        first, second = (
-            _results_at_words(subject, attention, padded, None, exact) for attention in subject.attentions
-        )
-        kept = _same(first, second)
-        eager, sdpa = ({key: value for key, value in each.items() if key in kept} for each in (eager, sdpa))
-    if eager:
-        expect_close(sdpa, eager, f"sdpa instead of eager, {'padded' if padded else 'not padded'}")
+        eager, sdpa = (_results_at_words(subject, attention, padded, form) for attention in subject.attentions)
+        if not _same(eager, sdpa) >= eager.keys():
+            first, second = (_results_at_words(subject, attention, padded) for attention in subject.attentions)
+            kept = _same(first, second)
+            eager, sdpa = ({key: value for key, value in each.items() if key in kept} for each in (eager, sdpa))
+        if eager:
+            expect_close(sdpa, eager, f"sdpa instead of eager, {'padded' if padded else 'not padded'}")
 
 
 def _same(first: dict[str, Tensor], second: dict[str, Tensor]) -> set[str]:
@@ -47,15 +37,13 @@ def _same(first: dict[str, Tensor], second: dict[str, Tensor]) -> set[str]:
 
 
 def _results_at_words(
-    subject: Subject, attention: str, padded: bool, form: AdapterForm | None, exact: bool
+    subject: Subject, attention: str, padded: bool, form: AdapterForm | None = None
 ) -> dict[str, Tensor]:
-    """Those of upstream's model, or of one with an adapter, in float32 or float64."""
+    """Those of upstream's model, or of one with an adapter."""
     model = subject.initialized(attention) if form else subject.upstream(attention)
     if form:
         add_random(model, subject.case, form)
     inputs = subject.inputs(model, padded=padded)
-    if exact:
-        model, inputs = exact_model(model), exact_inputs(inputs)
     return at_words(run(model, inputs), inputs.get("attention_mask"))
 
 

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from adaptergen.verify import places
 from adaptergen.verify.adapters import NAME, OTHER, AdapterForm, add_random, parameters
 from adaptergen.verify.checks.attention import at_words
+from adaptergen.verify.exact import told_exactly
 from adaptergen.verify.outputs import CheckFailed, expect_close, expect_effect, expect_identical, loss, run
 from adaptergen.verify.subjects import Subject
 from adaptergen.verify.unread import unread
@@ -48,6 +49,7 @@ def keeps_rows(subject: Subject) -> bool:
     return bool(towers.keeps_rows(subject.initialized().base_model))
 
 
+@told_exactly
 def each_row_has_its_own_adapter(subject: Subject, form: AdapterForm) -> None:
     """Divided, repeated and routed, a batch gives for each row what its adapter gives alone."""
     model, blocks = subject.initialized(), subject.case.runtime
@@ -70,6 +72,7 @@ def each_row_has_its_own_adapter(subject: Subject, form: AdapterForm) -> None:
         expect_close(at_words(routed, mask), at_words(expected, mask), f"a batch routed to {names}")
 
 
+@told_exactly
 def equals_mix_to_one(subject: Subject, form: AdapterForm) -> None:
     """Two adapters with the same weights, mixed in any way, do what one of them does."""
     model, blocks = subject.initialized(), subject.case.runtime

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from adaptergen.verify.adapters import NAME, AdapterForm, add_random
-from adaptergen.verify.exact import exact_inputs, exact_model, runs_exactly
-from adaptergen.verify.outputs import CheckFailed, expect_close, expect_identical, run
+from adaptergen.verify.exact import told_exactly
+from adaptergen.verify.outputs import expect_close, expect_identical, run
 from adaptergen.verify.subjects import Subject
 
 
+@told_exactly
 def merged_weights_do_the_same(subject: Subject, form: AdapterForm) -> None:
-    """
-    Merging keeps the outputs, and resetting restores those of the model.
-
-    Deep models let roundings grow: where the outputs differ in float32, they are compared in float64.
-    """
-    try:
-        _expect_the_same(subject, form, exact=False)
-    except CheckFailed:
-        if not runs_exactly(subject):
-            raise
-        _expect_the_same(subject, form, exact=True)
-
-
-def _expect_the_same(subject: Subject, form: AdapterForm, *, exact: bool) -> None:
+    """Merging keeps the outputs, and resetting restores those of the model."""
     model = subject.initialized()
     inputs = subject.inputs(model, padded=True)
-    if exact:
-        model, inputs = exact_model(model), exact_inputs(inputs)
     without = run(model, inputs)
     add_random(model, subject.case, form)
     expected = run(model, inputs)
