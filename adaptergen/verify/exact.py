@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from adaptergen.verify.adapters import AdapterForm
 from adaptergen.verify.outputs import CheckFailed
 
 
 if TYPE_CHECKING:
+    from adaptergen.verify.adapters import AdapterForm
     from adaptergen.verify.subjects import Subject
 
 
