@@ -11,12 +11,12 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from adaptergen.analysis.additions import CONVOLUTIONS, Addition, additions, first_output, is_weighted
+from adaptergen.analysis.additions import CONVOLUTIONS, SCALES, Addition, additions, first_output, is_weighted
 from adaptergen.analysis.attention import is_nothing
 from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.facts import UnfitSum
-from adaptergen.tracing.graph import derives_from, is_linear_call, module_of, reached
-from adaptergen.tracing.values import Choice, Constant, Operation, Sequence, Sum, Value
+from adaptergen.tracing.graph import derives_from, is_linear_call, module_of
+from adaptergen.tracing.values import Call, Choice, Constant, Instance, Item, Operation, Sequence, Sum, Value
 
 
 def find_unfit_sums(layer: TracedLayer) -> Iterator[UnfitSum]:
@@ -31,17 +31,19 @@ def find_unfit_sums(layer: TracedLayer) -> Iterator[UnfitSum]:
 
 def leaves_turned(layer: TracedLayer) -> bool:
     """Are the channels of the states that leave a layer another axis than the last?"""
-    if any(map(_is_turned, additions(layer))):
-        return True
-    last = reached(first_output(layer.output), lambda v: isinstance(v, Sum) or _moves_channels(v))
-    return any(map(_moves_channels, last))
+    return any(map(_is_turned, additions(layer))) or any(map(_moves_channels, _steps_back(first_output(layer.output))))
 
 
 def comes_from_convolution(addition: Addition) -> bool:
     """Does it add what a convolution gives as it is, with the channels in front: positions rather than a sub-layer?"""
-    steps = reached(addition.branch, lambda v: is_weighted(v) or _moves_channels(v), stop=addition.stream)
-    modules = [module_of(step) for step in steps]
-    return bool(modules) and all(module is not None and derives_from(module, CONVOLUTIONS) for module in modules)
+    steps = list(_steps_back(addition.branch))
+    modules = [module_of(step) for step in steps if is_weighted(step)]
+    is_turned = any(map(_moves_channels, steps))
+    return bool(modules) and not is_turned and all(map(_is_convolution, modules))
+
+
+def _is_convolution(module: Instance | None) -> bool:
+    return module is not None and derives_from(module, CONVOLUTIONS)
 
 
 def _additions_to_parts(layer: TracedLayer) -> Iterator[UnfitSum]:
@@ -61,26 +63,58 @@ def _adds_to_part(small: cst.BaseSmallStatement) -> bool:
 
 def _is_turned(addition: Addition) -> bool:
     """Are the channels that the last linear map gives no longer the last axis, or not they alone?"""
-    steps = reached(addition.branch, lambda v: is_weighted(v) or _moves_channels(v), stop=addition.stream)
-    return any(
-        isinstance(step, Operation) and _moves_channels(step) and _is_of_linear(step, addition) for step in steps
-    )
+    steps = list(_steps_back(addition.branch))
+    maps = [step for step in steps if is_weighted(step)]
+    return bool(maps) and all(map(is_linear_call, maps)) and any(map(_moves_channels, steps))
 
 
-def _is_of_linear(step: Operation, addition: Addition) -> bool:
-    maps = reached(step.args[0], is_weighted, stop=addition.stream)
-    return bool(maps) and all(map(is_linear_call, maps))
+def _steps_back(value: Value) -> Iterator[Value]:
+    """What a tensor went through, from the last step back to the last maps or sums."""
+    seen: set[int] = set()
+    queue = [value]
+    for current in queue:
+        if id(current) in seen or isinstance(current, Sum):
+            continue
+        seen.add(id(current))
+        yield current
+        if not is_weighted(current):
+            queue.extend(_made_from(current))
+
+
+def _made_from(value: Value) -> tuple[Value, ...]:
+    """The tensors that this one is another form of."""
+    match value:
+        case Choice(options=options):
+            return options
+        case Item(value=Sequence(items=items), index=int(index)) if -len(items) <= index < len(items):
+            return (items[index],)
+        case Operation(name=name, args=args) if name in SCALES:
+            return args
+        case Call(result=Value()) | Item(value=Call(result=Value())):
+            return value.parts()
+        case Operation(args=(first, *_)) | Call(args=(first, *_)) | Item(value=first):
+            return (first,)
+    return ()
 
 
 def _moves_channels(value: Value) -> bool:
     match value:
-        case Operation(name="transpose" | "swapaxes", args=(_, Constant(value=int(one)), Constant(value=int(other)))):
-            return -1 in (one, other) or max(one, other) > 1
+        case Operation(name="transpose" | "swapaxes", args=(of, Constant(value=int(one)), Constant(value=int(other)))):
+            axes = _number_of_axes(of) or max(one, other, 2) + 1
+            return -1 in (one, other) or max(one, other) == axes - 1
         case Operation(name="permute", args=(_, Sequence(items=order))) | Operation(name="permute", args=(_, *order)):
             return bool(order) and not _is_last(order[-1], len(order))
         case Operation(name="flatten", args=(_, Constant(value=-2), *_)):
             return True
     return False
+
+
+def _number_of_axes(value: Value) -> int:
+    """As many as a view has just been given sizes for; 0 where that is not known."""
+    match value:
+        case Operation(name=name, args=(_, Sequence(items=sizes))) | Operation(name=name, args=(_, *sizes)):
+            return len(sizes) if name in ("view", "reshape") else 0
+    return 0
 
 
 def _is_last(axis: Value, count: int) -> bool:
