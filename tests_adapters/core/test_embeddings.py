@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import nn
 from transformers import (
+    BartConfig,
+    BartForCausalLM,
     BertForMaskedLM,
     GPT2LMHeadModel,
     PreTrainedModel,
@@ -261,3 +263,17 @@ def test_types_are_those_of_the_model() -> None:
     model.set_active_embeddings("default")
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
     assert torch.isfinite(call(model, inputs("bert"))[0]).all()
+
+
+def test_a_model_around_another_one_has_its_embeddings() -> None:
+    """A decoder in a wrapper, as `BartForCausalLM` has it."""
+    config = BartConfig(
+        vocab_size=VOCABULARY, d_model=16, decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=16
+    )
+    model = generated.init(BartForCausalLM(config))
+    wrapper = model.base_model
+    assert wrapper.get_input_embeddings() is model.get_input_embeddings()
+
+    other = nn.Embedding(5, 16)
+    wrapper.set_input_embeddings(other)
+    assert model.get_input_embeddings() is other

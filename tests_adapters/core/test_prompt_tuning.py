@@ -63,6 +63,11 @@ def test_room() -> None:
         assert room.moved(positions, is_first=True)["position_ids"].tolist() == [[0, 1, 2, 3, 4]]
         assert room.moved(positions, is_first=False)["position_ids"].tolist() == [[2, 3, 4]]
     assert front.moved(positions, is_first=True)["token_type_ids"].tolist() == [[5, 5, 5, 6, 6]]
+    languages = {"langs": torch.tensor([[4, 4, 7]]), "lengths": torch.tensor([3])}
+    assert {name: value.tolist() for name, value in front.moved(languages, is_first=True).items()} == {
+        "langs": [[4, 4, 4, 4, 7]],
+        "lengths": [5],
+    }
 
 
 @each_combination

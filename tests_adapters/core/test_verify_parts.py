@@ -132,8 +132,20 @@ def test_scales_and_norms_stay_what_they_are() -> None:
     assert bool(model.token.any())
 
 
+def test_maps_before_batch_norms_keep_the_size_of_signals() -> None:
+    """A model in eval mode does not scale them, and there are many of them, one behind the other."""
+    block = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16))
+    plain = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.Identity())
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        spread(block), spread(plain)
+
+    assert 1.5 < float(plain[0].weight.std() / block[0].weight.std()) < 1.9
+
+
 @pytest.mark.parametrize(
-    ("shape", "axis"), [((2, 7, 32), -1), ((2, 32, 4, 4), -3), ((2, 4, 4, 32), -1), ((2, 4, 4, 4), -1)]
+    ("shape", "axis"),
+    [((2, 1, 8, 8), -1), ((2, 7, 32), -1), ((2, 32, 4, 4), -3), ((2, 4, 4, 32), -1), ((2, 4, 4, 4), -1)],
 )
 def test_pictures_may_have_their_features_before_rows_and_columns(shape: tuple[int, ...], axis: int) -> None:
     assert attention._axis_of_features(torch.zeros(shape)) == axis

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adaptergen.analysis import _likely_bases
+from adaptergen.analysis import _around, _likely_bases
 from adaptergen.source import parse_source
 
 
@@ -41,3 +41,10 @@ def test_what_others_hold_comes_first_and_what_is_not_offered_last(offered: str,
     source = parse_source(CLASSES + offered, name="case.modeling_case", path="modeling_case.py")
 
     assert _likely_bases(source, lambda _: None) == likely
+
+
+def test_what_holds_the_base_is_around_it() -> None:
+    source = parse_source(CLASSES, name="case.modeling_case", path="modeling_case.py")
+
+    assert list(_around(source, "CaseBackbone", lambda _: None)) == ["CaseForAll"]
+    assert list(_around(source, "CaseForAll", lambda _: None)) == []
