@@ -70,7 +70,7 @@ ADAPTER_CHECKS = (
     AdapterCheck(composition.each_row_has_its_own_adapter, composition.keeps_rows, methods=_OF_ROWS),
     AdapterCheck(composition.equals_mix_to_one, methods=("bottleneck", "lora", "ia3")),
     AdapterCheck(composition.fusion_mixes, methods=("bottleneck",), chained=True),
-    AdapterCheck(merging.merged_weights_do_the_same, methods=("lora", "ia3")),
+    AdapterCheck(merging.merged_weights_do_the_same, merging.owns_its_maps, methods=("lora", "ia3")),
     AdapterCheck(copies.copies_are_equal),
     AdapterCheck(copies.runs_in_bfloat16, copies.can_be_cast),
     AdapterCheck(copies.compiles_to_one_graph, copies.can_be_compiled, slow=True),
