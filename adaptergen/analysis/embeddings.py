@@ -54,7 +54,7 @@ def find_stacks(
                 entry=_of_first(entry.path),
                 at=source.at(call.at.statement),
                 config=made_of[layer.list_path],
-                is_packed=_is_packed(layer),
+                is_packed=_is_packed(layer, call),
                 positions=_positions(layer),
                 told=_told(call),
                 added=_added(tracer, call),
@@ -148,10 +148,11 @@ def _repeated(tracer: Tracer, model: Instance, call: Call) -> Location | None:
     return None
 
 
-def _is_packed(layer: TracedLayer) -> bool:
+def _is_packed(layer: TracedLayer, call: Call) -> bool:
     """Are layers told, as transformers calls it, where in one sequence of all examples each of them is?"""
     found = layer.tracer.find_method(layer.cls, "forward")
-    return found is not None and not {"cu_seqlens", "grid_thw"}.isdisjoint(inputs(found[1]))
+    names = {*call.kwargs, *(inputs(found[1]) if found else ())}
+    return not names.isdisjoint(("cu_seqlens", "grid_thw"))
 
 
 def _positions(layer: TracedLayer) -> str:
