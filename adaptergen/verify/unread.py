@@ -19,6 +19,9 @@ from adaptergen.verify.outputs import floats, loss
 from adaptergen.verify.subjects import Subject
 
 
+NOTHING = 1e-20  # what is left of a gradient behind a mask of -100
+
+
 def unread(subject: Subject, names: Iterable[str], model: nn.Module | None = None) -> frozenset[str]:
     """
     Those of the parameters or modules, adapters' own among them, that are below such a part.
@@ -33,6 +36,19 @@ def unread(subject: Subject, names: Iterable[str], model: nn.Module | None = Non
     if model is not None:
         parts |= {*_unread_prefixes(model, parts), *_unread_additions(model, upstream, outputs), *not_taken(model)}
     return frozenset(name for name in names if _is_below(name, parts))
+
+
+def unmoved(subject: Subject, names: Iterable[str]) -> frozenset[str]:
+    """Those below a map of which upstream's own weight gets no gradient, as that of keys where only one is seen."""
+    upstream = subject.upstream()
+    loss(upstream, subject.inputs(upstream, padded=False)).backward()
+    weights = ((path, getattr(module, "weight", None)) for path, module in upstream.named_modules())
+    still = {path for path, weight in weights if isinstance(weight, nn.Parameter) and not _moves(weight)}
+    return frozenset(name for name in names if _is_below(name, still))
+
+
+def _moves(weight: nn.Parameter) -> bool:
+    return weight.grad is not None and float(weight.grad.abs().max()) > NOTHING
 
 
 def not_taken(model: nn.Module) -> Iterator[str]:
