@@ -22,7 +22,7 @@ from adaptergen.verify.checks.merging import merged_weights_do_the_same
 from adaptergen.verify.checks.training import supports_checkpointing
 from adaptergen.verify.subjects import ModelCase, Subject, spread
 from adaptergen.verify.tiny import tiny_config
-from adaptergen.verify.unread import not_taken, unread
+from adaptergen.verify.unread import not_taken, unmoved, unread
 from generated.models.gemma4 import Gemma4AdapterModel
 
 
@@ -225,3 +225,25 @@ def test_a_word_stands_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(attention, "placeholders", lambda _: [6, 7])
 
     assert [attention._word(KeysModel(), token) for token in (5, 6)] == [5, 8]
+
+
+class BlindModel(PreTrainedModel):
+    """Its queries meet a single key, so that nothing depends on them."""
+
+    config_class = PretrainedConfig
+
+    def __init__(self) -> None:
+        super().__init__(PretrainedConfig())
+        self.query, self.value = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, states: Tensor) -> list[Tensor]:
+        scores = self.query(states).sum(-1, keepdim=True)
+        return [scores.softmax(-1) * self.value(states)]
+
+
+def test_a_map_that_moves_nothing_need_not_move_its_adapter() -> None:
+    case = SimpleNamespace(upstream=BlindModel, inputs=lambda model, padded: {"states": torch.ones(1, 2, 4)})
+
+    found = unmoved(case, ["query.loras.proof.lora_A", "value.loras.proof.lora_A"])
+
+    assert found == {"query.loras.proof.lora_A"}
