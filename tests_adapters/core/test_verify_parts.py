@@ -247,3 +247,12 @@ def test_a_map_that_moves_nothing_need_not_move_its_adapter() -> None:
     found = unmoved(case, ["query.loras.proof.lora_A", "value.loras.proof.lora_A"])
 
     assert found == {"query.loras.proof.lora_A"}
+
+
+def test_probabilities_are_told_by_their_logarithms() -> None:
+    """A softmax of large numbers hides what changes the smaller ones."""
+    sure, less = (torch.tensor([[[60.0, 0.0, change]]]).softmax(-1) for change in (1.0, 9.0))
+    outputs.expect_effect({"scores": less}, {"scores": sure}, "an adapter")
+    with pytest.raises(outputs.CheckFailed, match="does not change"):
+        outputs.expect_effect({"scores": sure}, {"scores": sure}, "an adapter")
+    assert outputs.unsoftened(-sure).equal(-sure)

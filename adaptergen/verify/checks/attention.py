@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from adaptergen.verify.adapters import AdapterForm, add_random
 from adaptergen.verify.exact import told_exactly
 from adaptergen.verify.inputs import PADDING, parameters, placeholders, words
-from adaptergen.verify.outputs import EFFECT, CheckFailed, are_close, call, expect_close, run
+from adaptergen.verify.outputs import EFFECT, CheckFailed, are_close, call, expect_close, run, unsoftened
 from adaptergen.verify.places import core, placed_layers
 from adaptergen.verify.subjects import Subject
 
@@ -70,6 +70,9 @@ def prefix_is_seen_everywhere(subject: Subject, form: AdapterForm) -> None:
         add_random(model, subject.case, form)
         inputs = subject.inputs(model, padded=True)
         without, with_prefix = (_last_states(each, inputs) for each in (upstream, model))
+        if torch.equal(without, with_prefix):  # these are of another part of the model, if it tells others, too
+            results = (run(each, inputs) for each in (upstream, model))
+            without, with_prefix = (unsoftened(each.get("last_hidden_state", without)) for each in results)
         distance = (with_prefix - without).abs().amax(dim=_axis_of_features(without))
         masks = (inputs[name] for name in ("attention_mask", "decoder_attention_mask") if name in inputs)
         mask = next(masks, torch.ones_like(distance)).bool()
