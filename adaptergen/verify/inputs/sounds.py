@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from adaptergen.verify.inputs.call import BATCH, HEARING, Call
+from adaptergen.verify.inputs.call import BATCH, HEARING, LENGTH, Call
 
 
 Inputs = dict[str, Tensor]
@@ -45,7 +45,7 @@ def sound_layouts(call: Call) -> Iterator[Bring]:
         *(
             partial(_spectrograms, name=name, length=length, last=last, bands=each)
             for each in bands
-            for length in (*LENGTHS, *_windows(call))
+            for length in (*LENGTHS, *_windows(call), *_beside_words(call))
             for last in (True, False)
         ),
         partial(_as_pictures, name=name, bands=bands[0]),
@@ -83,6 +83,11 @@ def _windows(call: Call) -> list[int]:
     """Frames that are read at once, where only whole windows are taken: each has two halves."""
     half = call.number("n_window", default=0, near=HEARING)
     return [2 * half] if half else []
+
+
+def _beside_words(call: Call) -> list[int]:
+    """Frames of which a few are heard with each word, as in a translation that goes along."""
+    return [LENGTH * frames for frames in (2, 4, 8)] if call.takes("input_ids") else []
 
 
 def _tokens(call: Call) -> list[int]:
