@@ -19,5 +19,5 @@ def expect_channels(states: Tensor, size: int, kind: str) -> None:
     if states.shape[-1] != size:
         raise UnsupportedMethodError(
             f"{kind} of {size} channels cannot act on states that end in {states.shape[-1]}: this model lays them out "
-            "in another way; use LoRA"
+            "in another way, where only LoRA and (IA)³ act"
         )
