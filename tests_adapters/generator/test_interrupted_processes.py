@@ -15,10 +15,11 @@ from tests_adapters.generator.trees import fingerprint
 
 
 SIGNALLED = """\
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from adaptergen.cli import main
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without
 replace, left = Path.replace, 9
 
 def replace_nine(self, target):
