@@ -8,6 +8,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import tomlkit
@@ -38,8 +39,9 @@ def dump(plan: IntegrationPlan) -> str:
     return text
 
 
+@cache
 def load(text: str, path: str) -> IntegrationPlan:
-    """Read a plan.
+    """Read a plan; a command that asks for the plans of all models again reads none twice.
 
     Raises:
         ProblemsFound: not TOML, or every key that is missing, unknown or of the wrong type.
@@ -174,7 +176,7 @@ def _dataclass(kind: type, data: object, where: str, problems: list[Problem], pa
     if not isinstance(data, dict):
         problems.append(_problem(path, where, f"is {type(data).__name__}, expected a table"))
         return None
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     problems.extend(_problem(path, f"{where}.{key}", "is not a key of a plan") for key in data if key not in fields)
     values = {}
@@ -187,6 +189,9 @@ def _dataclass(kind: type, data: object, where: str, problems: list[Problem], pa
             values[name] = () if typing.get_origin(hints[name]) is tuple else {}
     missing = [name for name in fields if name not in values and _is_required(fields[name], hints[name])]
     return None if missing else kind(**values)
+
+
+_hints = cache(typing.get_type_hints)  # the annotations of a class are texts, each of which is compiled
 
 
 def _is_required(field: dataclasses.Field[Any], hint: Any) -> bool:
