@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 
 import libcst as cst
 
@@ -92,11 +93,12 @@ def _base_and_layers(model: UpstreamModel, load: Loader) -> tuple[str, tuple[Tra
     that holds layers, of those that are public.
     """
     source, mapped = model.modeling, model.base_class
-    candidates = [mapped, *_around(source, mapped, load)] if mapped else _likely_bases(source, load)
-    for candidate in candidates:
+    candidates: list[str] = []
+    for candidate in chain([mapped], _around(source, mapped, load)) if mapped else _likely_bases(source, load):
         layers = find_layers(source, candidate, load)
         if layers:
             return candidate, layers
+        candidates.append(candidate)
     if not candidates:
         message = "no class derives from PreTrainedModel"
         raise ProblemsFound(
@@ -156,6 +158,7 @@ def _layer(layer: TracedLayer, tower: str) -> Layer:
     """What a layer looks like; `tower` is the class of the model that it is in, if that is not the base class."""
     calls = attention_calls(layer)
     projections, unclear = find_projections(layer)
+    unfit = tuple(find_unfit_sums(layer))
     return Layer(
         cls=layer.cls.name,
         residuals=tuple(find_residuals(layer)),
@@ -165,8 +168,8 @@ def _layer(layer: TracedLayer, tower: str) -> Layer:
         unclear=unclear,
         configs=(config_of(layer.instance) or tower,),
         unclear_sums=tuple(find_unclear_sums(layer)),
-        unfit_sums=tuple(find_unfit_sums(layer)),
-        leaves_turned=leaves_turned(layer),
+        unfit_sums=unfit,
+        leaves_turned=leaves_turned(layer, unfit),
     )
 
 

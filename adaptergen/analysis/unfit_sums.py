@@ -7,7 +7,7 @@ residual + self.mlp(hidden_states.transpose(1, 2)).transpose(1, 2)     channels 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import libcst as cst
 
@@ -19,19 +19,23 @@ from adaptergen.tracing.graph import derives_from, is_linear_call, module_of
 from adaptergen.tracing.values import Call, Choice, Constant, Instance, Item, Operation, Sequence, Sum, Value
 
 
+TURNED = "adds what was turned or flattened behind its last map"
+
+
 def find_unfit_sums(layer: TracedLayer) -> Iterator[UnfitSum]:
     for addition in additions(layer):
         at = addition.total.at.module.at(addition.total.at.statement)
         if isinstance(addition.stream, Choice) and any(map(is_nothing, addition.stream.options)):
             yield UnfitSum(at, "is made only where there is a residual")
         if _is_turned(addition):
-            yield UnfitSum(at, "adds what was turned or flattened behind its last map")
+            yield UnfitSum(at, TURNED)
     yield from _additions_to_parts(layer)
 
 
-def leaves_turned(layer: TracedLayer) -> bool:
-    """Are the channels of the states that leave a layer another axis than the last?"""
-    return any(map(_is_turned, additions(layer))) or any(map(_moves_channels, _steps_back(first_output(layer.output))))
+def leaves_turned(layer: TracedLayer, unfit: Iterable[UnfitSum]) -> bool:
+    """Are the channels of the states that leave a layer another axis than the last, as its sums or its end show?"""
+    steps = _steps_back(first_output(layer.output))
+    return any(found.why == TURNED for found in unfit) or any(map(_moves_channels, steps))
 
 
 def comes_from_convolution(addition: Addition) -> bool:

@@ -61,8 +61,8 @@ def _invertible(facts: ModelFacts) -> MethodSupport:
     if first.repeated is not None:
         why = f"the loop at {place(first.repeated)} runs the layers several times: not the embeddings alone enter"
         return MethodSupport(supported=False, because=why, at=stacks_at(facts))
-    if first.layer in _turned(facts):
-        return MethodSupport(supported=False, because=_turned(facts)[first.layer], at=stacks_at(facts))
+    if (turned := _turned(facts).get(first.layer)) is not None:
+        return MethodSupport(supported=False, because=turned, at=stacks_at(facts))
     how = f"the output of {first.entry}" if first.entry else "the input of the first layer"
     return MethodSupport(supported=True, because=f"{how} is what the layers see of the embeddings", at=place(first.at))
 
@@ -104,7 +104,7 @@ def _prompt_obstacles(facts: ModelFacts) -> Iterator[str]:
         yield "it has several stacks of layers, and those that do not read the embeddings cannot know of a prompt"
     elif first.told:
         yield f"layers of class {first.layer} are told {first.told} of each word, which a prompt does not have"
-    elif mask := next(filter(None, map(re.compile(PLACES).match, facts.forward_parameters)), None):
+    elif mask := next((found for each in facts.forward_parameters if (found := re.match(PLACES, each))), None):
         yield f"{mask[0]} says which of the words are something else, and has no place for a prompt"
     elif first.added is not None:
         yield f"what is added to the layers' output at {place(first.added)} has no place for a prompt"

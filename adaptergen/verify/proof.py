@@ -21,8 +21,8 @@ import transformers
 from adaptergen.plan import IntegrationPlan
 from adaptergen.verify.adapters import FORMS, AdapterForm
 from adaptergen.verify.checks import ADAPTER_CHECKS, MODEL_CHECKS
-from adaptergen.verify.outputs import CheckFailed, run
-from adaptergen.verify.subjects import ModelCase, Subject
+from adaptergen.verify.outputs import CheckFailed
+from adaptergen.verify.subjects import ModelCase
 from adaptergen.verify.tiny.backbones import stands_in
 
 
@@ -96,7 +96,7 @@ def _needed(error: Exception, case: ModelCase | None) -> str:
         return f"{lacking}, which cannot be made up"
     if stands_in(case.config_class()):
         return TIMM
-    return ALONE if _runs_alone(case.base) else ""
+    return ALONE if case.base.runs_alone else ""
 
 
 def libraries_lacking(error: Exception) -> str:
@@ -111,17 +111,6 @@ def arguments_lacking(error: Exception) -> str:
     """Those that a forward takes and that `inputs` has no rule for."""
     lacking = re.search(r"\.forward\(\) missing \d+ required positional arguments?: (.+)$", str(error))
     return lacking[1].replace("'", "") if lacking and isinstance(error, TypeError) else ""
-
-
-def _runs_alone(subject: Subject) -> bool:
-    """Does upstream's own model run with the first of both examples?"""
-    try:
-        model = subject.upstream()
-        inputs = subject.inputs(model, padded=True)
-        run(model, {name: value[:1] for name, value in inputs.items()})
-    except Exception:  # upstream refuses in whatever way it likes
-        return False
-    return True
 
 
 def quiet() -> None:

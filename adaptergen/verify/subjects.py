@@ -21,7 +21,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIPLE_CHOICE_MAP
 from adaptergen.verify import inputs, places
 from adaptergen.verify.exact import exact_inputs, exact_model
 from adaptergen.verify.inputs import Layout
-from adaptergen.verify.outputs import run
+from adaptergen.verify.outputs import run, upstream_does
 from adaptergen.verify.switches import switches
 from adaptergen.verify.tiny import tiny_config
 from adaptergen.verify.widths import Size, size_that_runs
@@ -159,12 +159,17 @@ class Subject:
     @property
     def runs(self) -> bool:
         """Does upstream's own model run?"""
-        try:
-            model = self.upstream()
-            run(model, self.inputs(model, padded=True))
-        except Exception:  # upstream refuses in whatever way it likes
-            return False
-        return True
+        return upstream_does(partial(self._run, alone=False))
+
+    @property
+    def runs_alone(self) -> bool:
+        """Does it run with the first of both examples?"""
+        return upstream_does(partial(self._run, alone=True))
+
+    def _run(self, *, alone: bool) -> None:
+        model = self.upstream()
+        batch = self.inputs(model, padded=True)
+        run(model, {name: value[:1] for name, value in batch.items()} if alone else batch)
 
     @property
     def is_implemented(self) -> bool:

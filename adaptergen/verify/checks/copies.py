@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptergen.verify.adapters import AdapterForm, add_random
-from adaptergen.verify.outputs import CheckFailed, expect_close, expect_identical, run
+from adaptergen.verify.outputs import CheckFailed, expect_close, expect_identical, run, upstream_does
 from adaptergen.verify.subjects import Subject
 
 
@@ -33,22 +33,18 @@ def _pickled(model: nn.Module) -> nn.Module:
 def _can_be(copied: Callable[[nn.Module], nn.Module], subject: Subject) -> bool:
     """A call may leave hooks behind, by which inner models record their states, that cannot be pickled."""
     upstream = subject.upstream()
-    try:
+
+    def copy_after_a_call() -> None:
         run(upstream, subject.inputs(upstream, padded=True))
         copied(upstream)
-    except Exception:  # whatever torch raises, e.g. for parametrized weights: there is nothing to compare with
-        return False
-    return True
+
+    return upstream_does(copy_after_a_call)
 
 
 def can_be_cast(subject: Subject) -> bool:
     """Upstream's own model runs in bfloat16."""
     model = subject.upstream().to(torch.bfloat16)
-    try:
-        run(model, _cast(subject.inputs(model, padded=True)))
-    except Exception:  # whatever an operation says that is not there for bfloat16
-        return False
-    return True
+    return upstream_does(lambda: run(model, _cast(subject.inputs(model, padded=True))))
 
 
 def runs_in_bfloat16(subject: Subject, form: AdapterForm) -> None:
@@ -96,8 +92,8 @@ def can_be_compiled(subject: Subject) -> bool:
         return False
     model = subject.upstream("sdpa" if "sdpa" in subject.attentions else "eager")
     torch.compiler.reset()
-    try:
+
+    def run_compiled() -> None:
         run(torch.compile(model, fullgraph=True, backend="aot_eager"), subject.inputs(model, padded=True))
-    except Exception:  # whatever upstream or the compiler raises: there is nothing to compare with
-        return False
-    return True
+
+    return upstream_does(run_compiled)

@@ -6,6 +6,7 @@ import inspect
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -16,7 +17,7 @@ from transformers import PreTrainedModel
 from adaptergen.verify import places
 from adaptergen.verify.adapters import NAME, AdapterForm, add_random
 from adaptergen.verify.inputs import batch
-from adaptergen.verify.outputs import CheckFailed, expect_effect, run
+from adaptergen.verify.outputs import CheckFailed, expect_effect, run, upstream_does
 from adaptergen.verify.subjects import ModelCase, Subject
 from adaptergen.verify.unread import not_taken, unread
 
@@ -43,7 +44,8 @@ def every_site_is_reached(subject: Subject, form: AdapterForm) -> None:
     wanted = {path: 2 if there_and_back else max(_runs(path, calls), usual[path]) for path in planned}
     wrong = {path: calls[path] for path in planned if calls[path] != wanted[path]}
     if form.method in HOSTED and any(count > _runs(path, calls) for path, count in wrong.items()):
-        more = _usual_runs(subject, model, _hosts(subject.case, form, model.base_model))
+        places_with_hosts = _hosts(subject.case, model.base_model, HOSTED[form.method])
+        more = _usual_runs(subject, model, {path: host for path, _, host in places_with_hosts})
         wrong = {path: count for path, count in wrong.items() if count != more[path] or count <= _runs(path, calls)}
     for explained in (_left_out(subject, model, hosts, wrong, calls), _run_alone(model, layers, hosts, calls)):
         wrong = {path: count for path, count in wrong.items() if path not in explained}
@@ -108,18 +110,13 @@ def _inputs_of(part: PreTrainedModel) -> dict[str, Tensor] | None:
     width = getattr(part.config, "hidden_size", None)
     states = torch.randn(*words["input_ids"].shape[:2], width) if width and "input_ids" in words else None
     embedded = {"inputs_embeds": states, **{name: value for name, value in words.items() if name != "input_ids"}}
-    for inputs in (words, embedded) if states is not None else (words,):
-        try:
-            run(part, inputs)
-        except Exception:  # upstream refuses in whatever way it likes
-            continue
-        return inputs
-    return None
+    tried = (words, embedded) if states is not None else (words,)
+    return next((inputs for inputs in tried if upstream_does(partial(run, part, inputs))), None)
 
 
 _RUNS = "runs of"
 MAPS = ("lora", "ia3")  # methods that act in modules that run without them too
-HOSTED = ("bottleneck", "prefix_tuning")  # those that add something to a module
+HOSTED = {"bottleneck": "bottleneck", "prefix_tuning": "attention"}  # those that add something to a module, and where
 
 
 def _usual_runs(subject: Subject, model: PreTrainedModel, maps: Mapping[str, nn.Module]) -> Mapping[str, int]:
@@ -132,15 +129,13 @@ def _usual_runs(subject: Subject, model: PreTrainedModel, maps: Mapping[str, nn.
     return runs
 
 
-def _hosts(case: ModelCase, form: AdapterForm, base: PreTrainedModel) -> dict[str, nn.Module]:
-    """The modules that planned places are in."""
-    found: dict[str, nn.Module] = {}
+def _hosts(case: ModelCase, base: PreTrainedModel, kind: str) -> Iterator[tuple[str, Any, nn.Module]]:
+    """The planned places of a kind that the layers have, "bottleneck" or "attention", with the modules they are in."""
     for layer in places.placed_layers(case.runtime, base):
-        for place in layer.sites.bottleneck if form.method == "bottleneck" else layer.sites.attention:
+        for place in getattr(layer.sites, kind):
             host = places.module_at(case.runtime, layer.module, place)
             if host is not None:
-                found[f"layer {layer.index} {getattr(place, 'location', '') or place.path}"] = host
-    return found
+                yield f"layer {layer.index} {getattr(place, 'location', '') or place.path}", place, host
 
 
 def _runs(path: str, calls: Mapping[str, int]) -> int:
@@ -187,22 +182,17 @@ def unreached_places(case: ModelCase) -> tuple[str, ...]:
 
 
 def _bottlenecks(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, nn.Module | None]]:
-    for layer in places.placed_layers(case.runtime, base):
-        for place in layer.sites.bottleneck:
-            host = places.module_at(case.runtime, layer.module, place)
-            if host is not None:
-                slot = getattr(host, place.slot) if place.slot else host
-                yield f"layer {layer.index} {place.location}", _child(getattr(slot, "adapters", None))
+    for path, place, host in _hosts(case, base, "bottleneck"):
+        slot = getattr(host, place.slot) if place.slot else host
+        yield path, _child(getattr(slot, "adapters", None))
 
 
 def _attentions(case: ModelCase, base: PreTrainedModel) -> Iterator[tuple[str, nn.Module | None]]:
-    layers = list(places.placed_layers(case.runtime, base))
+    layers = places.placed_layers(case.runtime, base)
     crossing = _cross_attends(base) or all(place.kind != "self" for each in layers for place in each.sites.attention)
-    for layer in layers:
-        for place in layer.sites.attention:
-            attention = places.module_at(case.runtime, layer.module, place)
-            if attention is not None and (place.kind == "self" or crossing):
-                yield f"layer {layer.index} {place.path}", _prefixed(attention)
+    for path, place, attention in _hosts(case, base, "attention"):
+        if place.kind == "self" or crossing:
+            yield path, _prefixed(attention)
 
 
 def _prefixed(attention: nn.Module) -> nn.Module | None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from adaptergen.verify.adapters import NAME, OTHER, AdapterForm, add_random, parameters
-from adaptergen.verify.outputs import CheckFailed, call, expect_close, expect_effect, loss, run
+from adaptergen.verify.outputs import CheckFailed, call, expect_close, expect_effect, loss, run, upstream_does
 from adaptergen.verify.subjects import Subject
 from adaptergen.verify.unread import unmoved, unread
 
@@ -85,12 +85,12 @@ def supports_checkpointing(subject: Subject) -> bool:
     if not subject.cls.supports_gradient_checkpointing:
         return False
     model = subject.upstream().train().requires_grad_(False)
-    try:
+
+    def run_with_it() -> None:
         model.gradient_checkpointing_enable()
         call(model, subject.inputs(model, padded=False))
-    except Exception:  # upstream refuses in whatever way it likes
-        return False
-    return True
+
+    return upstream_does(run_with_it)
 
 
 def _gradients(subject: Subject, form: AdapterForm, *, checkpointing: bool) -> dict[str, Tensor]:

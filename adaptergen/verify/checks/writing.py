@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from adaptergen.verify import inputs
 from adaptergen.verify.adapters import AdapterForm, add_random
-from adaptergen.verify.outputs import CheckFailed, expect_close
+from adaptergen.verify.outputs import CheckFailed, expect_close, upstream_does
 from adaptergen.verify.subjects import Subject
 
 
@@ -47,11 +47,7 @@ def generates(subject: Subject) -> bool:
 
 
 def _upstream_writes(subject: Subject, **options: Any) -> bool:
-    try:
-        _write(subject, subject.upstream(), **options)
-    except Exception:  # whatever upstream raises: there is nothing to compare with
-        return False
-    return True
+    return upstream_does(lambda: _write(subject, subject.upstream(), **options))
 
 
 def _write(subject: Subject, model: PreTrainedModel, **options: Any) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,48 +59,48 @@ def layout_of(model: PreTrainedModel) -> Layout:
     first, second = next(known, Layout()), next(known, None)
     if second is None:
         return first
-    fit: list[Layout] = []
+    short: Layout | None = None
     for each in chain((first, second), known):
-        if (taken := _taken(model, each)) is not None:
-            fit.append(taken)
-            if _is_fit(model, taken):
-                return taken
-    return next(iter(fit), first)
+        taken, output = _taken(model, each)
+        if taken is not None and _is_fit(output):
+            return taken
+        short = short or taken
+    return short or first
 
 
-def _is_fit(model: PreTrainedModel, layout: Layout) -> bool:
+def _is_fit(output: Any) -> bool:
     """Are there several positions, among which attention can choose, and numbers at all of them?"""
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        output = model(**_batch(Call(model, padded=True), layout))
     named = output if isinstance(output, Mapping) else {}
     states = [named[name] for name in STATES if isinstance(named.get(name), Tensor)]
     return not any((each.dim() == 3 and each.shape[1] == 1) or bool(each.isnan().any()) for each in states)
 
 
-def _taken(model: PreTrainedModel, layout: Layout) -> Layout | None:
-    """The layout, with as many places for features as the model asks for, if it is taken."""
-    if (refusal := _refusal(model, layout)) is None:
-        return layout
-    asked = counts_told(refusal, layout.placeholders) or _asked(model, layout)
+def _taken(model: PreTrainedModel, layout: Layout) -> tuple[Layout | None, Any]:
+    """The layout, with as many places for features as the model asks for, if it is taken; and the answer to it."""
+    answer = _answer(model, layout)
+    if not isinstance(answer, Exception):
+        return layout, answer
+    asked = counts_told(answer, layout.placeholders) or _asked(model, layout)
     other = replace(layout, placeholders=asked)
-    return other if asked and _refusal(model, other) is None else None
+    answer = _answer(model, other) if asked else answer
+    return (None if isinstance(answer, Exception) else other), answer
 
 
 def _asked(model: PreTrainedModel, layout: Layout) -> Mapping[str, int]:
     """How many places the model asks for when it gets a few, where it has no method that tells."""
     call = Call(model)
     few = few_of_each(call, layout.image(call) | layout.sound(call), layout.placeholders)
-    refusal = _refusal(model, replace(layout, placeholders=few)) if few != layout.placeholders else None
-    return counts_told(refusal, few) if refusal else {}
+    answer = _answer(model, replace(layout, placeholders=few)) if few != layout.placeholders else None
+    return counts_told(answer, few) if isinstance(answer, Exception) else {}
 
 
-def _refusal(model: PreTrainedModel, layout: Layout) -> Exception | None:
+def _answer(model: PreTrainedModel, layout: Layout) -> Any:
+    """What the model gives, or the exception with which it says that this is not what it wants."""
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            model(**_batch(Call(model, padded=True), layout))
-    except Exception as refusal:  # whatever upstream raises: this is not what it wants
+            return model(**_batch(Call(model, padded=True), layout))
+    except Exception as refusal:
         return refusal
-    return None
 
 
 def _batch(call: Call, layout: Layout) -> dict[str, Tensor]:

@@ -37,11 +37,8 @@ def boxes(call: Call) -> Inputs:
 def _boxes_in_pictures(call: Call) -> Inputs:
     if not call.takes("input_boxes_labels"):
         return {}
-    boxes = 0.25 + 0.5 * torch.rand(BATCH, POINTS, 4, generator=call.random)
-    return {
-        "input_boxes": boxes,
-        "input_boxes_labels": torch.ones(BATCH, POINTS, dtype=torch.long),
-    }
+    corners = 0.25 + 0.5 * torch.rand(BATCH, POINTS, 4, generator=call.random)
+    return {"input_boxes": corners, "input_boxes_labels": torch.ones(BATCH, POINTS, dtype=torch.long)}
 
 
 def regions(call: Call) -> Inputs:

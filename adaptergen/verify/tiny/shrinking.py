@@ -22,11 +22,8 @@ from adaptergen.verify.tiny.unsaid import told
 IGNORED = ("ignore_keys_at_rope_validation",)  # of the class, where it says which parameters positions have
 PINPOINTS = "image_grid_pinpoints"
 QUERIES_OF_PATCHES = r"\w*patch_to_query_dict"
-FOR_EACH_HEAD = (
-    "kv_lora_rank",
-    "quantization_levels",
-    "context_size",
-)  # where there are such, each head has keys of its own
+# Where there are such, each head has keys of its own.
+FOR_EACH_HEAD = ("kv_lora_rank", "quantization_levels", "context_size")
 SAID = (layers.PER_LAYER, "out_indices")  # what constructors take without declaring it
 
 

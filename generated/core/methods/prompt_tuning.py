@@ -102,10 +102,10 @@ def _refuse_unfit(model: nn.Module) -> None:
             f"{name} has several stacks of layers: those that do not read the embeddings would not know of "
             "the prompt; use prefix tuning"
         )
-    if word_embeddings(model) is None:
+    words = word_embeddings(model)
+    if words is None:
         raise UnsupportedMethodError(f"{name} does not say which of its modules embeds the input")
     is_inside = _embedding_module(model) is not None
-    words = word_embeddings(model)
     if isinstance(words, nn.ModuleList) or not (is_inside or hasattr(words, "weight")):
         raise UnsupportedMethodError(f"{name} reads several tokens at each position: a prompt has but one")
     if not is_inside and "inputs_embeds" not in model.argument_names:
