@@ -254,6 +254,31 @@ class LookingConfig(PreTrainedConfig):
     x4_feat_dim: int = 192
 
 
+class PyramidConfig(PreTrainedConfig):
+    """Stages of which every one says how many blocks it has, how wide it is, and how large its windows are."""
+
+    model_type = "tiny_case_pyramid"
+
+    hidden_size: int = 96
+    image_size: tuple[int, ...] = (1024, 1024)
+    blocks_per_stage: tuple[int, ...] = (1, 2, 2)
+    embed_dim_per_stage: tuple[int, ...] = (96, 192, 384)
+    window_size_per_stage: tuple[int, ...] = (8, 4, 14)
+
+
+class MapsConfig(PreTrainedConfig):
+    """A neck of maps that become smaller, the last of which has a value for each patch; and what is made of them."""
+
+    model_type = "tiny_case_maps"
+    sub_configs_defaults = {"tower_config": PyramidConfig}
+
+    tower_config: dict[str, Any] | PreTrainedConfig | None = None
+    backbone_channel_list: tuple[int, ...] = (384, 192, 96)
+    backbone_feature_sizes: tuple[tuple[int, ...], ...] = ((256, 256), (128, 128), (64, 64))
+    fusion_hidden_size: int = 256
+    bottleneck_features: int = 256
+
+
 class SureConfig(PreTrainedConfig):
     """Layers are left out where the model is sure."""
 
@@ -300,6 +325,17 @@ def test_stages_keep_their_proportions() -> None:
         "window_size": 2,
         "drop_path_rate": 0.0,
     }
+
+
+def test_maps_have_the_widths_of_their_stages_and_keep_their_proportions() -> None:
+    small = tiny_config(MapsConfig)
+
+    assert small.tower_config.image_size == (64, 64)
+    assert small.tower_config.window_size_per_stage == (8, 4, 14)
+    assert small.backbone_channel_list == small.tower_config.embed_dim_per_stage[::-1]
+    assert small.tower_config.embed_dim_per_stage[0] == small.tower_config.hidden_size
+    assert small.backbone_feature_sizes == [[16, 16], [8, 8], [4, 4]]
+    assert small.bottleneck_features == small.fusion_hidden_size
 
 
 def test_configurations_in_a_configuration_are_small_and_speak_of_the_same_tokens() -> None:

@@ -20,7 +20,9 @@ from adaptergen.verify.tiny.unsaid import told
 
 
 IGNORED = ("ignore_keys_at_rope_validation",)  # of the class, where it says which parameters positions have
-PINPOINTS = "image_grid_pinpoints"
+# Sizes that keep their proportions, and what their unit becomes: of pictures that are made of several small ones, and of
+# the maps that a backbone makes of a picture.
+PROPORTIONS = {"image_grid_pinpoints": IMAGE, "backbone_feature_sizes": IMAGE // PATCH}
 QUERIES_OF_PATCHES = r"\w*patch_to_query_dict"
 # Where there are such, each head has keys of its own.
 FOR_EACH_HEAD = ("kv_lora_rank", "quantization_levels", "context_size")
@@ -100,8 +102,8 @@ def _arguments(
             small = shrink(without_missing_library(value), inner if isinstance(inner, Mapping) else {}, shrinking.tree)
         elif name == layers.PER_LAYER:
             small = _of_layers(value, attributes, shrinking)
-        elif name == PINPOINTS and value:
-            small = _pinpoints(value)
+        elif name in PROPORTIONS and value:
+            small = _in_proportion(value, PROPORTIONS[name])
         elif isinstance(value, Mapping) and re.fullmatch(QUERIES_OF_PATCHES, name):
             small = {(IMAGE // PATCH) ** 2: HEADS}
         elif isinstance(value, Mapping):
@@ -162,10 +164,10 @@ def _mapping(value: Mapping[Any, Any], attributes: Mapping[str, Any], shrinking:
     return small
 
 
-def _pinpoints(sizes: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Sizes of pictures that are made of several small ones."""
+def _in_proportion(sizes: Sequence[Sequence[int]], small: int) -> list[list[int]]:
+    """Sizes of which the largest common part becomes small."""
     unit = math.gcd(*(side for size in sizes for side in size))
-    return [[side // unit * IMAGE for side in size] for size in sizes]
+    return [[side // unit * small for side in size] for size in sizes]
 
 
 def _of_layers(

@@ -36,7 +36,7 @@ SIZES: Sized = (
         r"inner_dim|\w*dim_feedforward|\w*linear_units|hidden_dim",
         INNER,
     ),
-    (r"projection_dim|output_dim", WIDTH),
+    (r"projection_dim|output_dim|bottleneck_features", WIDTH),  # the last are fused: as wide as all hidden states
     (r"pos_emb_(height|width)", IMAGE),
     (r"(\w+_)?hidden_size(_global)?|d_model|d_latents|n_embd|dim|embed_dim|emb_dim", WIDTH),
     (
@@ -93,7 +93,7 @@ HEADS_OF = r"(\w+_)?(num_)?(attention_)?heads|n_heads?|num_\w*heads"
 MAMBA_HEAD = r"mamba_d_head"
 HEAD_DIM = r"(\w+_)?head_dim|d_kv|kv_channels|dim_head|\w*_dim_head|attention_head_size|\w*d_head"
 TAIL = r"\w*(dims?|hidden_dimension|size|channels?|width|units|features|hidden|groups)"
-STAGES = r"\w*(hidden_sizes|embed_dims?|dims|channels|per_stage|conv_dim|out_features)"
+STAGES = r"\w*(hidden_sizes|embed_dims?|dims|channels|channel_list|dim_per_stage|conv_dim|out_features)"
 NECK = "downsample_channels"  # on the way to another part, which is as wide as the last
 BLOCKS = "block_configs"  # they say how wide each block is, and stay as they are
 LARGE = 64
@@ -151,7 +151,7 @@ class Sizes:
         """Where each stage halves the image, and doubles the width."""
         staged = any(
             isinstance(self.default.get(name), list | tuple)
-            for name in ("depths", "num_heads", "hidden_sizes", "strides")
+            for name in ("depths", "num_heads", "hidden_sizes", "strides", "blocks_per_stage")
         )
         overlapping = any(isinstance(self.default.get(n), list | tuple) for n in ("patch_stride", "patch_padding"))
         halved = type(self.default.get("output_stride")) is int  # so often that the last stage is not one pixel wide
