@@ -20,8 +20,8 @@ from adaptergen.verify.tiny.unsaid import told
 
 
 IGNORED = ("ignore_keys_at_rope_validation",)  # of the class, where it says which parameters positions have
-# Sizes that keep their proportions, and what their unit becomes: of pictures that are made of several small ones, and of
-# the maps that a backbone makes of a picture.
+# Sizes that keep their proportions, and what their unit becomes: of pictures that are made of several small ones, and
+# of the maps that a backbone makes of a picture.
 PROPORTIONS = {"image_grid_pinpoints": IMAGE, "backbone_feature_sizes": IMAGE // PATCH}
 QUERIES_OF_PATCHES = r"\w*patch_to_query_dict"
 # Where there are such, each head has keys of its own.
