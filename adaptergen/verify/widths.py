@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from adaptergen.verify import inputs
@@ -29,18 +30,30 @@ SIZES = (Size(), Size(BROAD), Size(shares=False), Size(BROAD, shares=False))
 
 def size_that_runs(base: type[PreTrainedModel], config: Callable[[Size], Any]) -> Size:
     """
-    The first of them that runs; the usual one, if none does.
+    The first of them that runs, or one as wide that sees and hears more; the usual one, if none runs.
 
     Args:
         config: makes a configuration of a size.
     """
-    return next((size for size in SIZES if _runs(base, config, size)), SIZES[0])
+    first: Size | None = None
+    for size in SIZES:
+        if first is not None and size.times > first.times:
+            continue
+        given = _taken(base, config, size)
+        if given is not None and inputs.are_whole(base, given):
+            return size
+        first = size if first is None and given is not None else first
+    return first or SIZES[0]
 
 
-def _runs(base: type[PreTrainedModel], config: Callable[[Size], Any], size: Size) -> bool:
+def _taken(base: type[PreTrainedModel], config: Callable[[Size], Any], size: Size) -> Collection[str] | None:
+    """Names of what a model of this size is run with, if it runs."""
+    given: dict[str, Tensor] = {}
+
     def run() -> None:
         model = base._from_config(config(size), attn_implementation="eager").eval()
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            model(**inputs.batch(model, padded=True))
+            given.update(inputs.batch(model, padded=True))
+            model(**given)
 
-    return upstream_does(run)
+    return given if upstream_does(run) else None

@@ -204,6 +204,16 @@ def test_what_sees_and_what_hears_alone(cls_name: str, shapes: dict[str, tuple[i
     assert run(model, inputs)
 
 
+def test_states_of_a_model_that_reads_what_another_has_heard() -> None:
+    cls = importlib.import_module(
+        "transformers.models.nemotron3_5_transcribe.modeling_nemotron3_5_transcribe"
+    ).Nemotron3_5TranscribeWordTimestampModel
+    model = cls._from_config(tiny_config(cls.config_class, shares=False)).eval()
+    inputs = batch(model, padded=True)
+    assert {name: tuple(value.shape) for name, value in inputs.items()} == {"inputs_embeds": (2, 5, 32)}
+    assert run(model, inputs)
+
+
 def test_same_each_time_and_padding_shows_in_the_mask(model_and_shapes) -> None:
     model, _ = model_and_shapes
     layout = layout_of(model)

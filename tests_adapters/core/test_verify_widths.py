@@ -1,4 +1,4 @@
-"""Are models as narrow as they can be, and broad, or without shared keys, where nothing else runs?"""
+"""Are models as narrow as they can be, and broad, or without shared keys, where nothing else runs, or less of it?"""
 
 from __future__ import annotations
 
@@ -37,6 +37,19 @@ class SplitModel(PreTrainedModel):
         return pixel_values
 
 
+class HearingModel(PreTrainedModel):
+    """What hears in it shares no keys; without a sound, the rest of it runs."""
+
+    config_class = SplitConfig
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, input_features: Tensor | None = None
+    ) -> Tensor:
+        if input_features is not None and self.config.num_key_value_heads != self.config.num_attention_heads:
+            raise RuntimeError("the size of tensor a (4) must match the size of tensor b (2)")
+        return input_ids
+
+
 @pytest.mark.parametrize(
     ("base", "size"),
     [
@@ -44,6 +57,7 @@ class SplitModel(PreTrainedModel):
         (BrosModel, Size(BROAD)),
         (LiltModel, Size(BROAD)),
         (SplitModel, Size(shares=False)),
+        (HearingModel, Size(shares=False)),
         (NeverModel, Size()),
     ],
 )

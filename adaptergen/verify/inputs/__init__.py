@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -16,8 +16,9 @@ from adaptergen.verify.inputs.decoding import CROSS_STATES, source, states
 from adaptergen.verify.inputs.features import counts_told, few_of_each
 from adaptergen.verify.inputs.layout import Layout, layouts
 from adaptergen.verify.inputs.marks import boxes, entities, example, marks, regions, tasks
+from adaptergen.verify.inputs.pixels import PIXELS
 from adaptergen.verify.inputs.series import game, series
-from adaptergen.verify.inputs.sounds import without_masks
+from adaptergen.verify.inputs.sounds import SOUNDS, without_masks
 from adaptergen.verify.inputs.text import PLACEHOLDERS, placeholder, text
 
 
@@ -27,6 +28,7 @@ __all__ = [
     "LENGTH",
     "PADDING",
     "Layout",
+    "are_whole",
     "batch",
     "layout_of",
     "parameters",
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 
+PERCEIVED = (PIXELS, SOUNDS)
 STATES = ("last_hidden_state", "encoder_last_hidden_state", "logits")
 
 
@@ -144,6 +147,12 @@ def placeholders(model: PreTrainedModel) -> list[int]:
     """Tokens that stand for pictures and sounds: a text that went on with one would lack what it stands for."""
     tokens = (placeholder(Call(model), kind) for kind in PLACEHOLDERS)
     return [token for token in tokens if token is not None]
+
+
+def are_whole(cls: type[PreTrainedModel], given: Collection[str]) -> bool:
+    """Is there something to see and something to hear among them, if the forward of a model takes such?"""
+    taken = parameters(cls)
+    return all(any(name in given for name in kind) or not any(name in taken for name in kind) for kind in PERCEIVED)
 
 
 def words(inputs: Mapping[str, Tensor]) -> tuple[str, Tensor]:

@@ -52,6 +52,8 @@ def states(call: Call) -> Inputs:
     if call.takes("action_embeds"):
         width = call.number("hidden_size", default=width, near=ACTING)
         return {"action_embeds": call.normal(BATCH, SOURCE_LENGTH, width)}
+    if call.needs("inputs_embeds") and not call.takes("input_ids"):
+        return {"inputs_embeds": call.normal(BATCH, SOURCE_LENGTH, width)}
     if call.needs("inputs"):
         return {"inputs": call.normal(BATCH, SOURCE_LENGTH, call.number("d_model", default=width))}
     return _motions(call)
