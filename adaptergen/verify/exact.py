@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING
 
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from adaptergen.verify.outputs import CheckFailed
@@ -36,7 +36,16 @@ def told_exactly(check: Callable[[Subject, AdapterForm], None]) -> Callable[[Sub
 
 def exact_model(model: PreTrainedModel) -> PreTrainedModel:
     model.set_experts_implementation("eager")  # others know no float64
+    for module in model.modules():
+        for hidden in _kept_in_lists(module):
+            hidden.double()
     return model.double()
+
+
+def _kept_in_lists(module: nn.Module) -> Iterator[nn.Module]:
+    """Modules that torch does not know of."""
+    lists = (value for value in vars(module).values() if isinstance(value, list))
+    yield from (each for held in lists for each in held if isinstance(each, nn.Module))
 
 
 def exact_inputs(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -38,13 +38,27 @@ def unread(subject: Subject, names: Iterable[str], model: nn.Module | None = Non
     return frozenset(name for name in names if _is_below(name, parts))
 
 
-def unmoved(subject: Subject, names: Iterable[str]) -> frozenset[str]:
-    """Those below a map of which upstream's own weight gets no gradient, as that of keys where only one is seen."""
+def unmoved(subject: Subject, names: Iterable[str], model: nn.Module | None = None) -> frozenset[str]:
+    """
+    Those below a map of which upstream's own weight gets no gradient, as that of keys where only one is seen.
+
+    Args:
+        model: with the adapter, which can make a softmax take one key alone: then the weight of the map itself gets
+            no gradient in it.
+    """
     upstream = subject.upstream()
+    maps = {path for path, module in upstream.named_modules() if isinstance(_weight(module), nn.Parameter)}
     loss(upstream, subject.inputs(upstream, padded=False)).backward()
-    weights = ((path, getattr(module, "weight", None)) for path, module in upstream.named_modules())
-    still = {path for path, weight in weights if isinstance(weight, nn.Parameter) and not _moves(weight)}
+    still = {path for path in maps if not _moves(_weight(upstream.get_submodule(path)))}
+    if model is not None:
+        loss(model.requires_grad_(True), subject.inputs(upstream, padded=False)).backward()
+        weights = {path: _weight(model.get_submodule(path)) for path in maps}
+        still |= {path for path, weight in weights.items() if weight.grad is not None and not _moves(weight)}
     return frozenset(name for name in names if _is_below(name, still))
+
+
+def _weight(module: nn.Module) -> Any:
+    return getattr(module, "weight", None)
 
 
 def _moves(weight: nn.Parameter) -> bool:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
 
-from adaptergen.verify.exact import exact_inputs, told_exactly
+from adaptergen.verify.exact import exact_inputs, exact_model, told_exactly
 from adaptergen.verify.outputs import CheckFailed
 
 
@@ -49,3 +51,20 @@ def test_checks_keep_their_names() -> None:
 def test_inputs() -> None:
     given = {"pixel_values": torch.zeros(1), "input_ids": torch.zeros(1, dtype=torch.long)}
     assert [value.dtype for value in exact_inputs(given).values()] == [torch.float64, torch.long]
+
+
+class HidingModel(PreTrainedModel):
+    """It keeps a map where torch does not look."""
+
+    config_class = PretrainedConfig
+
+    def __init__(self) -> None:
+        super().__init__(PretrainedConfig())
+        self.known, self.hidden = nn.Linear(2, 2), [nn.Linear(2, 2)]
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        return self.hidden[0](self.known(states))
+
+
+def test_maps_in_plain_lists_become_exact_too() -> None:
+    assert exact_model(HidingModel())(torch.ones(1, 2, dtype=torch.float64)).dtype == torch.float64

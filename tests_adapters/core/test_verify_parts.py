@@ -249,6 +249,33 @@ def test_a_map_that_moves_nothing_need_not_move_its_adapter() -> None:
     assert found == {"query.loras.proof.lora_A"}
 
 
+class ChoosingModel(PreTrainedModel):
+    """A softmax of its scores takes one key alone, once something has made its queries large."""
+
+    config_class = PretrainedConfig
+
+    def __init__(self, factor: float = 1.0, *, cut: bool = False) -> None:
+        super().__init__(PretrainedConfig())
+        self.query, self.factor, self.cut = nn.Linear(4, 4), factor, cut
+        self.query.loras = nn.ModuleDict({"proof": nn.Linear(4, 4)})
+
+    def forward(self, states: Tensor) -> list[Tensor]:
+        added = self.query.loras["proof"](states)
+        query = self.query(states) + (added.detach() if self.cut else added)
+        return [(self.factor * query).softmax(-1) * torch.arange(4.0)]
+
+
+@pytest.mark.parametrize(("model", "is_found"), [(ChoosingModel(1e6), True), (ChoosingModel(cut=True), False)])
+def test_an_adapter_may_make_a_softmax_so_sure_that_its_map_moves_nothing(model: nn.Module, is_found: bool) -> None:
+    """Where the weight of the map itself still moves, so must the adapter."""
+    states = {"states": torch.randn(1, 2, 4, generator=torch.Generator().manual_seed(1))}
+    case = SimpleNamespace(upstream=ChoosingModel, inputs=lambda model, padded: states)
+    name = "query.loras.proof.weight"
+
+    assert not unmoved(case, [name])
+    assert (name in unmoved(case, [name], model)) is is_found
+
+
 def test_probabilities_are_told_by_their_logarithms() -> None:
     """A softmax of large numbers hides what changes the smaller ones."""
     sure, less = (torch.tensor([[[60.0, 0.0, change]]]).softmax(-1) for change in (1.0, 9.0))

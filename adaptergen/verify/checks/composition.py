@@ -12,7 +12,15 @@ from adaptergen.verify import places
 from adaptergen.verify.adapters import NAME, OTHER, AdapterForm, add_random, parameters
 from adaptergen.verify.checks.attention import at_words
 from adaptergen.verify.exact import told_exactly
-from adaptergen.verify.outputs import CheckFailed, expect_close, expect_effect, expect_identical, loss, run
+from adaptergen.verify.outputs import (
+    CheckFailed,
+    expect_close,
+    expect_effect,
+    expect_identical,
+    loss,
+    run,
+    upstream_does,
+)
 from adaptergen.verify.subjects import Subject
 from adaptergen.verify.unread import unread
 
@@ -56,15 +64,15 @@ def each_row_has_its_own_adapter(subject: Subject, form: AdapterForm) -> None:
     add_random(model, subject.case, form, OTHER, seed=4)
     add_random(model, subject.case, form)
     inputs = subject.inputs(model, padded=True)
-    kept = _kept_apart(subject, inputs)
+    kept = kept_apart(subject, inputs)
     alone = {name: kept(_run_with(model, name, inputs)) for name in (NAME, OTHER, None)}
     if not alone[None]:
         return
     divided = kept(_run_with(model, blocks.BatchSplit(OTHER, NAME, batch_sizes=[1, 1]), inputs))
     expect_close(divided, _rows(alone[OTHER], alone[NAME]), "a divided batch")
     repeated = kept(_run_with(model, blocks.Parallel(NAME, OTHER), inputs))
-    both = {key: torch.cat([value, alone[OTHER][key]]) for key, value in alone[NAME].items()}
-    expect_close(repeated, both, "a repeated batch")
+    twice = [kept(_run_with(model, name, _all(_repeated, inputs))) for name in (NAME, OTHER)]
+    expect_close(repeated, _rows(*twice), "a repeated batch")
     for names in ((None, NAME), (OTHER, None), (NAME, OTHER)):
         routed = kept(_run_with(model, blocks.Route(NAME, OTHER), inputs, adapter_names=list(names)))
         expected = _rows(*(alone[name] for name in names))
@@ -118,19 +126,40 @@ def _run_with(
     return run(model, inputs, **options)
 
 
-def _kept_apart(subject: Subject, inputs: dict[str, torch.Tensor]) -> Callable[[Results], Results]:
-    """Leaves out what examples have in common: results that are not exchanged when the examples are."""
+def kept_apart(subject: Subject, inputs: Results) -> Callable[[Results], Results]:
+    """Leaves out what examples have in common: what does not follow them when they are exchanged or repeated."""
     model = subject.upstream()
     results = run(model, inputs)
-    exchanged = run(model, {name: _exchanged(value) for name, value in inputs.items()})
-    alone = {key for key, value in results.items() if value.dim() and len(value) > 1}
-    common = {key for key in results if key not in alone or not _is_close(exchanged[key], _exchanged(results[key]))}
+    common = {key for key, value in results.items() if not value.dim() or len(value) < 2}
+    for change in (_exchanged, _repeated):
+        changed = run(model, _all(change, inputs))
+        common |= {key for key, value in results.items() if not _is_close(changed[key], change(value))}
+    common |= _of_own_length(model, inputs)
     return lambda output: {key: value for key, value in output.items() if key not in common}
+
+
+def _of_own_length(model: PreTrainedModel, inputs: Results) -> frozenset[str]:
+    """Results as long as the model makes them, such as sounds: with other weights they have another length."""
+    results = run(model, inputs)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.neg_()
+    others = dict(results)
+    upstream_does(lambda: others.update(run(model, inputs)))
+    return frozenset(key for key, value in results.items() if value.shape != others[key].shape)
+
+
+def _all(change: Callable[[torch.Tensor], torch.Tensor], inputs: Results) -> Results:
+    return {name: change(value) for name, value in inputs.items()}
 
 
 def _exchanged(value: torch.Tensor) -> torch.Tensor:
     """The second half before the first."""
     return value.roll(len(value) // 2, 0) if value.dim() else value
+
+
+def _repeated(value: torch.Tensor) -> torch.Tensor:
+    return torch.cat([value, value]) if value.dim() and len(value) > 1 else value
 
 
 def _is_close(value: torch.Tensor, expected: torch.Tensor) -> bool:
