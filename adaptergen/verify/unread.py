@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from adaptergen.verify.adapters import NAME
+from adaptergen.verify.calls import counted
 from adaptergen.verify.outputs import floats, loss
 from adaptergen.verify.subjects import Subject
 
@@ -30,9 +31,11 @@ def unread(subject: Subject, names: Iterable[str], model: nn.Module | None = Non
         model: with the adapter; what makes the prefixes of such parts alone is found in it.
     """
     upstream = subject.upstream()
-    with _outputs(upstream, _layers(model)) as outputs:
+    layers = _layers(model)
+    with _outputs(upstream, layers) as outputs, counted(dict(upstream.named_modules())) as calls:
         loss(upstream, subject.inputs(upstream, padded=False)).backward()
     parts = {path for path, module in upstream.named_modules() if path and _is_unread(module)}
+    parts |= {*_not_called(layers, calls)}
     if model is not None:
         parts |= {*_unread_prefixes(model, parts), *_unread_additions(model, upstream, outputs), *not_taken(model)}
     return frozenset(name for name in names if _is_below(name, parts))
@@ -147,6 +150,11 @@ def _unread_prefixes(model: nn.Module, parts: set[str]) -> Iterator[str]:
         readers = [path for path, source in held if source is module]
         if readers and all(_is_below(f"{path}.", parts) for path in readers):
             yield name
+
+
+def _not_called(layers: Iterable[str], calls: Collection[str]) -> Iterator[str]:
+    """Layers of which nothing is called. Their weights get gradients, if a model that is called shares them."""
+    yield from (layer for layer in layers if not any(_is_below(f"{path}.", {layer}) for path in calls))
 
 
 def _is_unread(module: nn.Module) -> bool:

@@ -198,6 +198,27 @@ def test_what_stands_in_a_layer_is_unread_where_only_its_keys_are() -> None:
     assert sorted(found) == ["layers.1.output_adapters.weight", "layers.1.up.weight"]
 
 
+class SharedModel(KeysModel):
+    """Another layer stands in it, with weights of the first, and is for another call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.other = Layer()
+        self.other.key, self.other.up.weight = nn.Linear(4, 4), self.layers[0].up.weight
+
+
+class AdaptedSharedModel(SharedModel):
+    def iter_layers(self) -> enumerate[nn.Module]:
+        return enumerate((*self.layers, self.other))
+
+
+def test_a_layer_that_is_not_called_is_unread_though_its_weights_are_shared() -> None:
+    case = SimpleNamespace(upstream=SharedModel, inputs=lambda model, padded: {"states": torch.ones(1, 2, 4)})
+    names = ["layers.0.up.loras.proof.lora_A", "other.up.loras.proof.lora_A"]
+
+    assert unread(case, names, AdaptedSharedModel()) == {"other.up.loras.proof.lora_A"}
+
+
 class Branched(nn.Module):
     """The first of its kind adds nothing to what goes through it."""
 

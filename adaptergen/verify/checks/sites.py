@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -16,6 +15,7 @@ from transformers import PreTrainedModel
 
 from adaptergen.verify import places
 from adaptergen.verify.adapters import NAME, AdapterForm, add_random
+from adaptergen.verify.calls import counted
 from adaptergen.verify.inputs import batch
 from adaptergen.verify.outputs import CheckFailed, expect_effect, run, upstream_does
 from adaptergen.verify.subjects import ModelCase, Subject
@@ -37,7 +37,7 @@ def every_site_is_reached(subject: Subject, form: AdapterForm) -> None:
         raise CheckFailed(f"no adapter at {', '.join(missing)}")
     layers = {f"{_RUNS} layer {index}": layer for index, layer in model.iter_layers()}
     hosts = {path: module for path, module in planned.items() if module is not None}
-    with _counted({**layers, **hosts}) as calls:
+    with counted({**layers, **hosts}) as calls:
         run(model, subject.inputs(model, padded=True))
     there_and_back = form.method == "invertible" and model.inverse_site() is not None
     usual = _usual_runs(subject, model, hosts if form.method in MAPS else {})
@@ -89,7 +89,7 @@ def _run_alone(
         if own <= reached or (inputs := _inputs_of(part)) is None:
             continue
         model.set_active_adapters(NAME)
-        with _counted({**layers, **hosts}) as again:
+        with counted({**layers, **hosts}) as again:
             acting = run(part, inputs)
         model.set_active_adapters(None)
         passed = {path for path in own if again[path] == _runs(path, again)}
@@ -124,7 +124,7 @@ def _usual_runs(subject: Subject, model: PreTrainedModel, maps: Mapping[str, nn.
     if not maps:
         return Counter()
     model.set_active_adapters(None)
-    with _counted(maps) as runs:
+    with counted(maps) as runs:
         run(model, subject.inputs(model, padded=True))
     return runs
 
@@ -162,7 +162,7 @@ def every_layer_uses_its_own_norm(subject: Subject, form: AdapterForm) -> None:
         return original(slot, hidden, residual, *norm, **inner_norm)
 
     modules = {module: module for module in model.modules()}
-    with patch.object(layer_class, "adapter_layer_forward", noted), _counted(modules) as runs:
+    with patch.object(layer_class, "adapter_layer_forward", noted), counted(modules) as runs:
         run(model, subject.inputs(model, padded=False))
     holders = {child: module for module in modules for child in module.children()}
     for slot, norm in norms:
@@ -255,20 +255,3 @@ _PLANNED_SITES = {
     "reft": _layers,
     "prompt_tuning": _prompt,
 }
-
-
-Name = TypeVar("Name", bound=Hashable)
-
-
-@contextmanager
-def _counted(modules: Mapping[Name, nn.Module]) -> Iterator[Counter[Name]]:
-    """Count how often each module is called."""
-    calls: Counter[Name] = Counter()
-    handles = [
-        module.register_forward_hook(lambda *_, path=path: calls.update([path])) for path, module in modules.items()
-    ]
-    try:
-        yield calls
-    finally:
-        for handle in handles:
-            handle.remove()
