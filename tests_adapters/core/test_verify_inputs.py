@@ -190,14 +190,15 @@ def test_shapes(model_and_shapes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cls_name", "shapes"),
+    ("name", "cls_name", "shapes"),
     [
-        ("Gemma4VisionModel", {"pixel_values": (2, 36, 48), "pixel_position_ids": (2, 36, 2)}),
-        ("Gemma4AudioModel", {"input_features": (2, 16, 32), "attention_mask": (2, 16)}),
+        ("gemma4", "Gemma4VisionModel", {"pixel_values": (2, 36, 48), "pixel_position_ids": (2, 36, 2)}),
+        ("gemma4", "Gemma4AudioModel", {"input_features": (2, 16, 32), "attention_mask": (2, 16)}),
+        ("phi4_multimodal", "Phi4MultimodalAudioModel", {"hidden_states": (2, 16, 16), "mask": (2, 16)}),
     ],
 )
-def test_what_sees_and_what_hears_alone(cls_name: str, shapes: dict[str, tuple[int, ...]]) -> None:
-    cls = getattr(importlib.import_module("transformers.models.gemma4.modeling_gemma4"), cls_name)
+def test_what_sees_and_what_hears_alone(name: str, cls_name: str, shapes: dict[str, tuple[int, ...]]) -> None:
+    cls = getattr(importlib.import_module(f"transformers.models.{name}.modeling_{name}"), cls_name)
     model = cls._from_config(tiny_config(cls.config_class)).eval()
     inputs = batch(model, padded=True)
     assert {name: tuple(value.shape) for name, value in inputs.items()} == shapes

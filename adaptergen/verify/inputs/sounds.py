@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptergen.verify.inputs.call import BATCH, HEARING, LENGTH, Call
+from adaptergen.verify.inputs.pixels import STATES
 
 
 Inputs = dict[str, Tensor]
@@ -32,10 +33,12 @@ SAMPLES = (4800, 1600, 400, 16000)  # the first is long enough for what is maske
 
 def sound_layouts(call: Call) -> Iterator[Bring]:
     """Ways to bring sounds that the parameters of the forward allow, the likeliest first."""
+    bands = _bands(call)
+    if _states_are_sounds(call):
+        yield from (partial(_first_states, bands=each) for each in bands)
     name = call.first(*SOUNDS)
     if name is None:
         return
-    bands = _bands(call)
     if call.takes("decoder_input_values"):
         yield _hidden
     if call.needs("input_features") and call.needs("input_values"):
@@ -56,6 +59,18 @@ def sound_layouts(call: Call) -> Iterator[Bring]:
         for channels in (False, True)
     ]
     yield from (*spectrograms, *samples) if "features" in name else (*samples, *spectrograms)
+
+
+def _states_are_sounds(call: Call) -> bool:
+    """What nothing comes before may call a spectrogram what its layers call their input."""
+    return call.needs(STATES) and call.model.input_modalities in ("audio", ("audio",))
+
+
+def _first_states(call: Call, bands: int) -> Inputs:
+    """(batch, frames, bands)"""
+    length = LENGTHS[0]
+    mask = {"mask": call.mask(BATCH, length, padding=length // 4)} if call.takes("mask") else {}
+    return {STATES: call.normal(BATCH, length, bands)} | mask
 
 
 def _bands(call: Call) -> list[int]:
