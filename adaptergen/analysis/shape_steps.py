@@ -34,7 +34,7 @@ def broadcast(left: Shape, right: Shape) -> Shape:
 
 
 def _agreed_size(sizes: set[Size]) -> Size:
-    told = {size for size in sizes if is_known(size)} or sizes
+    told = sizes - {UNKNOWN, OPEN}
     return told.pop() if len(told) == 1 else UNKNOWN
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,9 +11,6 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
 from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES
 
@@ -24,11 +20,11 @@ from adaptergen.verify.inputs import Layout
 from adaptergen.verify.outputs import run, upstream_does
 from adaptergen.verify.switches import switches
 from adaptergen.verify.tiny import tiny_config
+from adaptergen.verify.weights import spread
 from adaptergen.verify.widths import Size, size_that_runs
 
 
 DECODER = {"is_decoder": True}
-GAIN = 1.7  # of a map: large, without making signals endless in deep or wide models
 CROSS_ATTENTION = {"is_decoder": True, "add_cross_attention": True}
 
 
@@ -206,9 +202,10 @@ class Subject:
 
     def upstream(self, attention: str = "eager") -> PreTrainedModel:
         """Upstream's model, in eval mode, with weights so large that everything in it shows in the output."""
+        config = self.config  # before the seed: a model may be run to find out how large it is
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            model = self.cls._from_config(self.config, attn_implementation=attention).eval()
+            model = self.cls._from_config(config, attn_implementation=attention).eval()
             spread(model)
         return exact_model(model) if self.exact else model
 
@@ -232,43 +229,3 @@ class Subject:
         """Can it write text in this role?"""
         config = self.upstream().config  # a model may decide about its role itself
         return self.cls.can_generate() and bool(config.is_encoder_decoder or getattr(config, "is_decoder", True))
-
-
-def spread(model: nn.Module) -> None:
-    """Weights of maps and embeddings become large, those of norms, biases and scales differ; nothing is dropped."""
-    unscaled = _before_batch_norms(model)
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = 0.0
-            if isinstance(module, _BatchNorm) and module.weight is not None:
-                module.weight.fill_(1.0)  # some start near zero, and let nothing through
-            gain = 1.0 if module in unscaled else GAIN
-            for parameter in module.parameters(recurse=False):
-                if _maps(module, parameter):
-                    parameter.normal_(std=min(0.3, gain / math.sqrt(max(1, _inputs(module, parameter)))))
-                else:
-                    parameter.add_(0.1 * torch.randn_like(parameter))
-
-
-def _before_batch_norms(model: nn.Module) -> frozenset[nn.Module]:
-    """Maps whose signals would grow from layer to layer: a batch norm of a model in eval mode does not scale them."""
-    return frozenset(
-        module
-        for parent in model.modules()
-        if any("BatchNorm" in type(child).__name__ for child in parent.children())
-        for module in parent.children()
-    )
-
-
-def _maps(module: nn.Module, weight: nn.Parameter) -> bool:
-    """Is it no vector, nor a number for each head that is written as (heads, 1, 1)?"""
-    is_scale = weight.dim() > 2 and weight.shape[0] == weight.numel() and not isinstance(module, _ConvNd)
-    return weight.dim() > 1 and not is_scale
-
-
-def _inputs(module: nn.Module, weight: nn.Parameter) -> int:
-    """How many numbers are summed for each that comes out; of maps of experts, the smaller of the two sizes."""
-    if isinstance(module, _ConvNd):
-        return math.prod(weight.shape[1:])
-    return int(weight.shape[1] if weight.dim() == 2 else min(weight.shape[-2:]))

@@ -20,9 +20,10 @@ from adaptergen.verify.checks import attention, sites
 from adaptergen.verify.checks.attention import prefix_is_seen_everywhere, reads_text
 from adaptergen.verify.checks.merging import merged_weights_do_the_same
 from adaptergen.verify.checks.training import supports_checkpointing
-from adaptergen.verify.subjects import ModelCase, Subject, spread
+from adaptergen.verify.subjects import ModelCase, Subject
 from adaptergen.verify.tiny import tiny_config
 from adaptergen.verify.unread import not_taken, unmoved, unread
+from adaptergen.verify.weights import spread
 from generated.models.gemma4 import Gemma4AdapterModel
 
 
@@ -77,7 +78,7 @@ def test_roundings_are_told_from_what_merging_does(subject: Subject, monkeypatch
 
 @pytest.mark.parametrize("subject", ["Gemma4Model"], indirect=True)
 def test_words_see_the_prefixes_of_what_reads_them(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention, "EFFECT", 1e6)
+    monkeypatch.setattr(attention, "effect", lambda states: 1e6)
     with pytest.raises(outputs.CheckFailed, match="some words do not see the prefix"):
         prefix_is_seen_everywhere(subject, PREFIX)
     layers = list(attention.placed_layers(subject.case.runtime, subject.initialized().base_model))
@@ -141,6 +142,39 @@ def test_maps_before_batch_norms_keep_the_size_of_signals() -> None:
         spread(block), spread(plain)
 
     assert 1.5 < float((plain[0].weight.std() / block[0].weight.std()).detach()) < 1.9
+
+
+class BranchesModel(nn.Module):
+    """What comes in, normed, and two maps of it are summed; a fourth branch is switched off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.identity, self.small = nn.BatchNorm2d(16), None
+        self.maps = nn.ModuleList(nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16)) for _ in range(2))
+
+
+def test_batch_norms_of_branches_that_are_summed_keep_the_size_of_signals() -> None:
+    model = BranchesModel()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        spread(model)
+
+    norms = [model.identity, *(branch[1] for branch in model.maps)]
+    assert all(abs(float(norm.weight.mean().detach()) - 3**-0.5) < 0.1 for norm in norms)
+
+
+def test_a_model_is_drawn_in_the_same_way_each_time() -> None:
+    """Also the first time, when it is found out how large it has to be."""
+    case = replace(CASE)
+    first, second = (case.base.upstream().state_dict() for _ in range(2))
+    assert all(torch.equal(value, second[key]) for key, value in first.items())
+
+
+def test_float64_shows_smaller_effects() -> None:
+    states = torch.ones(2, 3)
+    with pytest.raises(outputs.CheckFailed):
+        outputs.expect_effect({"states": states + 1e-4}, {"states": states}, "an adapter")
+    outputs.expect_effect({"states": states.double() + 1e-4}, {"states": states.double()}, "an adapter")
 
 
 @pytest.mark.parametrize(

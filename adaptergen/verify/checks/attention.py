@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from adaptergen.verify.adapters import AdapterForm, add_random
 from adaptergen.verify.exact import told_exactly
 from adaptergen.verify.inputs import PADDING, parameters, placeholders, words
-from adaptergen.verify.outputs import EFFECT, CheckFailed, are_close, call, expect_close, run, unsoftened
+from adaptergen.verify.outputs import EFFECT, CheckFailed, are_close, call, effect, expect_close, run, unsoftened
 from adaptergen.verify.places import core, placed_layers
 from adaptergen.verify.subjects import Subject
 
@@ -61,6 +61,7 @@ def future_is_not_seen(subject: Subject, form: AdapterForm) -> None:
     _expect_as_blind(subject, form, _changes_before, "the future is seen")
 
 
+@told_exactly
 def prefix_is_seen_everywhere(subject: Subject, form: AdapterForm) -> None:
     """Every word, the first one included, sees the prefix, where what reads the words takes one."""
     if not _words_take_prefixes(subject):
@@ -76,7 +77,7 @@ def prefix_is_seen_everywhere(subject: Subject, form: AdapterForm) -> None:
         distance = (with_prefix - without).abs().amax(dim=_axis_of_features(without))
         masks = (inputs[name] for name in ("attention_mask", "decoder_attention_mask") if name in inputs)
         mask = next(masks, torch.ones_like(distance)).bool()
-        if mask.shape == distance.shape and not bool((distance[mask] > EFFECT).all()):
+        if mask.shape == distance.shape and not bool((distance[mask] > effect(distance)).all()):
             raise CheckFailed(f"{attention}: some words do not see the prefix")
 
 

@@ -36,6 +36,7 @@ def stack_of_one_is_that_one(subject: Subject, form: AdapterForm) -> None:
     expect_identical(_run_with(model, subject.case.runtime.Stack(NAME), inputs), alone, "a stack of one")
 
 
+@told_exactly
 def stack_runs_all_of_it(subject: Subject, form: AdapterForm) -> None:
     """Each adapter of a stack has its effect; one that does nothing changes nothing, at either end."""
     model = subject.initialized()

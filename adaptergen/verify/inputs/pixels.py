@@ -32,7 +32,9 @@ def channels(call: Call) -> int:
 
 def size_of_picture(call: Call, near: Collection[str] = SIGHT) -> tuple[int, int] | None:
     """Height and width, where the configuration says them."""
-    size = call.find("image_size", "img_size", "input_size", "image_resolution", "max_img_size", near=near)
+    size = call.find(
+        "image_size", "img_size", "input_size", "image_resolution", "max_img_size", "crop_size", near=near
+    )
     if isinstance(size, dict):
         size = (size["height"], size["width"])
     if isinstance(size, list | tuple) and len(size) >= 2:
