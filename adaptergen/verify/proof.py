@@ -29,7 +29,6 @@ from adaptergen.verify.tiny.backbones import stands_in
 # Of whichever package has the runtime.
 REFUSALS = ("UnsupportedCompositionError", "UnsupportedMethodError", "UnsupportedModelError")
 TIMM = "timm"
-ALONE = "batches of one example"  # as upstream's model does
 LONGEST = 240  # characters of a failure: errors of compilers are long
 
 
@@ -94,9 +93,7 @@ def _needed(error: Exception, case: ModelCase | None) -> str:
         return library
     if lacking:
         return f"{lacking}, which cannot be made up"
-    if stands_in(case.config_class()):
-        return TIMM
-    return ALONE if case.base.runs_alone else ""
+    return TIMM if stands_in(case.config_class()) else ""
 
 
 def libraries_lacking(error: Exception) -> str:

@@ -155,17 +155,11 @@ class Subject:
     @property
     def runs(self) -> bool:
         """Does upstream's own model run?"""
-        return upstream_does(partial(self._run, alone=False))
+        return upstream_does(self._run)
 
-    @property
-    def runs_alone(self) -> bool:
-        """Does it run with the first of both examples?"""
-        return upstream_does(partial(self._run, alone=True))
-
-    def _run(self, *, alone: bool) -> None:
+    def _run(self) -> None:
         model = self.upstream()
-        batch = self.inputs(model, padded=True)
-        run(model, {name: value[:1] for name, value in batch.items()} if alone else batch)
+        run(model, self.inputs(model, padded=True))
 
     @property
     def is_implemented(self) -> bool:
@@ -214,7 +208,10 @@ class Subject:
         return self.case.runtime.init(self.upstream(attention))
 
     def inputs(self, model: PreTrainedModel, *, padded: bool) -> dict[str, torch.Tensor]:
-        """A batch of two examples, with padding on the right of the second if asked for."""
+        """
+        A batch of two examples, with padding on the right of the second if asked for. It is the second alone, if
+        upstream's model takes no more.
+        """
         choices = self.cls.__name__ in MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES.values()
         batch = inputs.batch(model, padded=padded, choices=choices, layout=self.layout)
         return exact_inputs(batch) if self.exact else batch

@@ -225,6 +225,19 @@ def test_same_each_time_and_padding_shows_in_the_mask(model_and_shapes) -> None:
         assert first["attention_mask"].sum(-1).tolist()[0] > first["attention_mask"].sum(-1).tolist()[1]
 
 
+def test_a_model_that_knows_no_batches_gets_the_last_example() -> None:
+    cls = importlib.import_module("transformers.models.tvp.modeling_tvp").TvpModel
+    model = cls._from_config(tiny_config(cls.config_class)).eval()
+    padded, whole = (batch(model, padded=padded) for padded in (True, False))
+    assert {name: tuple(value.shape) for name, value in padded.items()} == {
+        "pixel_values": (1, 48, 3, 64, 64),
+        "input_ids": (1, 7),
+        "attention_mask": (1, 7),
+    }
+    assert padded["attention_mask"].sum() < whole["attention_mask"].sum()
+    assert run(model, padded)
+
+
 def test_a_layout_without_masks_tells_nothing_of_padding(model_and_shapes) -> None:
     model, _ = model_and_shapes
     layout = layout_of(model)

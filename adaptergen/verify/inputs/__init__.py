@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from adaptergen.verify.inputs.call import CHOICES, LENGTH, PADDING, Call, parameters
+from adaptergen.verify.inputs.call import BATCH, CHOICES, LENGTH, PADDING, Call, parameters
 from adaptergen.verify.inputs.decoding import CROSS_STATES, source, states
 from adaptergen.verify.inputs.features import counts_told, few_of_each
 from adaptergen.verify.inputs.layout import Layout, layouts
@@ -46,7 +46,7 @@ def batch(
     model: PreTrainedModel, *, padded: bool, choices: bool = False, layout: Layout | None = None
 ) -> dict[str, Tensor]:
     """
-    A batch of two.
+    A batch of two, or of as many as the layout says.
 
     Args:
         padded: the second example ends in padding.
@@ -57,7 +57,10 @@ def batch(
 
 
 def layout_of(model: PreTrainedModel) -> Layout:
-    """The first layout that a model takes and makes several positions of; else the first that it takes."""
+    """
+    The first layout that a model takes and makes several positions of; else the first that it takes, if need be with
+    one example only.
+    """
     known = layouts(model)
     first, second = next(known, Layout()), next(known, None)
     if second is None:
@@ -68,7 +71,13 @@ def layout_of(model: PreTrainedModel) -> Layout:
         if taken is not None and _is_fit(output):
             return taken
         short = short or taken
-    return short or first
+    return short or _of_one_example(model) or first
+
+
+def _of_one_example(model: PreTrainedModel) -> Layout | None:
+    """The first layout that is taken with one example, for models that know no batches."""
+    alone = (replace(layout, examples=1) for layout in layouts(model))
+    return next((each for each in alone if not isinstance(_answer(model, each), Exception)), None)
 
 
 def _is_fit(output: Any) -> bool:
@@ -119,7 +128,7 @@ def _batch(call: Call, layout: Layout) -> dict[str, Tensor]:
         inputs |= source(call)
     if call.takes("decoder_input_ids") and call.model.config.is_encoder_decoder:
         inputs |= _written(call, layout, inputs)
-    return inputs
+    return inputs if layout.examples == BATCH else {name: value[-1:] for name, value in inputs.items()}
 
 
 def _written(call: Call, layout: Layout, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

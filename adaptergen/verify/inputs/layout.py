@@ -9,7 +9,7 @@ from functools import partial
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from adaptergen.verify.inputs.call import Call
+from adaptergen.verify.inputs.call import BATCH, Call
 from adaptergen.verify.inputs.features import count_features
 from adaptergen.verify.inputs.images import image_layouts
 from adaptergen.verify.inputs.sounds import sound_layouts, with_boolean_masks
@@ -39,6 +39,7 @@ class Layout:
         placeholders: how many positions of each text stand for a picture or a sound.
         masked: it can be told which parts of a sound are padding.
         tokens: makes of (batch, length) what the model wants.
+        examples: how many it takes at once: a batch, or the last of it alone.
     """
 
     image: Bring = _nothing
@@ -46,6 +47,7 @@ class Layout:
     placeholders: Mapping[str, int] = field(default_factory=dict)
     masked: bool = True
     tokens: Tokens = _as_they_are
+    examples: int = BATCH
 
 
 def layouts(model: PreTrainedModel) -> Iterator[Layout]:
