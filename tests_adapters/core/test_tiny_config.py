@@ -60,6 +60,16 @@ class VisionConfig(PreTrainedConfig):
     drop_path_rate: float = 0.1
 
 
+class RenamedConfig(PreTrainedConfig):
+    """What is declared under one name, and kept under another."""
+
+    model_type = "tiny_case_renamed"
+    attribute_map = {"num_hidden_layers": "n_layers", "num_experts": "num_local_experts"}
+
+    num_hidden_layers: int = 24
+    num_experts: int = 128
+
+
 class BothConfig(PreTrainedConfig):
     model_type = "tiny_case_both"
     sub_configs_defaults = {"text_config": TextConfig, "vision_config": VisionConfig}
@@ -499,6 +509,13 @@ def test_what_doubles_with_each_step_starts_small() -> None:
     small = tiny_config(CodesConfig)
 
     assert small.encoder_hidden_size == small.num_filters == 8
+
+
+def test_what_is_kept_under_another_name_is_small_too() -> None:
+    small = tiny_config(RenamedConfig)
+
+    assert (small.n_layers, small.num_hidden_layers) == (2, 2)
+    assert (small.num_local_experts, small.num_experts) == (4, 4)
 
 
 def test_what_a_person_has_decided_is_taken_as_it_is() -> None:

@@ -206,10 +206,11 @@ def _is_derived(declared: Mapping[str, Any], name: str, value: Any) -> bool:
 
 
 def _declared(cls: type[PreTrainedConfig]) -> dict[str, Any]:
-    """What the constructor takes, with the defaults."""
+    """What the constructor takes, with the defaults, also under the names that it is kept under."""
     fields = {field.name: field.default for field in getattr(cls, "__dataclass_fields__", {}).values()}
     parameters = inspect.signature(cls.__init__).parameters.values()
-    return fields | {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+    taken = fields | {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+    return {kept: taken[name] for name, kept in cls.attribute_map.items() if name in taken} | taken
 
 
 def _unusual(cls: type[PreTrainedConfig], attributes: Mapping[str, Any]) -> dict[str, Any]:
