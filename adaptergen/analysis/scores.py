@@ -16,16 +16,17 @@ from adaptergen.analysis.filling import Filling
 from adaptergen.analysis.foreign_scores import obstacles
 from adaptergen.analysis.hidden import find_hidden
 from adaptergen.analysis.hiding import find_hiding
-from adaptergen.analysis.inline_scores import find_terms, readers
+from adaptergen.analysis.inline_scores import find_terms
 from adaptergen.analysis.lengths import find_lengths
-from adaptergen.analysis.measured import before_measures, measured_names, name_nodes, told_of, uses_beyond_shapes
-from adaptergen.analysis.score_names import Names, Unclear, is_product, mask_given, names_of, outermost_site
+from adaptergen.analysis.measured import measured_names
+from adaptergen.analysis.score_names import Names, Unclear, mask_given, names_of, outermost_site
+from adaptergen.analysis.score_places import is_written_out, place_of_prefix, statements_from
 from adaptergen.analysis.score_views import ScoreView, find_likenesses, find_views
 from adaptergen.analysis.shapes import Shapes
-from adaptergen.analysis.statements import address, enclosing_blocks, method_node
+from adaptergen.analysis.statements import address, method_node
 from adaptergen.analysis.widths import has_flat_heads, has_heads_behind, has_length_last
 from adaptergen.facts import Scores, ScoreTerm
-from adaptergen.source import SourceModule, Statement
+from adaptergen.source import Statement
 from adaptergen.tracing import values
 from adaptergen.tracing.graph import walk
 from adaptergen.tracing.values import Constant, Operation, Site, Value
@@ -55,12 +56,12 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
     tells_rows = call.form != "by_hand" or (mask is not None and not is_by_window)
     softmaxes = () if tells_rows else [find_hiding(call, site, site.names[key]) for call in calls]
     terms = [term for call in calls for term in _terms(call, site, mask)]
-    before, keys_go_on = _before(site, sites, calls, names, terms)
+    before, keys_go_on = place_of_prefix(site, sites, calls, names, terms)
     filling = _filling(call, site.names.get(mask or ""))
     turned = _are_turned(call, site.names[query], site.names[key])
     if turned and softmaxes:
         raise Unclear(f"no mask is added to the scores, and the length of {key} is the last of its sizes")
-    if turned and _is_written_out(site) and measured_names(_from(site, before), {key}):
+    if turned and is_written_out(site) and measured_names(statements_from(site, before), {key}):
         raise Unclear(f"the sizes of {key}, whose length is the last of them, are read")
     bias = tuple(_bias(site, before)) if call.form == "interface" else ()
     mask_is_none = call.form == "interface" and mask is None
@@ -94,38 +95,9 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
     )
 
 
-def _before(
-    site: Site, sites: Sequence[Site], calls: Sequence[AttentionCall], names: Names, terms: Sequence[ScoreTerm]
-) -> tuple[Statement, bool]:
-    """The statement before which a prefix joins, and whether the keys are read behind it to make what is added."""
-    _, key, value, mask = names
-    before = _statement_before_all(site, [s.statement for s in sites])
-    are_measured = False
-    if _is_written_out(site):
-        before = before_measures(site, before, {name for name in names if name}, {key, value})
-        are_measured = before is site.statement and _are_measured_for(terms, site, key)
-        _forbid_measured_lengths(site, before, {value} if are_measured else {key, value})
-    later = list(_later_reads(site, before, sites, calls, (key, value, mask)))
-    for statement, read in later:
-        if read != {key} or before is not site.statement or not _binds_term(statement, terms):
-            names_read = ", ".join(sorted(read))
-            raise Unclear(f"{names_read} is read again after the scores, in `{_line(site.module, statement)}`")
-    return before, bool(later) or are_measured
-
-
 def _is_same(names: Names, others: Names, site: Site, other: Site) -> bool:
     """Are the names the same, but for a mask that the caller of one and the same statement does not give?"""
     return names == others or (names == (*others[:3], None) and site.statement is other.statement)
-
-
-def _is_written_out(site: Site) -> bool:
-    """Are the scores computed in the method itself, and not in another that it calls?"""
-    match site.expression:
-        case cst.BinaryOperation(operator=cst.MatrixMultiply()):
-            return True
-        case cst.Call() as call:
-            return is_product(call)
-    return False
 
 
 FLAT_PRODUCTS = ("bmm", "baddbmm")
@@ -208,102 +180,6 @@ def _filling(call: AttentionCall, given: Value | None) -> Filling | None:
     if filling and filling.mask is not given:
         raise Unclear("how the attention mask becomes boolean is not understood")
     return filling
-
-
-def _statement_before_all(site: Site, statements: list[Statement]) -> Statement:
-    """The one statement, or the compound statement in whose branches all of them stand."""
-    node = method_node(site.module, site.cls, site.method)
-    chains = [enclosing_blocks(node, statement) for statement in dict.fromkeys(statements)]
-    if len(chains) == 1:
-        return chains[0][-1]
-    common = [row[0] for row in zip(*chains, strict=False) if all(other is row[0] for other in row)]
-    return common[-1] if common else min(chains, key=lambda chain: site.module.at(chain[0]))[0]
-
-
-def _later_reads(
-    site: Site,
-    before: Statement,
-    sites: Sequence[Site],
-    calls: Sequence[AttentionCall],
-    names: tuple[str, str, str | None],
-) -> Iterator[tuple[Statement, set[str]]]:
-    """Statements that read an extended name for something else than the computation of attention."""
-    scoring = [s.statement for s in sites]
-    may_read = [readers(call, site, names[2]) for call in calls]
-    own = {n: {i for row in may_read for i in row.get(part, ())} for part, n in zip(_PARTS, names, strict=True) if n}
-    statements = [s for s in _from(site, before) if not isinstance(s, cst.BaseCompoundStatement)]
-    for statement in statements:
-        read = {name for name in _reads(statement) & own.keys() if id(statement) not in own[name]}
-        read -= set(told_of(statement, read))
-        if read and statement not in scoring:
-            yield statement, read
-
-
-_PARTS = ("key", "value", "mask")
-
-
-def _from(site: Site, before: Statement) -> list[Statement]:
-    """The statements of the method from this one on."""
-    statements = list(site.module.statements(method_node(site.module, site.cls, site.method)))
-    return statements[statements.index(before) :]
-
-
-def _binds_term(statement: Statement, terms: Sequence[ScoreTerm]) -> bool:
-    """Does the statement make what is added to the scores?"""
-    if not isinstance(statement, cst.SimpleStatementLine):
-        return False
-    bound = {name.value for name in _targets(statement) if isinstance(name, cst.Name)}
-    return bool(bound & {term.term for term in terms})
-
-
-def _are_measured_for(terms: Sequence[ScoreTerm], site: Site, key: str) -> bool:
-    """Is the number of keys read after the scores to make what is added to them, and for nothing else?"""
-    after = _from(site, site.statement)
-    added = {term.term for term in terms}
-    made = set(measured_names(after, {key}))
-    for statement in after:
-        if isinstance(statement, cst.SimpleStatementLine) and _reads(statement) & (made - added):
-            bound = {name.value for name in _targets(statement) if isinstance(name, cst.Name)}
-            made |= bound or {""}
-    adding = {term.site.text for term in terms}
-    scores = {name for s in after if site.module.header(s) in adding for name in _reads(s) - added}
-    return bool(made & added) and "" not in made and not made & scores
-
-
-def _forbid_measured_lengths(site: Site, before: Statement, names: set[str]) -> None:
-    """Written-out attention must not go on with a number of keys that was read before the prefix came."""
-    statements = list(site.module.statements(method_node(site.module, site.cls, site.method)))
-    after = _from(site, before)
-    measured = measured_names(statements, names)
-    stale = {name for name, statement in measured.items() if not any(statement is s for s in after)}
-    for statement in after:
-        if read := _reads(statement) & stale:
-            raise Unclear(f"{min(read)} tells the number of keys, and is read after the scores")
-        if read := set(uses_beyond_shapes(statement, measured.keys() - stale)):
-            line = _line(site.module, statement)
-            raise Unclear(f"{min(read)} tells the number of keys, and is used for more than shapes, in `{line}`")
-
-
-def _line(module: SourceModule, statement: Statement) -> str:
-    return module.code(statement).splitlines()[0]
-
-
-def _reads(statement: Statement) -> set[str]:
-    if isinstance(statement, cst.BaseCompoundStatement):
-        return set()
-    targets = {id(target) for target in _targets(statement)}
-    return {node.value for node in name_nodes(statement) if id(node) not in targets}
-
-
-def _targets(statement: cst.SimpleStatementLine) -> Iterator[cst.CSTNode]:
-    for small in statement.body:
-        if isinstance(small, cst.Assign):
-            for target in small.targets:
-                yield from (
-                    name_nodes(cst.Expr(target.target))
-                    if isinstance(target.target, cst.Name)
-                    else (name_nodes(target.target))
-                )
 
 
 def _bias(site: Site, before: Statement) -> Iterator[str]:

@@ -6,9 +6,7 @@ slices that are its own; it does so in its own forward, so that nothing has to b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,95 +16,12 @@ from transformers import PreTrainedConfig
 from generated.core.composition import AdapterCompositionBlock, BatchSplit, Parallel, Route, Stack
 from generated.core.composition.base import BATCH
 from generated.core.errors import UnsupportedMethodError
-from generated.core.layers import states
 from generated.core.layers.attention_mask import AttentionMask, PrefixColumns, extend_attention_mask, extend_left
+from generated.core.layers.prefix_state import PrefixTuningState
 from generated.core.layers.prefix_weights import LayerPrefix
 from generated.core.layers.prefixed_attention import Attend, PrefixedAttention
 from generated.core.layers.routing import pick
 from generated.core.layers.slot import AdapterModules, AdapterSlot
-
-
-class PrefixTuningState(NamedTuple):
-    """
-    What a composition of prefixes works on.
-
-    Args:
-        key, value: (batch, heads, prefix so far, width): what stands in front of keys and values.
-        hidden_states: input of the attention, (batch, length, hidden); `None` if examples differ in length.
-        visible: (batch, prefix so far), False where a position only fills up; `None` if all are visible.
-    """
-
-    key: Tensor
-    value: Tensor
-    hidden_states: Tensor | None
-    visible: Tensor | None = None
-
-    @property
-    def columns(self) -> PrefixColumns:
-        return PrefixColumns(self.key.shape[-2], self.visible)
-
-    def size(self, dim: int) -> int:
-        return self.key.shape[dim]
-
-    def narrow(self, dim: int, start: int, length: int) -> PrefixTuningState:
-        return PrefixTuningState(*(states.narrow(tensor, dim, start, length) for tensor in self))
-
-    def join(self, parts: Sequence[PrefixTuningState], dim: int) -> PrefixTuningState:
-        return self._combined(parts, partial(torch.cat, dim=dim))
-
-    def choose(self, parts: Sequence[PrefixTuningState], rows: Tensor) -> PrefixTuningState:
-        return self._combined(parts, partial(states.choose, rows=rows))
-
-    def after(self, keys: Tensor, values: Tensor, visible: Tensor | None = None) -> PrefixTuningState:
-        """With a further prefix in front, parts of which may only fill up."""
-        if visible is not None or self.visible is not None:
-            visible = torch.cat([_seen(keys, visible), _seen(self.key, self.visible)], dim=-1)
-        return self._replace(
-            key=torch.cat([keys, self.key], dim=-2), value=torch.cat([values, self.value], dim=-2), visible=visible
-        )
-
-    def before(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """
-        Keys and values with this in front of them, or of each window, (batch, heads, windows, length, width). Values
-        may be filled up with zeros to the width of keys.
-        """
-        keys, values = self.key, F.pad(self.value, (0, value.shape[-1] - self.value.shape[-1]))
-        if key.dim() == 5:
-            keys, values = (part.unsqueeze(2).expand(-1, -1, key.shape[2], -1, -1) for part in (keys, values))
-        return torch.cat([keys, key], dim=-2), torch.cat([values, value], dim=-2)
-
-    def _combined(
-        self, parts: Sequence[PrefixTuningState], how: Callable[[list[Tensor]], Tensor]
-    ) -> PrefixTuningState:
-        """Prefixes of unequal length are filled up on the left."""
-        lengths = [part.key.shape[-2] for part in parts]
-        longest = max(lengths)
-        filled = [part._filled_up(longest) for part in parts]
-        is_even = min(lengths) == longest and all(part.visible is None for part in parts)
-        return self._replace(
-            key=how([part.key for part in filled]),
-            value=how([part.value for part in filled]),
-            visible=None if is_even else how([part.visible for part in filled]),
-        )
-
-    def _filled_up(self, length: int) -> PrefixTuningState:
-        missing = length - self.key.shape[-2]
-        key, value = (F.pad(tensor, (0, 0, missing, 0)) for tensor in (self.key, self.value))
-        return self._replace(key=key, value=value, visible=F.pad(_seen(self.key, self.visible), (missing, 0)))
-
-
-def rows_of(hidden_states: Tensor, count: int) -> Tensor:
-    """(batch, …, hidden) as `count` rows (length, hidden), those of one example next to each other."""
-    hidden_states = hidden_states.flatten(1, -2) if hidden_states.dim() > 2 else hidden_states.unsqueeze(0)
-    if len(hidden_states) == count:
-        return hidden_states
-    if count % len(hidden_states):
-        return hidden_states.reshape(count, -1, hidden_states.shape[-1])
-    return hidden_states.repeat_interleave(count // len(hidden_states), dim=0)
-
-
-def _seen(keys: Tensor, visible: Tensor | None) -> Tensor:
-    return keys.new_ones(keys.shape[0], keys.shape[-2], dtype=torch.bool) if visible is None else visible
 
 
 class PrefixTuningShim(AdapterSlot, nn.Module):
@@ -318,3 +233,13 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
             return self.prefixes[setup].source.prefix_length
         lengths = [self._length_of(child) for child in setup]
         return sum(lengths) if isinstance(setup, Stack) else max(lengths)
+
+
+def rows_of(hidden_states: Tensor, count: int) -> Tensor:
+    """(batch, …, hidden) as `count` rows (length, hidden), those of one example next to each other."""
+    hidden_states = hidden_states.flatten(1, -2) if hidden_states.dim() > 2 else hidden_states.unsqueeze(0)
+    if len(hidden_states) == count:
+        return hidden_states
+    if count % len(hidden_states):
+        return hidden_states.reshape(count, -1, hidden_states.shape[-1])
+    return hidden_states.repeat_interleave(count // len(hidden_states), dim=0)

@@ -17,7 +17,8 @@ from generated.core.layers.attention_mask import AttentionMask, PrefixColumns, e
 
 
 if TYPE_CHECKING:
-    from generated.core.layers.prefix_tuning import PrefixTuningShim, PrefixTuningState
+    from generated.core.layers.prefix_state import PrefixTuningState
+    from generated.core.layers.prefix_tuning import PrefixTuningShim
 
 Attend = Callable[..., tuple[Tensor, Tensor | None]]
 
