@@ -12,6 +12,7 @@ from adaptergen.analysis.attention import attention_calls
 from adaptergen.analysis.blocks import TracedLayer, find_layers, holders, pretrained_classes
 from adaptergen.analysis.config_names import config_defaults, find_config_names
 from adaptergen.analysis.embeddings import returns_pooled
+from adaptergen.analysis.gradients import keeps_no_gradients
 from adaptergen.analysis.heads import find_head, generates
 from adaptergen.analysis.modules import find_attentions
 from adaptergen.analysis.projections import find_projections
@@ -50,8 +51,10 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
     others = sub_models(source, base_class, load)
     if not layers and not towers and not others:
         raise ProblemsFound(_no_layers(source, base_class))
-    if source.find_method(base_class, "forward") is None:
+    if (forward := source.find_method(base_class, "forward")) is None:
         raise ProblemsFound(_no_forward(source, base_class))
+    if keeps_no_gradients(source, forward[1]):
+        raise ProblemsFound(_no_gradients(source, base_class))
     if not model.config_class:
         raise ProblemsFound(_no_config(source, base_class))
     towers = {name: tower for name, tower in towers.items() if name not in held}
@@ -136,6 +139,13 @@ def _no_forward(source: SourceModule, base_class: str) -> Problem:
     message = f"{base_class} has no forward in this file, so that nothing says what runs the models in it"
     fix = "adapt the models inside by themselves"
     return Problem("no-forward", message, _class_location(source, base_class), fix)
+
+
+def _no_gradients(source: SourceModule, base_class: str) -> Problem:
+    message = f"the forward of {base_class} keeps no gradients, so that nothing in it can be trained"
+    return Problem(
+        "no-gradients", message, _class_location(source, base_class), "adapt the models inside by themselves"
+    )
 
 
 def _no_config(source: SourceModule, base_class: str) -> Problem:

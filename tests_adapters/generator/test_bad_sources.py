@@ -131,6 +131,16 @@ def test_towers_that_nothing_runs(project: Path) -> None:
     assert "error[no-forward]: CaseModel has no forward in this file, so that nothing says what runs" in told
 
 
+@pytest.mark.parametrize("decorator", ["@torch.inference_mode()", "@torch.no_grad()", "@torch.no_grad"])
+def test_a_forward_for_inference_alone(project: Path, decorator: str) -> None:
+    """Whatever is put into such a model is never trained."""
+    before, name, after = WHOLE.decode().partition("class CaseModel(")
+    after = after.replace("    def forward(", f"    {decorator}\n    def forward(", 1)
+    told = refused(project, f"{before}{name}{after}".encode())
+
+    assert "error[no-gradients]: the forward of CaseModel keeps no gradients, so that nothing in it can be" in told
+
+
 def test_a_file_that_another_model_was_made_from(one: Path, site: Path) -> None:
     """Two integrations of one file would fight for its checkpoints."""
     before = fingerprint(one)
