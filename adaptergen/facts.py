@@ -191,12 +191,15 @@ class Stack:
     at: Location
     config: str = ""  # path of the configuration that the layers are made of, from the model's own, e.g. "text_config"
     is_packed: bool = False  # all examples are one sequence, with the places where one ends and the next begins
+    joins_rows: bool = False  # an example has several rows, those of one kind behind those of another
     positions: str = ""  # the parameter by which layers are told positions that are made beside the embeddings
     told: str = (
         ""  # what the layers are told of each word beside its embedding: its token, or where it stands on a page
     )
     added: Location | None = None  # where something that the layers have not made is added to what they give
     repeated: Location | None = None  # the loop in which the model runs all of the layers again and again
+    grid: Location | None = None  # where positions are laid out in rows, columns or frames whose numbers are fixed
+    picked: Location | None = None  # where numbers are picked, through which alone the model's results come from it
 
 
 @dataclass(frozen=True)
@@ -215,6 +218,7 @@ class SubModel:
     made_by: str  # the class or function that makes it, e.g. `AutoModel`
     config: str  # path of its configuration
     at: Location
+    picked: Location | None = None  # as of a stack
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ class StackPlan(Decision):
     entry: str
     config: str = ""  # the part of the configuration that the layers are made of, e.g. "text_config"
     packed: bool = False  # all examples are one sequence
+    joins_rows: bool = False  # an example has several rows, those of one kind behind those of another
 
 
 @dataclass(frozen=True)

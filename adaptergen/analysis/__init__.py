@@ -25,6 +25,7 @@ from adaptergen.analysis.towers import (
     parts_with_heads,
     stacks_of,
     sub_models,
+    with_picks,
 )
 from adaptergen.analysis.unfit_sums import find_unfit_sums, leaves_turned
 from adaptergen.facts import Head, Layer, ModelFacts, Stack
@@ -83,7 +84,7 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
         forward_imports=_imports(source, _parameters(source, base_class)),
         config_defaults=config_defaults(model.configuration, model.config_class),
         towers=tuple(towers.values()),
-        sub_models=others,
+        sub_models=others if stacks else with_picks(others, source, base_class, load),
         docstring=_first_line(source.tree.get_docstring()),
         base_returns_pooled=returns_pooled(source, base_class, layers, load),
         writers=tuple(cls for cls in held if generates(source, cls)),

@@ -14,6 +14,9 @@ import libcst as cst
 
 from adaptergen.analysis.attention import attention_calls
 from adaptergen.analysis.blocks import TracedLayer
+from adaptergen.analysis.grids import find_frames, find_picture
+from adaptergen.analysis.picks import find_pick
+from adaptergen.analysis.rows import joins_rows
 from adaptergen.facts import Stack, StackKind
 from adaptergen.nodes import descendants
 from adaptergen.problems import Location
@@ -36,7 +39,7 @@ def find_stacks(
     names = {layer.cls.name for layer in layers}
     tracer = Tracer(source, leaves=leaf_classes(source) | names, load=load)
     model = tracer.make(base_class, Config())
-    tracer.call_method(model, "forward")
+    output = tracer.call_method(model, "forward")
     made_of = {layer.list_path: config_of(layer.instance) for layer in layers}
     stacks: list[Stack] = []
     for layer in layers:
@@ -55,10 +58,13 @@ def find_stacks(
                 at=source.at(call.at.statement),
                 config=made_of[layer.list_path],
                 is_packed=_is_packed(layer, call),
+                joins_rows=joins_rows(_entering(call)),
                 positions=_positions(layer),
                 told=_told(call),
                 added=_added(tracer, call),
                 repeated=_repeated(tracer, model, call),
+                grid=_grid(tracer, layer, call),
+                picked=find_pick(output, call),
             )
         )
     return tuple(stacks)
@@ -146,6 +152,14 @@ def _repeated(tracer: Tracer, model: Instance, call: Call) -> Location | None:
         if any(module.code(called.func) == f"self.{runner.path}" for called in descendants(loop.body, cst.Call)):
             return module.at(loop)
     return None
+
+
+def _grid(tracer: Tracer, layer: TracedLayer, call: Call) -> Location | None:
+    """Where a layer, or the model behind the layers, lays the positions out in rows and columns."""
+    found = layer.tracer.find_method(layer.cls, "forward")
+    first = next(iter(inputs(found[1])), "") if found is not None else ""
+    inside = find_frames(layer.tracer.operations, lambda value: isinstance(value, Input) and value.name == first)
+    return inside or find_picture(tracer.operations, lambda value: value is call)
 
 
 def _is_packed(layer: TracedLayer, call: Call) -> bool:

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from adaptergen.analysis.blocks import MAX_NESTING, TracedLayer, find_layers, pretrained_classes
 from adaptergen.analysis.embeddings import find_stacks
+from adaptergen.analysis.picks import find_pick
 from adaptergen.facts import Stack, SubModel, Tower
 from adaptergen.source import ClassSource, SourceModule
-from adaptergen.tracing.graph import config_of, leaf_classes
+from adaptergen.tracing.graph import config_of, leaf_classes, module_of
 from adaptergen.tracing.tracer import Loader, Tracer
 from adaptergen.tracing.values import Config, External, Instance, alternatives
 
@@ -28,6 +29,17 @@ def sub_models(source: SourceModule, cls: str, load: Loader) -> tuple[SubModel, 
             at = source.at(source.classes[cls].node)
             found.setdefault(path, SubModel(path, made_by, config_of(instance), at))
     return tuple(found.values())
+
+
+def with_picks(models: tuple[SubModel, ...], source: SourceModule, cls: str, load: Loader) -> tuple[SubModel, ...]:
+    """The same models; of each, where numbers are picked that alone lead from it to the results of the class."""
+    tracer = Tracer(source, leaves=leaf_classes(source), load=load)
+    output = tracer.call_method(tracer.make(cls, Config()), "forward")
+    calls = {instance.path: call for call in reversed(tracer.calls) if (instance := module_of(call)) is not None}
+    return tuple(
+        replace(model, picked=find_pick(output, calls[model.path])) if model.path in calls else model
+        for model in models
+    )
 
 
 def find_towers(

@@ -108,6 +108,7 @@ def _stack(stack: Stack) -> StackPlan:
         entry=stack.entry,
         config=stack.config,
         packed=stack.is_packed,
+        joins_rows=stack.joins_rows,
         because=f"{stack.owner_class} runs these layers; {entry}",
         at=place(stack.at),
     )

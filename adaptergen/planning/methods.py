@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from adaptergen.facts import ModelFacts
+from adaptergen.facts import ModelFacts, Stack, SubModel
 from adaptergen.plan import METHODS, MethodSupport
 from adaptergen.planning.hooks import place, residual_obstacles
 from adaptergen.planning.prefixes import prefix_obstacles
@@ -55,6 +55,10 @@ def _projections(facts: ModelFacts) -> MethodSupport:
 
 
 def _invertible(facts: ModelFacts) -> MethodSupport:
+    entered: tuple[Stack | SubModel, ...] = (*facts.stacks, *facts.sub_models)
+    if entered and (picked := entered[0].picked) is not None:
+        why = f"what it acts on reaches the results only as numbers ({place(picked)}), which no gradient passes"
+        return MethodSupport(supported=False, because=why, at=stacks_at(facts))
     if not facts.stacks:
         return MethodSupport(supported=True, because=_OF_PARTS, at=stacks_at(facts))
     first = facts.stacks[0]
@@ -108,6 +112,8 @@ def _prompt_obstacles(facts: ModelFacts) -> Iterator[str]:
         yield f"{mask[0]} says which of the words are something else, and has no place for a prompt"
     elif first.added is not None:
         yield f"what is added to the layers' output at {place(first.added)} has no place for a prompt"
+    elif first.grid is not None:
+        yield f"the positions are laid out in a grid at {place(first.grid)}, in which a prompt has no place"
     elif any(each.startswith("inputs_embeds") for each in facts.forward_parameters):
         return
     elif not first.entry:

@@ -52,7 +52,7 @@ def _cells(plan: IntegrationPlan) -> Mapping[str, Cell]:
 
 def _keeps_rows(plan: IntegrationPlan) -> bool:
     """Is there one row for each example everywhere? Several towers have others, but for an encoder and its decoder."""
-    if any(stack.packed for stack in plan.stacks):
+    if any(stack.packed or stack.joins_rows for stack in plan.stacks):
         return False
     towers = {stack.config for stack in plan.stacks} | {model.path for model in plan.sub_models}
     return len(towers) == 1 or plan.adapter_model.encoder_decoder

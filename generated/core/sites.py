@@ -29,6 +29,7 @@ class AdapterStack:
             input of the first layer itself is that value.
         config: path of the part of the configuration that the layers are made of.
         packed: all examples are one sequence, without a dimension for the batch.
+        joins_rows: an example has several rows, those of one kind behind those of another.
     """
 
     kind: StackKind
@@ -37,6 +38,7 @@ class AdapterStack:
     entry: str = ""
     config: str = ""
     packed: bool = False
+    joins_rows: bool = False
 
     def below(self, path: str) -> AdapterStack:
         """The same list, by paths from a model that holds the model at `path`."""

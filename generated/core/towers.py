@@ -73,13 +73,13 @@ def refuse_blocks_of_examples(model: nn.Module, block: AdapterCompositionBlock |
     names = ", ".join(path or config or "one list of layers" for path, config in towers(model))
     raise UnsupportedCompositionError(
         f"{found!r} tells the examples of a batch apart, but not all of {type(model).__name__} ({names}) has one row "
-        "for each: an example may have any number of images or sounds, or share its row with others"
+        "for each: an example may have several rows, any number of images or sounds, or share its row with others"
     )
 
 
 def keeps_rows(model: nn.Module) -> bool:
     """Is there one row for each example everywhere? An encoder and the decoder that reads it have the same."""
-    if any(placed.stack.packed for placed in placed_stacks(model)):
+    if any(placed.stack.packed or placed.stack.joins_rows for placed in placed_stacks(model)):
         return False
     if len(towers(model)) == 1:
         return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import (
@@ -17,6 +19,7 @@ from transformers import (
 
 import generated
 from adaptergen.verify.tiny import tiny_config
+from generated.core import towers
 from generated.core.errors import EmbeddingsError, UnsupportedCompositionError, UnsupportedMethodError
 from generated.core.placed import placed_layers
 from generated.core.towers import keeps_rows
@@ -108,6 +111,16 @@ def test_blocks_that_tell_examples_apart_are_refused_where_batches_differ() -> N
         model.set_active_adapters(generated.Parallel("a", "b"))
     assert model.active_adapters is None
     model.set_active_adapters(generated.Stack("a", "b"))
+
+
+def test_blocks_that_tell_examples_apart_are_refused_where_each_has_several_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = generated.init(pair())
+    assert keeps_rows(model)
+    joined = [replace(each, stack=replace(each.stack, joins_rows=True)) for each in towers.placed_stacks(model)]
+    monkeypatch.setattr(towers, "placed_stacks", lambda model: joined)
+    assert not keeps_rows(model)
 
 
 def test_prompts_are_refused_with_the_reason() -> None:

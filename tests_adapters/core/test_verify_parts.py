@@ -179,10 +179,25 @@ def test_float64_shows_smaller_effects() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "axis"),
-    [((2, 1, 8, 8), -1), ((2, 7, 32), -1), ((2, 32, 4, 4), -3), ((2, 4, 4, 32), -1), ((2, 4, 4, 4), -1)],
+    [
+        ((2, 1, 8, 8), -1),
+        ((2, 7, 32), -1),
+        ((2, 32, 4, 4), -3),
+        ((2, 2, 32, 4, 4), -3),
+        ((2, 4, 4, 32), -1),
+        ((2, 4, 4, 4), -1),
+    ],
 )
 def test_pictures_may_have_their_features_before_rows_and_columns(shape: tuple[int, ...], axis: int) -> None:
     assert attention._axis_of_features(torch.zeros(shape)) == axis
+
+
+def test_a_result_that_a_prefix_changes_tells_of_layers_without_a_usual_name() -> None:
+    seen, layers = torch.zeros(1), torch.ones(1)
+    assert attention._told_of_layers({"seen": seen, "maps[0]": layers}, {"seen": seen, "maps[0]": seen}) == "maps[0]"
+    assert attention._told_of_layers({"seen": seen}, {"seen": seen}) == ""
+    usual = {"maps[0]": layers, "last_hidden_state": seen}
+    assert attention._told_of_layers(usual, {**usual, "maps[0]": seen}) == "last_hidden_state"
 
 
 class Layer(nn.Module):

@@ -72,13 +72,23 @@ def prefix_is_seen_everywhere(subject: Subject, form: AdapterForm) -> None:
         inputs = subject.inputs(model, padded=True)
         without, with_prefix = (_last_states(each, inputs) for each in (upstream, model))
         if torch.equal(without, with_prefix):  # these are of another part of the model, if it tells others, too
-            results = (run(each, inputs) for each in (upstream, model))
-            without, with_prefix = (unsoftened(each.get("last_hidden_state", without)) for each in results)
+            results = [run(each, inputs) for each in (upstream, model)]
+            told = _told_of_layers(*results)
+            without, with_prefix = (unsoftened(each.get(told, without)) for each in results)
         distance = (with_prefix - without).abs().amax(dim=_axis_of_features(without))
         masks = (inputs[name] for name in ("attention_mask", "decoder_attention_mask") if name in inputs)
         mask = next(masks, torch.ones_like(distance)).bool()
         if mask.shape == distance.shape and not bool((distance[mask] > effect(distance)).all()):
             raise CheckFailed(f"{attention}: some words do not see the prefix")
+
+
+def _told_of_layers(without: Mapping[str, Tensor], with_prefix: Mapping[str, Tensor]) -> str:
+    """The result that tells the states of the last layer: under the usual name, or the first that a prefix changes."""
+    changed = (key for key, value in without.items() if not torch.equal(value, with_prefix[key]))
+    return _USUAL if _USUAL in without else next(changed, "")
+
+
+_USUAL = "last_hidden_state"
 
 
 def _words_take_prefixes(subject: Subject) -> bool:
@@ -91,10 +101,10 @@ def _words_take_prefixes(subject: Subject) -> bool:
 
 
 def _axis_of_features(states: Tensor) -> int:
-    """The last one, but for pictures that are (batch, channels, height, width)."""
-    if states.dim() != 4:
+    """The last one, but for pictures that are (batch, channels, height, width), or several of each example."""
+    if states.dim() < 4:
         return -1
-    _, channels, height, width = states.shape
+    channels, height, width = states.shape[-3:]
     return -3 if 1 < channels != height == width else -1
 
 

@@ -1,0 +1,24 @@
+"""Have the states that enter the layers more rows than there are examples, of several kinds one behind the other?
+
+embeddings = torch.cat((self.embed(pictures), self.embed(masks)), dim=0)
+"""
+
+from __future__ import annotations
+
+from adaptergen.tracing.graph import is_input, reached, walk
+from adaptergen.tracing.values import Constant, Operation, Sequence, Value
+
+
+def joins_rows(entering: Value) -> bool:
+    """Are rows made of different inputs put behind each other on the way?"""
+    return any(map(_joins, walk(entering)))
+
+
+def _joins(value: Value) -> bool:
+    match value:
+        case Operation(name="cat" | "concat" | "concatenate", args=(Sequence(items=parts, repeated=False), *axis)):
+            given = axis[0] if axis else value.kwargs.get("dim", value.kwargs.get("axis", Constant(0)))
+            inputs = [frozenset(map(id, reached(part, is_input))) for part in parts]
+            is_first = isinstance(given, Constant) and given.value == 0
+            return is_first and len(set(inputs)) > 1 and all(inputs)
+    return False
