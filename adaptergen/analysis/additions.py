@@ -14,7 +14,14 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from adaptergen.analysis.attention import PRODUCTS, attention_calls, first_input, is_nothing, unclear_scores
+from adaptergen.analysis.attention import (
+    PRODUCTS,
+    AttentionCall,
+    attention_calls,
+    first_input,
+    is_nothing,
+    unclear_scores,
+)
 from adaptergen.analysis.blocks import PROJECTING_KERNELS, TracedLayer
 from adaptergen.tracing.choices import choice
 from adaptergen.tracing.graph import (
@@ -88,16 +95,24 @@ def unclear_sums(layer: TracedLayer) -> Iterator[Sum]:
 
 def _followed_back(layer: TracedLayer) -> Iterator[tuple[Sum, tuple[Addition, ...]]]:
     """Every sum on the way of the stream, with what it adds to the stream if that can be told."""
-    attentions = frozenset(id(call.output) for call in attention_calls(layer))
+    calls = attention_calls(layer)
+    attentions = frozenset(id(call.output) for call in calls)
+    scores = frozenset(id(value) for call in calls for value in _scores(call))
     seen: set[int] = set()
     first = list(_on_the_way(first_output(layer.output), attentions, attentions, seen))
     yield from first
     known = {id(total) for total, _ in first}
     shared = {path for _, parts in first for path in _maps(parts)}
-    for total, parts in _on_the_way(layer.output, attentions, frozenset(), seen):
+    for total, parts in _on_the_way(layer.output, attentions | scores, frozenset(), seen):
         is_second = parts and not any(id(value) in known for value in walk(parts[0].stream))
         if is_second and not shared & _maps(parts):
             yield total, parts  # a stream of its own, not something that is read off the first or goes its way again
+
+
+def _scores(call: AttentionCall) -> Iterator[Value]:
+    """What becomes of a product of queries and keys before its softmax: a layer may return it, too."""
+    if call.softmax is not None and call.product is not None:
+        yield from between(call.softmax.args[0], call.product).values()
 
 
 def _maps(parts: tuple[Addition, ...]) -> set[str]:
