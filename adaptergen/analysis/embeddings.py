@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from adaptergen.analysis.attention import attention_calls
+from adaptergen.analysis.attention import attention_calls, first_input
 from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.grids import find_frames, find_picture
 from adaptergen.analysis.picks import find_pick
@@ -156,8 +156,7 @@ def _repeated(tracer: Tracer, model: Instance, call: Call) -> Location | None:
 
 def _grid(tracer: Tracer, layer: TracedLayer, call: Call) -> Location | None:
     """Where a layer, or the model behind the layers, lays the positions out in rows and columns."""
-    found = layer.tracer.find_method(layer.cls, "forward")
-    first = next(iter(inputs(found[1])), "") if found is not None else ""
+    first = first_input(layer)
     inside = find_frames(layer.tracer.operations, lambda value: isinstance(value, Input) and value.name == first)
     return inside or find_picture(tracer.operations, lambda value: value is call)
 

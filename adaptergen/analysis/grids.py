@@ -35,8 +35,8 @@ def _found(
 ) -> Location | None:
     for made in operations:
         match made:
-            case Operation(name="view" | "reshape", args=(viewed, *sizes)) if reached(viewed, are_states):
-                if is_grid(viewed, list(_written(sizes))):
+            case Operation(name="view" | "reshape", args=(viewed, *sizes)) if is_grid(viewed, list(_written(sizes))):
+                if reached(viewed, are_states):
                     return made.at.module.at(made.at.statement)
     return None
 

@@ -18,7 +18,8 @@ def _joins(value: Value) -> bool:
     match value:
         case Operation(name="cat" | "concat" | "concatenate", args=(Sequence(items=parts, repeated=False), *axis)):
             given = axis[0] if axis else value.kwargs.get("dim", value.kwargs.get("axis", Constant(0)))
+            if not (isinstance(given, Constant) and given.value == 0):
+                return False
             inputs = [frozenset(map(id, reached(part, is_input))) for part in parts]
-            is_first = isinstance(given, Constant) and given.value == 0
-            return is_first and len(set(inputs)) > 1 and all(inputs)
+            return len(set(inputs)) > 1 and all(inputs)
     return False
