@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from adaptergen.analysis.turning import exchanged, order_of
 from adaptergen.problems import Location
 from adaptergen.tracing.graph import reached
 from adaptergen.tracing.values import Attribute, Constant, Item, Operation, Value
@@ -55,13 +56,11 @@ def _is_picture(viewed: Value, sizes: Sequence[Value]) -> bool:
 def _is_turned(value: Value) -> bool:
     """Are the positions behind the channels?"""
     match value:
-        case Operation(name="transpose", args=(_, Constant(value=int(first)), Constant(value=int(second)))):
-            return {first % 3, second % 3} == {POSITIONS, CHANNELS}
-        case Operation(name="permute", args=(_, *order)):
-            return [each.value for each in order if isinstance(each, Constant)] == [0, CHANNELS, POSITIONS]
         case Operation(name="contiguous", args=(turned,)):
             return _is_turned(turned)
-    return False
+    if axes := exchanged(value):
+        return {axis % 3 for axis in axes} == {POSITIONS, CHANNELS}
+    return order_of(value) == (0, CHANNELS, POSITIONS)
 
 
 def _is_measured(size: Value, axis: int) -> bool:

@@ -24,12 +24,12 @@ from adaptergen.analysis.score_places import is_written_out, place_of_prefix, st
 from adaptergen.analysis.score_views import ScoreView, find_likenesses, find_views
 from adaptergen.analysis.shapes import Shapes
 from adaptergen.analysis.statements import address, method_node
+from adaptergen.analysis.turning import exchanged, order_of
 from adaptergen.analysis.widths import has_flat_heads, has_heads_behind, has_length_last
 from adaptergen.facts import Scores, ScoreTerm
 from adaptergen.source import Statement
-from adaptergen.tracing import values
 from adaptergen.tracing.graph import walk
-from adaptergen.tracing.values import Constant, Operation, Site, Value
+from adaptergen.tracing.values import Operation, Site, Value
 
 
 def find_scores(calls: Sequence[AttentionCall]) -> Scores:
@@ -126,16 +126,7 @@ def _is_flat(call: AttentionCall, key: Value) -> bool:
 
 
 def _puts_second_first(made: Value) -> bool:
-    match made:
-        case Operation(name="permute", args=(_, Constant(value=1), *_)):
-            return True
-        case Operation(name="permute", args=(_, values.Sequence(items=(Constant(value=1), *_)))):
-            return True
-        case Operation(
-            name="transpose" | "swapaxes", args=(_, Constant(value=int(first)), Constant(value=int(second)))
-        ):
-            return sorted((first, second)) == [0, 1]
-    return False
+    return order_of(made)[:1] == (1,) or sorted(exchanged(made) or ()) == [0, 1]
 
 
 def _are_turned(call: AttentionCall, query: Value, key: Value) -> bool:

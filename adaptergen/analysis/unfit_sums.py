@@ -14,6 +14,7 @@ import libcst as cst
 from adaptergen.analysis.additions import CONVOLUTIONS, SCALES, Addition, additions, first_output, is_weighted
 from adaptergen.analysis.attention import is_nothing
 from adaptergen.analysis.blocks import TracedLayer
+from adaptergen.analysis.turning import exchanged, order_of
 from adaptergen.facts import UnfitSum
 from adaptergen.tracing.graph import derives_from, is_linear_call, module_of
 from adaptergen.tracing.values import Call, Choice, Constant, Instance, Item, Operation, Sequence, Sum, Value
@@ -103,14 +104,13 @@ def _made_from(value: Value) -> tuple[Value, ...]:
 
 def _moves_channels(value: Value) -> bool:
     match value:
-        case Operation(name="transpose" | "swapaxes", args=(of, Constant(value=int(one)), Constant(value=int(other)))):
-            axes = _number_of_axes(of) or max(one, other, 2) + 1
-            return -1 in (one, other) or max(one, other) == axes - 1
-        case Operation(name="permute", args=(_, Sequence(items=order))) | Operation(name="permute", args=(_, *order)):
-            return bool(order) and not _is_last(order[-1], len(order))
         case Operation(name="flatten", args=(_, Constant(value=-2), *_)):
             return True
-    return False
+        case Operation(args=(of, *_)) if axes := exchanged(value):
+            count = _number_of_axes(of) or max(*axes, 2) + 1
+            return -1 in axes or max(axes) == count - 1
+    order = order_of(value)
+    return bool(order) and order[-1] not in (None, -1, len(order) - 1)
 
 
 def _number_of_axes(value: Value) -> int:
@@ -119,7 +119,3 @@ def _number_of_axes(value: Value) -> int:
         case Operation(name=name, args=(_, Sequence(items=sizes))) | Operation(name=name, args=(_, *sizes)):
             return len(sizes) if name in ("view", "reshape") else 0
     return 0
-
-
-def _is_last(axis: Value, count: int) -> bool:
-    return not isinstance(axis, Constant) or axis.value in (-1, count - 1)

@@ -44,15 +44,18 @@ class Proof:
 
 def judged(each: Architecture, proof: Proof) -> Architecture:
     """The architecture with what is proven; what was not run because of an early end has failed."""
-    needs = next((outcome.needs for outcome in proof.outcomes if outcome.needs), "")
-    if needs:
+    if needs := _needed("", proof):
         return replace(each, methods={method: _not_run(cell, needs) for method, cell in each.methods.items()})
     complete = {outcome.method for outcome in proof.outcomes if not outcome.check}
     methods = {
         method: _judged(method, cell, proof, complete) if cell.supported else cell
         for method, cell in each.methods.items()
     }
-    return replace(each, methods=methods)
+    return replace(each, methods=methods, was_run=True)
+
+
+def _needed(method: str, proof: Proof) -> str:
+    return next((outcome.needs for outcome in proof.outcomes if outcome.needs and outcome.method == method), "")
 
 
 def _not_run(cell: Cell, needs: str) -> Cell:
@@ -60,6 +63,8 @@ def _not_run(cell: Cell, needs: str) -> Cell:
 
 
 def _judged(method: str, cell: Cell, proof: Proof, complete: Collection[str]) -> Cell:
+    if needs := _needed(method, proof):
+        return _not_run(cell, needs)
     found = [*_about("", proof), *(own := _about(method, proof))]
     failures = [outcome for outcome in found if outcome.failure]
     if failures and all(outcome.is_refusal for outcome in failures):

@@ -44,20 +44,18 @@ class Architecture:
     """
     Args:
         key: of everything that the outcome of a proof depends on; files have that of what was run only.
+        was_run: so that every claim is the outcome of a proof, also where nothing is left that is supported.
     """
 
     name: str
     kind: Kind
     methods: Mapping[str, Cell]
     key: str = ""
+    was_run: bool = False
 
     @property
     def is_counted(self) -> bool:
         return self.kind.group == COUNTED
-
-    @property
-    def was_run(self) -> bool:
-        return any(cell.proven is not None for cell in self.methods.values())
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,8 @@ def _architecture(name: str, entry: Mapping[str, Any]) -> Architecture:
     kind = Kind(entry["group"], str(entry["family"]), str(entry["modality"]))
     if kind.group not in GROUPS:
         raise ValueError(f"{kind.group!r} is not a group")
-    return Architecture(name, kind, methods, key=str(entry.get("key", "")))
+    was_run = "key" in entry or any(cell.proven is not None for cell in methods.values())
+    return Architecture(name, kind, methods, str(entry.get("key", "")), was_run)
 
 
 def _cell(entry: Mapping[str, Any]) -> Cell:

@@ -58,7 +58,8 @@ def with_known_proofs(fresh: Iterable[Architecture], earlier: Iterable[Architect
 
 
 def _with_proofs(each: Architecture, before: Architecture) -> Architecture:
-    return replace(each, methods={name: _kept(cell, before.methods[name]) for name, cell in each.methods.items()})
+    methods = {name: _kept(cell, before.methods[name]) for name, cell in each.methods.items()}
+    return replace(each, methods=methods, was_run=before.was_run)
 
 
 def _kept(cell: Cell, before: Cell) -> Cell:

@@ -22,6 +22,10 @@ class CheckFailed(AssertionError):
     """A promise that a model does not keep; the message says how."""
 
 
+class NotRun(CheckFailed):
+    """A promise that nothing at hand puts to the test; the message says what would."""
+
+
 def floats(output: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
     """Every floating-point tensor of an output with its path; caches are no results."""
     match output:

@@ -21,7 +21,7 @@ import transformers
 from adaptergen.plan import IntegrationPlan
 from adaptergen.verify.adapters import FORMS, AdapterForm
 from adaptergen.verify.checks import ADAPTER_CHECKS, MODEL_CHECKS
-from adaptergen.verify.outputs import CheckFailed
+from adaptergen.verify.outputs import CheckFailed, NotRun
 from adaptergen.verify.subjects import ModelCase
 from adaptergen.verify.tiny.backbones import stands_in
 
@@ -69,15 +69,20 @@ def outcomes_of(plan: IntegrationPlan, package: str) -> Iterator[Outcome]:
         failed = _failed("", "no tiny model can be built and run", error)
         yield replace(failed, needs=_needed(error, case))
         return
-    is_right = True
+    is_right, not_run = True, None
     for method, check, trial in trials:
         if method and not is_right:
             return
         if trial is None:
             yield Outcome(method, "")
             continue
+        if method == not_run:
+            continue
         try:
             trial()
+        except NotRun as error:
+            not_run = method
+            yield Outcome(method, check, needs=str(error))
         except Exception as error:
             is_right = is_right and bool(method)
             needs = "" if method or isinstance(error, CheckFailed) else _needed(error, case)
@@ -87,13 +92,26 @@ def outcomes_of(plan: IntegrationPlan, package: str) -> Iterator[Outcome]:
 
 
 def _needed(error: Exception, case: ModelCase | None) -> str:
-    """What upstream's model asks for: a library, also one whose part another one cannot stand for, or arguments."""
+    """
+    What upstream's own model lacks, if it does not run: a library, also one whose part another one cannot stand for,
+    arguments, or anything else.
+    """
     library, lacking = libraries_lacking(error), arguments_lacking(error)
     if case is None or library or case.base.runs:
         return library
     if lacking:
         return f"{lacking}, which cannot be made up"
-    return TIMM if stands_in(case.config_class()) else ""
+    if _has_stand_in(case):
+        return TIMM
+    return f"a configuration and inputs that upstream's own model runs with: {_reason(error)}"
+
+
+def _has_stand_in(case: ModelCase) -> bool:
+    try:
+        config = case.config_class()
+    except Exception:  # upstream's default need not be valid
+        return False
+    return stands_in(config)
 
 
 def libraries_lacking(error: Exception) -> str:

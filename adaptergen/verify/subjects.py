@@ -64,7 +64,7 @@ class ModelCase:
     def _config(self, cls: type[PreTrainedModel] | None, size: Size) -> Any:
         config_class = getattr(cls, "config_class", None) or self.config_class
         given = self.config if config_class is self.config_class else {}
-        return tiny_config(config_class, given, times=size.times, shares=size.shares)
+        return tiny_config(config_class, given, **size._asdict())
 
     @cached_property
     def _size(self) -> Size:

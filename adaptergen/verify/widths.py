@@ -1,4 +1,4 @@
-"""How large must the models of an architecture be? As usual, unless only others run: broad, or sharing no keys."""
+"""How large must the models of an architecture be? As usual, unless only others run: broad, or with less in them."""
 
 from __future__ import annotations
 
@@ -19,30 +19,35 @@ class Size(NamedTuple):
     Args:
         times: how many times wider than usual they are.
         shares: several heads of queries have a head of keys together, where the configuration says that they can.
+        parts: they have all parts that the configuration can have.
     """
 
     times: int = NARROW
     shares: bool = True
+    parts: bool = True
 
 
-SIZES = (Size(), Size(BROAD), Size(shares=False), Size(BROAD, shares=False))
+SIZES = (Size(), Size(BROAD), Size(shares=False), Size(BROAD, shares=False), Size(parts=False))
 
 
 def size_that_runs(base: type[PreTrainedModel], config: Callable[[Size], Any]) -> Size:
     """
-    The first of them that runs, or one as wide that sees and hears more; the usual one, if none runs.
+    The first of them that runs, or one as wide and with as many parts that sees and hears more; the usual one, if none
+    runs.
 
     Args:
         config: makes a configuration of a size.
     """
     first: Size | None = None
     for size in SIZES:
-        if first is not None and size.times > first.times:
+        if first is not None and (size.times > first.times or size.parts < first.parts):
             continue
         given = _taken(base, config, size)
-        if given is not None and inputs.are_whole(base, given):
+        if given is None:
+            continue
+        if inputs.are_whole(base, given):
             return size
-        first = size if first is None and given is not None else first
+        first = first or size
     return first or SIZES[0]
 
 

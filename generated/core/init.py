@@ -45,7 +45,7 @@ def init(model: Model) -> Model:
     """
     inner = _unwrap(model)
     _refuse_sharded(inner)
-    integration = load_integration(package_of(type(inner.base_model)))
+    integration = _integration_of(inner)
     base = _base_of(inner, integration)
     for part in (base, inner):
         unmask(part)
@@ -85,6 +85,12 @@ def deinit(model: Model) -> Model:
         if is_swapped(part):
             restore(part)
     return model
+
+
+def _integration_of(model: PreTrainedModel) -> Integration:
+    """That of its base model; its own, if what it calls its base model is a whole one with a head of its own."""
+    base = model.base_model
+    return load_integration(package_of(type(base if base.base_model is base else model)))
 
 
 def _base_of(model: PreTrainedModel, integration: Integration) -> PreTrainedModel:

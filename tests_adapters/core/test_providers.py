@@ -19,6 +19,8 @@ from transformers import (
     PreTrainedModel,
     ResNetConfig,
     ResNetModel,
+    ShieldGemma2Config,
+    ShieldGemma2ForImageClassification,
     StableLmConfig,
     StableLmForCausalLM,
     StableLmForSequenceClassification,
@@ -26,6 +28,7 @@ from transformers import (
 )
 
 import generated
+from adaptergen.verify.tiny import tiny_config
 from generated.core import integrations, providers
 from generated.core.errors import UnsupportedModelError
 from tests_adapters.core.zoo import TEXT, add_random
@@ -68,6 +71,21 @@ def test_init_generates_what_no_project_has(empty_cache: Path, caplog: pytest.Lo
         "manifest.json",
         "plan.toml",
     }
+
+
+def test_a_model_that_calls_a_whole_one_with_a_head_its_base() -> None:
+    config = tiny_config(ShieldGemma2Config)
+    model = generated.init(ShieldGemma2ForImageClassification(config)).eval()
+    tokens = torch.cat([torch.full((1, config.mm_tokens_per_image), config.image_token_index), TOKENS], dim=1)
+    pictures = torch.rand(1, 3, config.vision_config.image_size, config.vision_config.image_size)
+    before = model(input_ids=tokens, pixel_values=pictures).logits
+    add_random(model, "task", "lora")
+
+    assert not torch.equal(model(input_ids=tokens, pixel_values=pictures).logits, before)
+    assert model.base_model is model
+    generated.deinit(model)
+    assert type(model) is ShieldGemma2ForImageClassification
+    assert torch.equal(model(input_ids=tokens, pixel_values=pictures).logits, before)
 
 
 def test_a_pickled_model_is_read_by_another_process(tmp_path: Path) -> None:

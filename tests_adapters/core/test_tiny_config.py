@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -289,6 +290,34 @@ class MapsConfig(PreTrainedConfig):
     bottleneck_features: int = 256
 
 
+class PointsConfig(PreTrainedConfig):
+    """Heads of which three axes and an identity turn a part each."""
+
+    model_type = "tiny_case_points"
+
+    hidden_size: int = 128
+    num_attention_heads: int = 4
+    output_dim: int = 384
+    num_spatial_rope_pairs_per_axis: int = 4
+    num_uid_rope_pairs: int = 4
+
+
+class GraphConfig(PreTrainedConfig):
+    """Layers that are told by their kinds alone, and points in space, seen next to what else is known of them."""
+
+    model_type = "tiny_case_graph"
+    sub_configs_defaults = {"points_config": PointsConfig}
+
+    hidden_size: int = 256
+    single_inputs_size: int = 451
+    graph_layers_types: list[str] | None = None
+    points_config: dict[str, Any] | PreTrainedConfig | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        self.graph_layers_types = self.graph_layers_types or ["self", "cross"] * 9
+        super().__post_init__(**kwargs)
+
+
 class SureConfig(PreTrainedConfig):
     """Layers are left out where the model is sure."""
 
@@ -509,6 +538,31 @@ def test_what_doubles_with_each_step_starts_small() -> None:
     small = tiny_config(CodesConfig)
 
     assert small.encoder_hidden_size == small.num_filters == 8
+
+
+def test_steps_between_samples_are_short() -> None:
+    assert tiny_config(CodesConfig).downsampling_ratios == (2, 2, 2)
+
+
+def test_layers_that_are_told_by_their_kinds_alone() -> None:
+    assert tiny_config(GraphConfig).graph_layers_types == ["self", "cross"]
+
+
+def test_what_is_put_beside_a_part_is_as_wide_as_before() -> None:
+    small = tiny_config(GraphConfig)
+
+    assert small.single_inputs_size == small.points_config.output_dim + 451 - 384
+    assert small.points_config.num_spatial_rope_pairs_per_axis == small.points_config.num_uid_rope_pairs == 1
+
+
+def test_a_token_that_only_the_model_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "modeling_case.py").write_text('self.yes = getattr(config, "yes_token_index", 10_784)\n')
+    file = ModuleType("configuration_case")
+    file.__file__ = str(tmp_path / "configuration_case.py")
+    monkeypatch.setitem(sys.modules, file.__name__, file)
+    monkeypatch.setattr(BothConfig, "__module__", file.__name__)
+
+    assert tiny_config(BothConfig, {"image_token_id": 7}).yes_token_index == 97
 
 
 def test_what_is_kept_under_another_name_is_small_too() -> None:

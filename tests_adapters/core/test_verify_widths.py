@@ -1,10 +1,13 @@
-"""Are models as narrow as they can be, and broad, or without shared keys, where nothing else runs, or less of it?"""
+"""Are models narrow and whole, and broad, without shared keys or without parts, where nothing else runs, or less?"""
 
 from __future__ import annotations
+
+from typing import Any, ClassVar
 
 import pytest
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.configuration_utils import SubConfigSpec
 from transformers.models.bert.modeling_bert import BertModel
 from transformers.models.bros.modeling_bros import BrosModel
 from transformers.models.lilt.modeling_lilt import LiltModel
@@ -50,6 +53,24 @@ class HearingModel(PreTrainedModel):
         return input_ids
 
 
+class PartsConfig(PreTrainedConfig):
+    sub_configs_defaults: ClassVar = {"vision_config": SubConfigSpec(config_class=SplitConfig, optional=True)}
+
+    hidden_size: int = 64
+    vision_config: dict[str, Any] | PreTrainedConfig | None = None
+
+
+class PartsModel(PreTrainedModel):
+    """It reads something of its part that the default configuration of that does not say."""
+
+    config_class = PartsConfig
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        if self.config.vision_config is not None:
+            return input_ids * self.config.vision_config.projection_hidden_size
+        return input_ids
+
+
 @pytest.mark.parametrize(
     ("base", "size"),
     [
@@ -58,11 +79,12 @@ class HearingModel(PreTrainedModel):
         (LiltModel, Size(BROAD)),
         (SplitModel, Size(shares=False)),
         (HearingModel, Size(shares=False)),
+        (PartsModel, Size(parts=False)),
         (NeverModel, Size()),
     ],
 )
 def test_sizes(base: type[PreTrainedModel], size: Size) -> None:
     def config(size: Size) -> PreTrainedConfig:
-        return tiny_config(base.config_class, times=size.times, shares=size.shares)
+        return tiny_config(base.config_class, **size._asdict())
 
     assert size_that_runs(base, config) == size

@@ -8,7 +8,7 @@ import pytest
 
 from adaptergen.surveying.judging import OF_ROWS, Proof, judged
 from adaptergen.surveying.kinds import Kind
-from adaptergen.surveying.record import COLUMNS, OTHER_ROWS, Architecture, Cell
+from adaptergen.surveying.record import COLUMNS, OTHER_ROWS, Architecture, Cell, Survey, read, written
 from adaptergen.surveying.resuming import is_proven_throughout, with_known_proofs
 
 
@@ -114,6 +114,24 @@ def test_rows_that_the_runtime_refuses_to_tell_apart_for_one_method() -> None:
 def test_a_method_that_the_runtime_refuses() -> None:
     refused = [replace(each, failure="no place", is_refusal=True) for each in LORA[:1]]
     assert judged(EACH, Proof([*WITHOUT, *refused, *REFT])).methods["lora"] == Cell(False, "no place")
+
+
+def test_a_method_that_nothing_puts_to_the_test() -> None:
+    asleep = [Outcome("lora", "every site is reached", needs="a retriever")]
+    cells = judged(EACH, Proof([*WITHOUT, *asleep, *REFT])).methods
+
+    assert cells["lora"] == Cell(True, "was not run: needs a retriever")
+    assert (cells["reft"].proven, cells["parallel"].proven) == (True, True)
+
+
+def test_what_the_runtime_refuses_throughout_is_not_run_again() -> None:
+    refused = [replace(each, failure="no place", is_refusal=True) if each.method else each for each in ALL]
+    before = judged(EACH, Proof(refused))
+    survey = read(written(Survey("5", (before,))), "coverage.json")
+    (kept,) = with_known_proofs([EACH], survey.architectures)
+
+    assert kept == before
+    assert not any(cell.supported for cell in kept.methods.values())
 
 
 @pytest.mark.parametrize("outcomes", [ALL, failing(ALL, 1)])

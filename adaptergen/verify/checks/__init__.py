@@ -63,7 +63,7 @@ ADAPTER_CHECKS = (
     AdapterCheck(attention.padding_is_not_seen, attention.reads_text, word_by_word=True),
     AdapterCheck(attention.future_is_not_seen, attention.shows_text, word_by_word=True),
     AdapterCheck(attention.prefix_is_seen_everywhere, attention.shows_states, methods=("prefix_tuning",)),
-    AdapterCheck(writing.cache_equals_recompute, writing.generates, word_by_word=True),
+    AdapterCheck(writing.cache_equals_recompute, writing.caches, word_by_word=True),
     AdapterCheck(writing.adapter_acts_while_writing, writing.generates),
     AdapterCheck(composition.stack_of_one_is_that_one, methods=("bottleneck", "lora", "ia3", "prefix_tuning")),
     AdapterCheck(composition.stack_runs_all_of_it, methods=("bottleneck", "ia3", "prefix_tuning"), chained=True),

@@ -135,13 +135,12 @@ def kept_apart(subject: Subject, inputs: Results) -> Callable[[Results], Results
     for change in (_exchanged, _repeated):
         changed = run(model, _all(change, inputs))
         common |= {key for key, value in results.items() if not _is_close(changed[key], change(value))}
-    common |= _of_own_length(model, inputs)
+    common |= _of_own_length(model, inputs, results)
     return lambda output: {key: value for key, value in output.items() if key not in common}
 
 
-def _of_own_length(model: PreTrainedModel, inputs: Results) -> frozenset[str]:
+def _of_own_length(model: PreTrainedModel, inputs: Results, results: Results) -> frozenset[str]:
     """Results as long as the model makes them, such as sounds: with other weights they have another length."""
-    results = run(model, inputs)
     with torch.no_grad():
         for weight in model.parameters():
             weight.neg_()

@@ -17,7 +17,7 @@ from adaptergen.verify import places
 from adaptergen.verify.adapters import NAME, AdapterForm, add_random
 from adaptergen.verify.calls import counted
 from adaptergen.verify.inputs import batch
-from adaptergen.verify.outputs import CheckFailed, expect_effect, run, upstream_does
+from adaptergen.verify.outputs import CheckFailed, NotRun, expect_effect, run, upstream_does
 from adaptergen.verify.subjects import ModelCase, Subject
 from adaptergen.verify.unread import not_taken, unread
 
@@ -49,6 +49,8 @@ def every_site_is_reached(subject: Subject, form: AdapterForm) -> None:
         wrong = {path: count for path, count in wrong.items() if count != more[path] or count <= _runs(path, calls)}
     for explained in (_left_out(subject, model, hosts, wrong, calls), _run_alone(model, layers, hosts, calls)):
         wrong = {path: count for path, count in wrong.items() if path not in explained}
+    if wrong and wrong.keys() == planned.keys() and _are_idle(subject, model, hosts):
+        raise NotRun("inputs with which the model runs that part of it")
     if wrong or not planned:
         listed = ", ".join(f"{path} ({count} times)" for path, count in wrong.items())
         raise CheckFailed(f"not passed exactly once in a forward: {listed or 'anything'}")
@@ -97,6 +99,17 @@ def _run_alone(
             expect_effect(acting, run(part, inputs), f"an adapter in a {type(part).__name__}")
         reached |= passed
     return reached
+
+
+def _are_idle(subject: Subject, model: PreTrainedModel, hosts: Mapping[str, nn.Module]) -> bool:
+    """Are all places in models inside that upstream's own does not run either?"""
+    names = {module: name for name, module in model.named_modules()}
+    upstream = subject.upstream()
+    inside = {names[part]: upstream.get_submodule(names[part]) for part in _models_inside(model)}
+    with counted(inside) as calls:
+        run(upstream, subject.inputs(upstream, padded=True))
+    idle = tuple(f"{path}." for path in inside if not calls[path])
+    return all(names[host].startswith(idle) for host in hosts.values())
 
 
 def _models_inside(model: PreTrainedModel) -> Iterator[PreTrainedModel]:

@@ -23,8 +23,7 @@ def cache_equals_recompute(subject: Subject, form: AdapterForm) -> None:
     for attention in subject.attentions:
         model = subject.initialized(attention)
         add_random(model, subject.case, form)
-        expected = _write(subject, model, use_cache=False)
-        expect_close(_write(subject, model, use_cache=True), expected, f"{attention}: with a cache")
+        expected = _expect_cached(subject, model, attention)
         has_static = attention == "sdpa" and model._can_compile_fullgraph and not form.lengthens
         if has_static and _upstream_writes(subject, **STATIC_CACHE):
             static = _write(subject, model, **STATIC_CACHE)
@@ -44,6 +43,18 @@ def adapter_acts_while_writing(subject: Subject, form: AdapterForm) -> None:
 def generates(subject: Subject) -> bool:
     """Upstream's own model does in this role, for these prompts."""
     return subject.generates and _upstream_writes(subject, use_cache=True)
+
+
+def caches(subject: Subject) -> bool:
+    """Upstream's own model writes from a cache what it writes without."""
+    return generates(subject) and upstream_does(lambda: _expect_cached(subject, subject.upstream(), "eager"))
+
+
+def _expect_cached(subject: Subject, model: PreTrainedModel, attention: str) -> dict[str, Tensor]:
+    """What is written without a cache, as with one."""
+    expected = _write(subject, model, use_cache=False)
+    expect_close(_write(subject, model, use_cache=True), expected, f"{attention}: with a cache")
+    return expected
 
 
 def _upstream_writes(subject: Subject, **options: Any) -> bool:

@@ -64,6 +64,20 @@ def text(call: Call, placeholders: Mapping[str, int], *, tiled: bool = False) ->
     return inputs | {name: PER_WORD[name](call, shape) for name in others}
 
 
+def retrieved(call: Call) -> dict[str, Tensor]:
+    """Texts that were found for each example, one under the other, and how well each fits."""
+    if not call.takes("context_input_ids"):
+        return {}
+    found = call.number("n_docs", default=1)
+    shape = (found * BATCH, LENGTH)
+    tokens, mask = words_of(call, shape), call.mask(*shape, padding=PADDING)
+    return {
+        "context_input_ids": _ended(call, tokens, mask),
+        "context_attention_mask": mask,
+        "doc_scores": call.normal(BATCH, found),
+    }
+
+
 def placeholder(call: Call, kind: str) -> int | None:
     """The token that stands for a picture or a sound in a text."""
     token = call.find(f"{kind}_token_id", f"{kind}_token_index", near=WORDS)

@@ -26,6 +26,7 @@ def tiny_config(
     *,
     times: int = NARROW,
     shares: bool = True,
+    parts: bool = True,
 ) -> PreTrainedConfig:
     """
     A small configuration without dropout. It is the caller's own, who may write into it.
@@ -35,13 +36,14 @@ def tiny_config(
         given: attributes that a person has decided on; a mapping is for the attributes of a sub-configuration.
         times: how much wider it is than usual, for models of which a part would be nothing.
         shares: attentions have fewer heads of keys than of queries, where they can.
+        parts: it has all that its class may have, also what it has not by default.
     """
     if given:
-        return small(whole(config_class), given, times, shares=shares)
-    key = config_class, times, shares
+        return small(whole(config_class, parts=parts), given, times, shares=shares)
+    key = config_class, times, shares, parts
     if key not in _MADE:
-        _MADE[key] = small(whole(config_class), {}, times, shares=shares)
+        _MADE[key] = small(whole(config_class, parts=parts), {}, times, shares=shares)
     return copy.deepcopy(_MADE[key])
 
 
-_MADE: dict[tuple[type[PreTrainedConfig], int, bool], PreTrainedConfig] = {}
+_MADE: dict[tuple[type[PreTrainedConfig], int, bool, bool], PreTrainedConfig] = {}

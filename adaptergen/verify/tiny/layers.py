@@ -18,6 +18,7 @@ NOT_COUNTS = (
     r"\w*(adapter|postnet|prenet|residual|lstm|conv|feat_extract|predictor|proj|shared|dense|window|feature|"
     r"upsampl|nextn|lqe|head|first|last)\w*"
 )
+KINDS = r"\w*layers?_types"
 INDICES = r"\w*(index|indexes|indices|idx|_layers?|_blocks|layer_ids|hook_ids|source_layers)"
 AT_THE_START = r"first_k_\w+|num_(first_)?dense_layers|moe_layer_start_index|num_first_\w+_layers"
 AT_THE_END = r"num_kv_shared_layers|num_last_\w+_layers"
@@ -33,8 +34,9 @@ AT_MOST, FEW, LAYERS = 6, 4, 2
 
 def chosen_layers(attributes: Mapping[str, Any], targets: Collection[int] = ()) -> Stacks:
     """Of each stack the first layer, the last, one of each kind between, and those that others aim at."""
-    lengths = {value for name, value in attributes.items() if is_count(name, value) and value > 1}
-    return {length: _chosen(length, attributes, targets) for length in sorted(lengths)}
+    lengths = {value for name, value in attributes.items() if is_count(name, value)}
+    lengths |= {len(value) for name, value in attributes.items() if re.fullmatch(KINDS, name) and value}
+    return {length: _chosen(length, attributes, targets) for length in sorted(lengths) if length > 1}
 
 
 def targets_in(attributes: Mapping[str, Any]) -> Collection[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedConfig
@@ -13,12 +14,13 @@ from adaptergen.verify.tiny import rotary
 
 
 BEGINNINGS = r"(vision|image|video|audio)_start_token_id"  # of what stands in a text for something else
+READ = r'getattr\(config, "(\w+_token_(?:id|index))", ([\d_]+)\)'  # by a model, if the configuration has it
 SEEN = "vision_start_token_id"  # where texts have it, words have a place in time and two in a picture
 
 
-def whole(config_class: type[PreTrainedConfig]) -> PreTrainedConfig:
-    """The default configuration with all parts that it may have, if it can be had with them."""
-    config = _with_parts(config_class)
+def whole(config_class: type[PreTrainedConfig], *, parts: bool) -> PreTrainedConfig:
+    """The default configuration, with all parts that it may have if they are wanted and it can be had with them."""
+    config = _with_parts(config_class) if parts else config_class()
     inside = [*_tree(config)]
     for each in inside:
         for name, token in _missing_tokens(each):
@@ -53,10 +55,10 @@ def _turn_thrice(config: PreTrainedConfig) -> None:
 
 
 def _missing_tokens(config: PreTrainedConfig) -> list[tuple[str, int]]:
-    """Tokens of the parts of a configuration that only another of the same file knows."""
+    """Tokens of its parts that only another configuration of the same file knows, or only the model."""
     has_parts = any(isinstance(value, PreTrainedConfig) for value in vars(config).values())
-    nearby = _tokens_nearby(type(config)) if has_parts else ()
-    return [(name, token) for name, token in nearby if not hasattr(config, name)]
+    known = (*_tokens_nearby(type(config)), *_tokens_read(type(config))) if has_parts else ()
+    return [(name, token) for name, token in known if not hasattr(config, name)]
 
 
 def _optional_parts(config_class: type[PreTrainedConfig]) -> Iterator[str]:
@@ -73,6 +75,13 @@ def _tokens_nearby(config_class: type[PreTrainedConfig]) -> Iterator[tuple[str, 
             and each.__module__ == config_class.__module__
         ):
             yield from ((name, value) for name, value in _defaults(each) if re.fullmatch(BEGINNINGS, name))
+
+
+def _tokens_read(config_class: type[PreTrainedConfig]) -> Iterator[tuple[str, int]]:
+    file = Path(getattr(sys.modules[config_class.__module__], "__file__", None) or ".")
+    modeling = file.parent / file.name.replace("configuration_", "modeling_", 1)
+    if modeling.is_file():
+        yield from ((name, int(token)) for name, token in re.findall(READ, modeling.read_text(encoding="utf-8")))
 
 
 def _defaults(config_class: type[PreTrainedConfig]) -> Iterator[tuple[str, Any]]:

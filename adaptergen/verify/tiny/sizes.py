@@ -25,6 +25,7 @@ Sized = tuple[tuple[str, int | None], ...]  # patterns, and the largest number f
 
 # The first pattern that matches an attribute's name decides; a number that is smaller already stays, None keeps any.
 SIZES: Sized = (
+    (r"downsampling_ratios", 2),
     (r"num_channels|in_chans|input_channels|\w*(kernel|stride|padding|dilation|ratio|scale)\w*", None),
     (r"num_mel_bins|mel_dim|\w*_mel_bins|n_mels|input_feat_per_channel", 8),
     (r"kv_lora_rank", 16),
@@ -62,6 +63,7 @@ SIZES: Sized = (
     (r"num_output_groups|keypoint_decoder_dim", None),  # one for each pixel of a cell, and one for none of them
     (r"\w*(d_state|state_size)", 8),
     (r"rotary_dim|qk_rope_head_dim", 4),
+    (r"num_\w*rope_pairs\w*", 1),
     (r"\w*num_queries|num_query_tokens|latent_query_num|num_latents|prediction_length", 8),
     (r"num_self_attends_per_block", 2),
     (r"context_length", 32),
@@ -169,10 +171,11 @@ class Sizes:
             yield r"window_size", 2 * PATCH
         if value > SMALL_PICTURE:
             yield r"patch_size", IMAGE
-        if "downsampling_ratios" in self.default:
-            yield r"encoder_hidden_size", STAGE  # twice as wide after each of several steps
         if "upsampling_ratios" in self.default:
-            yield r"num_filters", STAGE
+            yield r"num_filters", STAGE  # twice as wide after each of several steps
+        if "downsampling_ratios" in self.default:
+            yield r"encoder_hidden_size", STAGE
+            yield r"num_filters", STAGE // 4  # after more of them
         if "part_features" in self.default:  # of bodies, in patches that are padded with two pixels
             yield r"patch_size", 2 * PATCH
         if not any(is_width(name) for name in self.default):
@@ -181,6 +184,8 @@ class Sizes:
             merged = getattr(part, "merge_size", 0)
             if merged and value == getattr(part, "hidden_size", 0) * merged**2:
                 yield r"out_hidden_size", Wide(WIDTH * merged**2)
+            if type(made := getattr(part, "output_dim", None)) is int and value > made:  # by what it is put beside
+                yield r"\w*inputs_size", Wide(WIDTH) + value - made
             if scale := getattr(part, "width_coefficient", 0):
                 yield r"projection_dim", int(SCALES["width_coefficient"] * value / scale)
         if type(rate := self.default.get("downsample_rate")) is int:
