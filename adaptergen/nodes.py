@@ -105,6 +105,14 @@ def statements(node: cst.CSTNode) -> Iterator[Statement]:
         yield from statements(child)
 
 
+def indented_blocks(node: cst.CSTNode) -> Iterator[cst.IndentedBlock]:
+    """Every block of statements below a node, the outer ones first."""
+    for child in blocks(node):
+        if isinstance(child, cst.IndentedBlock):
+            yield child
+        yield from indented_blocks(child)
+
+
 def blocks(node: cst.CSTNode) -> list[cst.CSTNode]:
     """The nodes right below this one that can have statements in them, or are some."""
     return [child for child in children(node) if not isinstance(child, WITHOUT_STATEMENTS)]

@@ -1,65 +1,81 @@
-"""On which lines does a node stand? Told for one statement of a module at a time, since most are never asked about."""
+"""On which lines does a statement stand? Python's own parser tells it, whose tree has the same statements."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import islice
 
 import libcst as cst
-from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
-from adaptergen.nodes import below
+from adaptergen.nodes import Statement
+
+
+Lines = tuple[int, int]  # the first and the last, counted from 1
+BRANCHES = ("handlers", "cases")
+PARTS = ("body", *BRANCHES, "orelse", "finalbody")  # of a statement, in the order of the text
 
 
 class Positions:
-    """The lines of the nodes of one module, counted from 1."""
+    """The lines of the statements of one module, and of their decorators."""
 
     def __init__(self, tree: cst.Module, text: str) -> None:
         self._tree = tree
         self._text = text
-        self._owners: dict[cst.CSTNode, int] = {}  # node → number of the statement of the module that it is in
-        self._unread = self._read()
-        self._found: dict[int, tuple[Mapping[cst.CSTNode, CodeRange], int]] = {}
-        self._firsts: tuple[int, ...] = ()
 
-    def lines(self, node: cst.CSTNode) -> tuple[int, int]:
-        """The first line of a node, after its decorators and what is above it, and its last.
+    def lines(self, node: Statement | cst.Decorator) -> Lines:
+        """The first line of a statement, after its decorators and what is above it, and its last.
 
         Raises:
-            KeyError: it is no node of this module, or only space or a sign.
+            KeyError: it is no statement of this module.
         """
-        while node not in self._owners:
-            if next(self._unread, None) is None:
-                raise KeyError(node)
-        number = self._owners[node]
-        if number not in self._found:
-            self._found[number] = self._positions(number)
-        ranges, before = self._found[number]
-        return ranges[node].start.line + before, ranges[node].end.line + before
+        return self._found[node]
 
-    def _read(self) -> Iterator[int]:
-        """Note the nodes of one statement after the other."""
-        for number, statement in enumerate(self._tree.body):
-            self._owners.update(dict.fromkeys(below(statement), number))
-            yield number
-
-    def _positions(self, number: int) -> tuple[Mapping[cst.CSTNode, CodeRange], int]:
-        """The positions in a module of this statement alone, and how many lines are before that."""
-        statement = self._tree.body[number]
-        alone = self._tree.with_changes(header=(), body=[statement], footer=())
-        ranges = MetadataWrapper(alone, unsafe_skip_copy=True).resolve(PositionProvider)
-        decorators = statement.decorators if isinstance(statement, cst.FunctionDef | cst.ClassDef) else ()
-        first = ranges[decorators[0] if decorators else statement].start.line
-        if not self._firsts:
-            self._firsts = tuple(_first_lines(self._tree, self._text))
-        return ranges, self._firsts[number] - first
+    @cached_property
+    def _found(self) -> dict[cst.CSTNode, Lines]:
+        return dict(_in_block(self._tree.body, ast.parse(self._text).body))
 
 
-def _first_lines(tree: cst.Module, text: str) -> Iterator[int]:
-    """The first line of each statement of a module, with its decorators; several on one line are one."""
-    parsed = ast.parse(text).body
-    place = 0
-    for statement in tree.body:
-        first = parsed[place]
-        place += len(statement.body) if isinstance(statement, cst.SimpleStatementLine) else 1
-        yield min([first.lineno, *(each.lineno for each in getattr(first, "decorator_list", ()))])
+def _in_block(block: Sequence[cst.CSTNode], parsed: Sequence[ast.stmt]) -> Iterator[tuple[cst.CSTNode, Lines]]:
+    """All statements of a block, their decorators, and what is in them; several on one line are one."""
+    rest = iter(parsed)
+    for statement in block:
+        count = len(statement.body) if isinstance(statement, cst.SimpleStatementLine) else 1
+        first, *more = islice(rest, count)
+        yield statement, (first.lineno, _last_line([first, *more][-1]))
+        if isinstance(statement, cst.FunctionDef | cst.ClassDef):
+            made = getattr(first, "decorator_list", ())
+            yield from zip(statement.decorators, ((each.lineno, _last_line(each)) for each in made), strict=True)
+        for inner, below in zip(_blocks(statement), _parsed_blocks(first), strict=True):
+            yield from _in_block(inner, below)
+
+
+def _last_line(node: ast.stmt | ast.expr) -> int:
+    return node.end_lineno or node.lineno
+
+
+def _blocks(node: cst.CSTNode) -> Iterator[Sequence[cst.CSTNode]]:
+    """The statements of each block in a node; none where they are on the line of the node itself."""
+    for name in PARTS if not isinstance(node, cst.SimpleStatementLine) else ():
+        match getattr(node, name, None):
+            case cst.IndentedBlock(body=statements):
+                yield statements
+            case cst.SimpleStatementSuite():
+                yield ()
+            case cst.If() as following:
+                yield (following,)
+            case cst.Else() | cst.Finally() as last:
+                yield from _blocks(last)
+            case [*branches]:
+                for branch in branches:
+                    yield from _blocks(branch)
+
+
+def _parsed_blocks(node: ast.stmt) -> Iterator[Sequence[ast.stmt]]:
+    for name in PARTS:
+        held = getattr(node, name, None) or ()
+        if name in BRANCHES:
+            yield from (branch.body for branch in held)
+        elif held:
+            yield held

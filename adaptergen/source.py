@@ -10,7 +10,7 @@ from functools import cached_property
 
 import libcst as cst
 
-from adaptergen.nodes import STATEMENTS, children, statements
+from adaptergen.nodes import STATEMENTS, children, indented_blocks, statements
 from adaptergen.nodes import Statement as Statement
 from adaptergen.nodes import descendants as descendants
 from adaptergen.nodes import expressions as expressions
@@ -69,7 +69,8 @@ class SourceModule:
     def _positions(self) -> Positions:
         return Positions(self.tree, self.text)
 
-    def at(self, node: cst.CSTNode) -> Location:
+    def at(self, node: Statement) -> Location:
+        """Where a statement is, after its decorators."""
         return Location(self.path, self._positions.lines(node)[0])
 
     def code(self, node: cst.CSTNode) -> str:
@@ -82,8 +83,8 @@ class SourceModule:
     def lines(self) -> tuple[str, ...]:
         return tuple(self.text.splitlines())
 
-    def lines_of(self, node: cst.CSTNode) -> tuple[int, int]:
-        """First and last line of a node, counted from 1, with its decorators, without comments above it."""
+    def lines_of(self, node: Statement | cst.Decorator) -> tuple[int, int]:
+        """First and last line, counted from 1, of a statement with its decorators, without comments above it."""
         first = node.decorators[0] if isinstance(node, cst.FunctionDef | cst.ClassDef) and node.decorators else node
         return self._positions.lines(first)[0], self._positions.lines(node)[1]
 
@@ -111,7 +112,7 @@ class SourceModule:
     @cached_property
     def _followers(self) -> dict[Statement, Statement]:
         followers: dict[Statement, Statement] = {}
-        for block in descendants(self.tree, cst.IndentedBlock):
+        for block in indented_blocks(self.tree):
             for statement, after in itertools.pairwise(block.body):
                 if isinstance(statement, STATEMENTS) and isinstance(after, STATEMENTS):
                     followers[statement] = after

@@ -47,7 +47,8 @@ def _hidden_dropout(layer: TracedLayer) -> Found:
     """The rate of the dropout between a branch's last linear module and the addition."""
     for addition in additions(layer):
         last = reached(addition.branch, is_linear_call, stop=addition.stream)
-        above = [value for value in walk(addition.branch) if not any(value in walk(linear) for linear in last)]
+        below = {id(value) for linear in last for value in walk(linear)}
+        above = [value for value in walk(addition.branch) if id(value) not in below]
         yield from _rates(layer, above)
 
 

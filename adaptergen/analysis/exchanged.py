@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import libcst as cst
 
 from adaptergen.analysis.blocks import TracedLayer
-from adaptergen.source import ClassSource, descendants
+from adaptergen.nodes import Statement, descendants, statements
+from adaptergen.source import ClassSource
 from adaptergen.tracing.values import Choice, Instance, Value
 
 
@@ -39,9 +40,14 @@ def _replacing(module: Instance, name: str) -> Iterator[str]:
     assert isinstance(module.cls, ClassSource)
     for ancestor in module.cls.module.ancestry(module.cls.name):
         for method, body in ancestor.methods.items():
-            for target in descendants(body, cst.AssignTarget) if method != "__init__" else ():
-                if _is_own(target.target, name):
-                    yield f"{method} of {ancestor.name} (line {ancestor.module.at(target).line})"
+            for statement in statements(body) if method != "__init__" else ():
+                if any(_is_own(target.target, name) for target in _targets(statement)):
+                    yield f"{method} of {ancestor.name} (line {ancestor.module.at(statement).line})"
+
+
+def _targets(statement: Statement) -> Iterator[cst.AssignTarget]:
+    if isinstance(statement, cst.SimpleStatementLine):
+        yield from descendants(statement, cst.AssignTarget)
 
 
 def _is_own(target: cst.BaseAssignTargetExpression, name: str) -> bool:

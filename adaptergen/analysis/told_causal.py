@@ -38,6 +38,8 @@ def _rest(call: Call) -> str:
 
 def _is_told(source: SourceModule) -> bool:
     """Does a forward call a module with it?"""
+    if _NAME not in source.text:
+        return False
     methods = (method for cls in source.classes.values() for method in cls.methods.values())
     calls = (call for method in methods if method.name.value != "__init__" for call in descendants(method, cst.Call))
     return any(_is_of_module(call) and any(_tells(argument) for argument in call.args) for call in calls)

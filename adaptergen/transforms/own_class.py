@@ -40,7 +40,7 @@ def drop_documentation(source: SourceModule, cls: str, method: str) -> tuple[cst
         if _name(decorator.decorator) in FOR_DOCUMENTATION:
             first, last = source.lines_of(decorator)
             if not kept and decorator is node.decorators[-1]:  # and with it comments between it and the method
-                last = source.lines_of(node.name)[0] - 1
+                last = source.at(node).line - 1
             lines = source.lines[first - 1 : last]
             edits.append(Edit(cls, method, first, lines, (), "upstream documents its own class with it"))
         else:

@@ -8,7 +8,7 @@ import libcst as cst
 import pytest
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from adaptergen.nodes import below, names_read, statements
+from adaptergen.nodes import below, descendants, names_read, statements
 from adaptergen.positions import Positions
 
 
@@ -31,18 +31,24 @@ class C(B, metaclass=M):
     x: int = 1
 
     @property
-    def f(self, a, /, b: int = 2, *rest, c=3, **more) -> dict:
+    async def f(self, a, /, b: int = 2, *rest, c=3, **more) -> dict:
         if a if b else c:
             return {**a, "k": [i for i in x if i not in y], "l": (lambda z: z)(*a, k=b)}
         elif a < b <= c: pass
         else:
-            with open(a) as g, h:
+            async with open(a) as g, h:
+                match a:
+                    case [1, *_]:
+                        pass
+                    case _: raise
                 for q in r:
                     del q[1:2, ...]
             try:
                 assert a, f"{b!r:>{c}}"
             except (E, F) as error:
                 raise error from None
+            else:
+                await z
             finally:
                 x = y = (yield) or await_(
                     1,
@@ -99,15 +105,16 @@ def test_names_that_are_read() -> None:
     assert list(names_read(cst.parse_module(text)))[1:] == ["torch", "Kind", "len", "y"]
 
 
-def test_lines_of_every_node(tree: cst.Module) -> None:
+def test_lines_of_every_statement_and_decorator(tree: cst.Module) -> None:
     expected = MetadataWrapper(tree, unsafe_skip_copy=True).resolve(PositionProvider)
     positions = Positions(tree, TEXT)
+    nodes = [*statements(tree), *descendants(tree, cst.Decorator)]
 
-    for node in below(tree):
-        if not isinstance(node, cst.Module):
-            assert positions.lines(node) == (expected[node].start.line, expected[node].end.line), node
+    assert len(nodes) == 26
+    for node in nodes:
+        assert positions.lines(node) == (expected[node].start.line, expected[node].end.line), node
 
 
-def test_a_node_of_another_module(tree: cst.Module) -> None:
+def test_a_statement_of_another_module(tree: cst.Module) -> None:
     with pytest.raises(KeyError):
-        Positions(tree, TEXT).lines(cst.Name("x"))
+        Positions(tree, TEXT).lines(cst.SimpleStatementLine([cst.Pass()]))
