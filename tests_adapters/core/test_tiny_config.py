@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from transformers import EfficientNetConfig, PreTrainedConfig, TimmBackboneConfig
+from transformers import EfficientNetConfig, Gemma3nConfig, PreTrainedConfig, TimmBackboneConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from adaptergen.verify.tiny import BROAD, tiny_config
@@ -519,12 +519,30 @@ def test_another_backbone_stands_in_for_one_of_a_library() -> None:
     assert not stands_in(BothConfig())
 
 
+def test_another_model_stands_in_for_one_that_a_library_has() -> None:
+    small = tiny_config(Gemma3nConfig)
+
+    assert stands_in(Gemma3nConfig())
+    assert not stands_in(small)
+    assert small.vision_config.hidden_sizes[-1] == small.vision_config.hidden_size
+    assert small.vision_config.vocab_offset < small.image_token_id < small.audio_config.vocab_offset
+
+
 def test_keys_are_not_shared_where_the_configuration_refuses_it() -> None:
     assert said(tiny_config(UngroupedConfig)) == {
         "hidden_size": 32,
         "num_attention_heads": 4,
         "num_key_value_heads": 4,
     }
+
+
+def test_another_model_stands_in_for_one_that_a_library_has() -> None:
+    small = tiny_config(Gemma3nConfig)
+
+    assert stands_in(Gemma3nConfig())
+    assert not stands_in(small)
+    assert small.vision_config.hidden_sizes[-1] == small.vision_config.hidden_size
+    assert small.vision_config.vocab_offset < small.image_token_id < small.audio_config.vocab_offset
 
 
 def test_keys_are_not_shared_where_sounds_become_codes() -> None:

@@ -167,6 +167,16 @@ CASES = {
     "hubert": ("HubertModel", {"input_values": (2, 4800), "attention_mask": (2, 4800)}),
     "parakeet": ("ParakeetForCTC", {"input_features": (2, 16, 8), "attention_mask": (2, 16)}),
     "kyutai_speech_to_text": ("KyutaiSpeechToTextModel", {"input_ids": (2, 7, 33), "attention_mask": (2, 7)}),
+    "gemma3n": (
+        "Gemma3nModel",
+        {
+            "pixel_values": (2, 3, 16, 16),
+            "input_features": (2, 16, 16),
+            "input_features_mask": (2, 16),
+            "input_ids": (2, 15),
+            "attention_mask": (2, 15),
+        },
+    ),
     "neucodec": ("NeuCodecModel", {"input_values": (2, 1, 768), "input_features": (2, 16, 16)}),
     "perceiver": ("PerceiverModel", {"inputs": (2, 5, 32)}),
     "slanext": ("SLANeXtBackbone", {"hidden_states": (2, 3, 16, 16)}),

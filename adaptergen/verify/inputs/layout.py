@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -54,7 +55,8 @@ def layouts(model: PreTrainedModel) -> Iterator[Layout]:
     """All that may be right, the likeliest first."""
     call = Call(model)
     known: list[Perceived] = []
-    sounds = _perceived(model, sound_layouts(call))
+    with_booleans = (partial(with_boolean_masks, bring) for bring in sound_layouts(call))
+    sounds = _perceived(model, chain(sound_layouts(call), with_booleans))
     for image, seen in _perceived(model, image_layouts(call)):
         for sound, heard in _once_more(known, sounds):
             for tokens in token_layouts(call):

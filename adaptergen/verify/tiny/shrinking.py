@@ -12,7 +12,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 from adaptergen.verify.tiny import layers, rotary
-from adaptergen.verify.tiny.backbones import without_missing_library
+from adaptergen.verify.tiny.backbones import stood_in, without_missing_library
 from adaptergen.verify.tiny.filling import filled_in
 from adaptergen.verify.tiny.sizes import HEADS, IMAGE, PATCH, WIDTH, Sizes, is_stages, is_width
 from adaptergen.verify.tiny.tokens import TOKENS, is_token, small_tokens
@@ -53,7 +53,7 @@ def small(config: PreTrainedConfig, given: Mapping[str, Any], times: int, *, sha
     """A new configuration of the same class, for a model that is so many times wider than usual."""
     targets = layers.targets_in(vars(config))
     tree = Tree(small_tokens(config), tuple(_widths(config)), times, targets, shares)
-    return told(shrink(config, given, tree))
+    return told(stood_in(shrink(config, given, tree)))
 
 
 def shrink(config: PreTrainedConfig, given: Mapping[str, Any], tree: Tree) -> PreTrainedConfig:

@@ -51,7 +51,7 @@ SIZES: Sized = (
     (r"key_dim", STAGE),
     (r"base_channels", 32),  # normed in as many groups
     (r"num_pos_feats", Wide(WIDTH // 2)),
-    (r"image_embedding_size|mm_tokens_per_image", IMAGE // PATCH),
+    (r"image_embedding_size|mm_tokens_per_image|\w*soft_tokens_per_image", IMAGE // PATCH),
     (r"upsample_initial_channel", 64),
     (r"patch_length|patch_stride", 8),
     (r"(\w*patch|tubelet)_size", PATCH),

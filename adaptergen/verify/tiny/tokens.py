@@ -11,7 +11,7 @@ from transformers import PreTrainedConfig
 
 VOCABULARY = 99
 TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2}
-NAMES = r"\w*(token_id|token_ids|token_index|_id|_idx_token)"
+NAMES = r"\w*(token_id|token_ids|token_index|_id|_idx_token|vocab_offset)"
 
 
 def is_token(name: str) -> bool:
