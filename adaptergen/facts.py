@@ -192,6 +192,7 @@ class Stack:
     config: str = ""  # path of the configuration that the layers are made of, from the model's own, e.g. "text_config"
     is_packed: bool = False  # all examples are one sequence, with the places where one ends and the next begins
     joins_rows: bool = False  # an example has several rows, those of one kind behind those of another
+    stacked: Location | None = None  # where several states of each position become what the first layer takes
     positions: str = ""  # the parameter by which layers are told positions that are made beside the embeddings
     told: str = (
         ""  # what the layers are told of each word beside its embedding: its token, or where it stands on a page

@@ -124,6 +124,7 @@ _ADAPTER_MODELS = {
     "FalconAdapterModel": "generated.models.falcon",
     "Gemma2AdapterModel": "generated.models.gemma2",
     "Gemma3AdapterModel": "generated.models.gemma3",
+    "Gemma3nAdapterModel": "generated.models.gemma3n",
     "Gemma4AdapterModel": "generated.models.gemma4",
     "GPT2AdapterModel": "generated.models.gpt2",
     "GPTNeoAdapterModel": "generated.models.gpt_neo",

@@ -32,6 +32,7 @@ CHECKED_MODELS = (
     "falcon",
     "gemma2",
     "gemma3",
+    "gemma3n",
     "gemma4",
     "gpt2",
     "gpt_neo",

@@ -16,7 +16,7 @@ from adaptergen.analysis.attention import attention_calls, first_input
 from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.grids import find_frames, find_picture
 from adaptergen.analysis.picks import find_pick
-from adaptergen.analysis.rows import joins_rows
+from adaptergen.analysis.rows import find_stacked, joins_rows
 from adaptergen.facts import Stack, StackKind
 from adaptergen.nodes import descendants
 from adaptergen.problems import Location
@@ -59,6 +59,7 @@ def find_stacks(
                 config=made_of[layer.list_path],
                 is_packed=_is_packed(layer, call),
                 joins_rows=joins_rows(_entering(call)),
+                stacked=find_stacked(_entering(call)),
                 positions=_positions(layer),
                 told=_told(call),
                 added=_added(tracer, call),

@@ -59,6 +59,8 @@ def _invertible(facts: ModelFacts) -> MethodSupport:
     if entered and (picked := entered[0].picked) is not None:
         why = f"what it acts on reaches the results only as numbers ({place(picked)}), which no gradient passes"
         return MethodSupport(supported=False, because=why, at=stacks_at(facts))
+    if several := _several_states(facts):
+        return MethodSupport(supported=False, because=f"{several}, not the embeddings alone", at=stacks_at(facts))
     if not facts.stacks:
         return MethodSupport(supported=True, because=_OF_PARTS, at=stacks_at(facts))
     first = facts.stacks[0]
@@ -83,8 +85,18 @@ def _reft(facts: ModelFacts) -> MethodSupport:
         )
     if turned := _turned(facts):
         return MethodSupport(supported=False, because="; ".join(turned.values()), at=layers_at(facts))
+    if several := _several_states(facts):
+        return MethodSupport(supported=False, because=f"{several}, of which ReFT knows one", at=layers_at(facts))
     reason = with_sub_models(facts, "the hidden states leave every layer")
     return MethodSupport(supported=True, because=f"{reason}; not {why}" if packed else reason, at=layers_at(facts))
+
+
+def _several_states(facts: ModelFacts) -> str:
+    """What to say of layers that take more than one state of each position; "" if there are none."""
+    for stack in facts.all_stacks:
+        if stack.stacked is not None:
+            return f"{stack.layer} takes several states of each position (made at {place(stack.stacked)})"
+    return ""
 
 
 def _turned(facts: ModelFacts) -> dict[str, str]:

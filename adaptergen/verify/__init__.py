@@ -18,7 +18,7 @@ import transformers
 
 from adaptergen.plan import IntegrationPlan
 from adaptergen.problems import Location, Problem
-from adaptergen.verify.adapters import supported_forms
+from adaptergen.verify.adapters import has_place, supported_forms
 from adaptergen.verify.checks import ADAPTER_CHECKS, MODEL_CHECKS
 from adaptergen.verify.checks.sites import unreached_places
 from adaptergen.verify.outputs import CheckFailed
@@ -94,10 +94,11 @@ def trials(subject: Subject) -> Iterator[Trial]:
     """Everything that is to be tried on a model, in order."""
     for check in MODEL_CHECKS:
         yield Trial(f"without adapters, {check.__name__.replace('_', ' ')}", partial(check, subject))
+    forms = [form for form in supported_forms(subject.case) if has_place(subject, form)]
     for adapter_check in ADAPTER_CHECKS:
         if not adapter_check.applies(subject):
             continue
-        for form in supported_forms(subject.case):
+        for form in forms:
             if adapter_check.is_about(form):
                 label = f"{form.label}, {adapter_check.name.replace('_', ' ')}"
                 yield Trial(label, partial(adapter_check.run, subject, form))

@@ -23,6 +23,7 @@ ADAPTER_MODEL_MAPPING_NAMES: dict[str, str] = {
     "falcon": "FalconAdapterModel",
     "gemma2": "Gemma2AdapterModel",
     "gemma3": "Gemma3AdapterModel",
+    "gemma3n": "Gemma3nAdapterModel",
     "gemma4": "Gemma4AdapterModel",
     "gpt2": "GPT2AdapterModel",
     "gpt_neo": "GPTNeoAdapterModel",
@@ -88,6 +89,7 @@ MODEL_PACKAGES: dict[str, str] = {
     "transformers.models.falcon.modeling_falcon": "falcon",
     "transformers.models.gemma2.modeling_gemma2": "gemma2",
     "transformers.models.gemma3.modeling_gemma3": "gemma3",
+    "transformers.models.gemma3n.modeling_gemma3n": "gemma3n",
     "transformers.models.gemma4.modeling_gemma4": "gemma4",
     "transformers.models.gpt2.modeling_gpt2": "gpt2",
     "transformers.models.gpt_neo.modeling_gpt_neo": "gpt_neo",
@@ -162,6 +164,10 @@ CONFIG_CLASS_KEYS_MAPPING: dict[str, dict[str, str]] = {
         "attention_probs_dropout_prob": "attention_dropout",
     },
     "gemma3": {
+        "hidden_size": "hidden_size",
+        "attention_probs_dropout_prob": "attention_dropout",
+    },
+    "gemma3n": {
         "hidden_size": "hidden_size",
         "attention_probs_dropout_prob": "attention_dropout",
     },

@@ -1644,6 +1644,8 @@ STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
     "GPT2DoubleHeadsModel": "the auto mappings of transformers do not say what it predicts",
     "Gemma3ForCausalLM": "the auto mappings of transformers do not say what it predicts",
     "Gemma3TextForSequenceClassification": "the auto mappings of transformers do not say what it predicts",
+    "Gemma3nForCausalLM": "the auto mappings of transformers do not say what it predicts",
+    "Gemma3nForConditionalGeneration": "its hidden states are multiplied by something",
     "Gemma4ForCausalLM": "the auto mappings of transformers do not say what it predicts",
     "Gemma4ForConditionalGeneration": "its hidden states are multiplied by something",
     "HubertForCTC": "no flexible head is for ctc",

@@ -15,8 +15,9 @@ from adaptergen.verify.inputs.pixels import STATES
 
 Inputs = dict[str, Tensor]
 Bring = Callable[[Call], Inputs]
-SOUNDS = ("input_features", "input_values", "audio_input_features", "audio_values")
+SOUNDS = ("input_features", "input_values", "audio_input_features", "audio_values", "audio_mel")
 MASKS = ("input_features_mask", "feature_attention_mask", "padding_mask", "audio_attention_mask", "input_values_mask")
+SILENCES = ("audio_mel_mask",)  # masks of what is padding
 BANDS = (
     "num_mel_bins",
     "feature_size",
@@ -58,7 +59,8 @@ def sound_layouts(call: Call) -> Iterator[Bring]:
         for length in (*SAMPLES, *_tokens(call))
         for channels in (False, True)
     ]
-    yield from (*spectrograms, *samples) if "features" in name else (*samples, *spectrograms)
+    is_spectrogram = "features" in name or "mel" in name
+    yield from (*spectrograms, *samples) if is_spectrogram else (*samples, *spectrograms)
 
 
 def _states_are_sounds(call: Call) -> bool:
@@ -166,8 +168,8 @@ def _masks(call: Call, length: int) -> Inputs:
     """Texts have places for whole sounds: only what is nothing but a sound ends in padding."""
     if call.takes("input_ids"):
         return {name: call.mask(BATCH, length, padding=0) for name in MASKS if call.takes(name)}
-    masks = ("attention_mask", *MASKS)
-    return {name: call.mask(BATCH, length, padding=length // 4) for name in masks if call.takes(name)}
+    masks = {name: call.mask(BATCH, length, padding=length // 4) for name in ("attention_mask", *MASKS, *SILENCES)}
+    return {name: mask == 0 if name in SILENCES else mask for name, mask in masks.items() if call.takes(name)}
 
 
 def without_masks(inputs: Inputs) -> Inputs:

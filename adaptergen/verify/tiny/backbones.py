@@ -25,7 +25,7 @@ def without_missing_library(config: PreTrainedConfig) -> PreTrainedConfig:
 
 
 def stood_in(config: PreTrainedConfig) -> PreTrainedConfig:
-    """The same configuration; where a part of it is written for a model of timm, another stands in, as wide as that."""
+    """The same configuration; where a part of it is written for a model of timm, another stands in, as wide."""
     for name, part in _parts(config):
         if _is_of_timm(part):
             vars(config)[name] = _as_wide(part)  # past the check that it is of the class that is written for timm
