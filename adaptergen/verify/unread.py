@@ -25,7 +25,7 @@ NOTHING = 1e-20  # what is left of a gradient behind a mask of -100
 
 def unread(subject: Subject, names: Iterable[str], model: nn.Module | None = None) -> frozenset[str]:
     """
-    Those of the parameters or modules, adapters' own among them, that are below such a part.
+    Those of the parameters or modules, adapters' own among them, that are such a part, or in one.
 
     Args:
         model: with the adapter; what makes the prefixes of such parts alone is found in it.
@@ -163,5 +163,6 @@ def _is_unread(module: nn.Module) -> bool:
 
 
 def _is_below(name: str, parts: set[str]) -> bool:
+    """Is it one of these, or in one of them?"""
     names = name.split(".")
-    return any(".".join(names[:end]) in parts for end in range(1, len(names)))
+    return any(".".join(names[:end]) in parts for end in range(1, len(names) + 1))

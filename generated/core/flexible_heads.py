@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
+from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from generated.core.composition import Setup
@@ -59,6 +60,13 @@ class ModelWithFlexibleHeadsAdaptersMixin(
             source = folders_of_model(pretrained_model_name_or_path, FOLDERS, **location)
             model._restore(source / subfolder)
         return loaded
+
+    @classmethod
+    def _can_set_experts_implementation(cls) -> bool:
+        """What the modeling file of transformers tells, in which it looks for this: here it would be that of `cls`."""
+        parents = (each for each in cls.__mro__[1:] if issubclass(each, PreTrainedModel))
+        upstream = next(each for each in parents if not issubclass(each, ModelWithFlexibleHeadsAdaptersMixin))
+        return bool(upstream._can_set_experts_implementation())
 
     def _restore(self, directory: Path) -> None:
         self.load_all_adapters(directory / ADAPTERS_FOLDER)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from adaptergen.verify.adapters import NAME, OTHER, AdapterForm, add_random, parameters
-from adaptergen.verify.outputs import CheckFailed, call, expect_close, expect_effect, loss, run, upstream_does
+from adaptergen.verify.outputs import CheckFailed, call, expect_close, expect_effect, floats, loss, run, upstream_does
 from adaptergen.verify.subjects import Subject
 from adaptergen.verify.unread import unmoved, unread
 
@@ -86,16 +86,21 @@ def checkpointing_equals_plain(subject: Subject, form: AdapterForm) -> None:
 
 
 def supports_checkpointing(subject: Subject) -> bool:
-    """Whether upstream's model runs with it when all weights are frozen: some write in place, or read from a cache."""
+    """
+    Whether upstream's model gives the same with it when all weights are frozen: some write in place, or take from a
+    cache what they make anew without one.
+    """
     if not subject.cls.supports_gradient_checkpointing:
         return False
     model = subject.upstream().train().requires_grad_(False)
+    inputs = subject.inputs(model, padded=False)
 
-    def run_with_it() -> None:
+    def gives_the_same() -> None:
+        plain = dict(floats(call(model, inputs)))
         model.gradient_checkpointing_enable()
-        call(model, subject.inputs(model, padded=False))
+        expect_close(dict(floats(call(model, inputs))), plain, "with checkpointing")
 
-    return upstream_does(run_with_it)
+    return upstream_does(gives_the_same)
 
 
 def _gradients(subject: Subject, form: AdapterForm, *, checkpointing: bool) -> dict[str, Tensor]:
