@@ -7,7 +7,15 @@ import pytest
 import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
-from transformers import BertForPreTraining, BertForSequenceClassification, LlamaForCausalLM
+from transformers import (
+    AlbertConfig,
+    AlbertForMaskedLM,
+    BertForPreTraining,
+    BertForSequenceClassification,
+    ElectraConfig,
+    ElectraForMaskedLM,
+    LlamaForCausalLM,
+)
 
 import generated
 from generated.core.configuration import SeqBnConfig, SeqBnInvConfig
@@ -102,6 +110,31 @@ def test_hooks_are_where_they_belong(architecture: str, from_base: bool) -> None
     assert model.get_output_embeddings() in hooked
     model.delete_adapter("task")
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in hooked)
+
+
+@pytest.mark.parametrize("embedding_size", [16, 32])
+@pytest.mark.parametrize(
+    ("cls", "config_cls", "place"),
+    [
+        (AlbertForMaskedLM, AlbertConfig, "encoder.embedding_hidden_mapping_in"),
+        (ElectraForMaskedLM, ElectraConfig, "embeddings_project"),
+    ],
+)
+def test_in_front_of_the_map_that_widens_the_embeddings(cls, config_cls, place: str, embedding_size: int) -> None:
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    model = generated.init(cls(config_cls(vocab_size=61, embedding_size=embedding_size, **sizes))).eval()
+    model.add_adapter("task", config=config(), set_active=True)
+    coupling = model.base_model.invertible_of_owner.module["task"]
+    seen: dict[str, torch.Tensor] = {}
+    coupling.register_forward_hook(lambda _, args, __: seen.setdefault("embedded", args[0]))
+    if embedding_size != 32:
+        widening = model.base_model.get_submodule(place)
+        widening.register_forward_pre_hook(lambda _, args: seen.setdefault("adapted", args[0]))
+    model(torch.tensor([[5, 6, 7, 8]]))
+
+    assert coupling.F[0].weight.shape[-1] == embedding_size // 2
+    assert seen["embedded"].shape == (1, 4, embedding_size)
+    assert embedding_size == 32 or torch.equal(seen["adapted"], coupling(seen["embedded"]))
 
 
 def test_head_that_is_built_around_an_adapted_base() -> None:

@@ -6,10 +6,11 @@ from torch import nn
 
 from generated.core.configuration import AdapterConfig, BnConfig
 from generated.core.layers.invertible import InvertibleAdapters, build_invertible
+from generated.core.layers.lora.projection import features
 from generated.core.layers.slot import Borrowed, Place
 from generated.core.methods.base import AdapterMethod, Target, drawn_from, install
 from generated.core.methods.hooks import remove_hooks
-from generated.core.placed import first_layer, first_stack
+from generated.core.placed import first_layer, first_stack, unwrapped, word_embeddings
 from generated.core.sites import resolve
 from generated.core.widths import entry_width
 
@@ -24,7 +25,7 @@ def add(target: Target) -> int:
         model.invertible_of_owner = Borrowed(owner.invertible_adapters)
         _attach(model, owner.invertible_adapters)
     with drawn_from(target.config.init_weights_seed):
-        coupling = build_invertible(entry_width(model), target.config)
+        coupling = build_invertible(_embedding_width(model) or entry_width(model), target.config)
     install(target, owner.invertible_adapters, Place(-1, "invertible"), coupling, owner)
     return 1
 
@@ -60,7 +61,9 @@ def undo_in_front_of(model: nn.Module, output_embeddings: nn.Module | None) -> N
 
 def _attach(model: nn.Module, adapters: InvertibleAdapters) -> None:
     entry = _entry(model)
-    if entry is not None:
+    if entry is not None and _embedding_width(model):
+        adapters.handle = entry.register_forward_pre_hook(adapters.adapt_input, with_kwargs=True)
+    elif entry is not None:
         adapters.handle = entry.register_forward_hook(adapters.adapt_output, prepend=True)
     else:
         adapters.handle = first_layer(model).module.register_forward_pre_hook(adapters.adapt_input, with_kwargs=True)
@@ -81,6 +84,18 @@ def _entry(model: nn.Module) -> nn.Module | None:
     """The module whose output is what the layers start from; `None` where this instance has no such module."""
     stack = first_stack(model)
     return resolve(invertible_owner(model), stack.entry) if stack.entry else None
+
+
+def _embedding_width(model: nn.Module) -> int | None:
+    """
+    The width of the word embeddings, where a map makes them as wide as the layers (ALBERT, ELECTRA): output embeddings
+    take states as narrow, so that invertible adapters act in front of that map, as in AdapterHub.
+    """
+    entry, words = _entry(model), getattr(word_embeddings(model), "embedding_dim", None)
+    if entry is None or not hasattr(unwrapped(entry), "in_features"):
+        return None
+    narrow, wide = features(unwrapped(entry))
+    return narrow if narrow == words and narrow != wide else None
 
 
 def _is_wanted(config: AdapterConfig) -> bool:
