@@ -11,12 +11,14 @@ from functools import cache
 from textwrap import dedent
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from adaptergen.verify.adapters import NAME
 from adaptergen.verify.calls import counted
-from adaptergen.verify.outputs import floats, loss
+from adaptergen.verify.inputs import words
+from adaptergen.verify.outputs import floats, loss, run
 from adaptergen.verify.subjects import Subject
 
 
@@ -58,6 +60,16 @@ def unmoved(subject: Subject, names: Iterable[str], model: nn.Module | None = No
         weights = {path: _weight(model.get_submodule(path)) for path in maps}
         still |= {path for path, weight in weights.items() if weight.grad is not None and not _moves(weight)}
     return frozenset(name for name in names if _is_below(name, still))
+
+
+def words_meet(subject: Subject) -> bool:
+    """Does the first word change what upstream makes of those behind it? Not where each sees an encoder alone."""
+    model = subject.upstream()
+    given = subject.inputs(model, padded=False)
+    name, _ = words(given)
+    first = given[name].roll(1, dims=-1)[..., :1]
+    results, others = run(model, given), run(model, {**given, name: torch.cat([first, given[name][..., 1:]], dim=-1)})
+    return any(not torch.equal(value[:, 1:], others[key][:, 1:]) for key, value in results.items() if value.dim() > 2)
 
 
 def _weight(module: nn.Module) -> Any:

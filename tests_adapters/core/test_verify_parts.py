@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import BigBirdConfig, BigBirdForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.models.gemma4.configuration_gemma4 import Gemma4Config
 from transformers.models.seamless_m4t_v2.configuration_seamless_m4t_v2 import SeamlessM4Tv2Config
 from transformers.models.seamless_m4t_v2.modeling_seamless_m4t_v2 import SeamlessM4Tv2Model
@@ -22,8 +22,9 @@ from adaptergen.verify.checks.merging import merged_weights_do_the_same
 from adaptergen.verify.checks.training import supports_checkpointing
 from adaptergen.verify.subjects import ModelCase, Subject
 from adaptergen.verify.tiny import tiny_config
-from adaptergen.verify.unread import not_taken, unmoved, unread
+from adaptergen.verify.unread import not_taken, unmoved, unread, words_meet
 from adaptergen.verify.weights import spread
+from generated.models.big_bird import BigBirdAdapterModel
 from generated.models.gemma4 import Gemma4AdapterModel
 
 
@@ -353,3 +354,14 @@ def test_probabilities_are_told_by_their_logarithms() -> None:
     with pytest.raises(outputs.CheckFailed, match="does not change"):
         outputs.expect_effect({"scores": sure}, {"scores": sure}, "an adapter")
     assert outputs.unsoftened(-sure).equal(-sure)
+
+
+def test_words_that_see_an_encoder_alone_do_not_meet() -> None:
+    case = ModelCase(name="big_bird", adapter_model_class=BigBirdAdapterModel, config_class=BigBirdConfig)
+    subjects = (subject for subject in case.subjects if subject.cls is BigBirdForCausalLM)
+
+    assert {subject.label: words_meet(subject) for subject in subjects} == {
+        "BigBirdForCausalLM": True,
+        "BigBirdForCausalLM (is_decoder)": True,
+        "BigBirdForCausalLM (is_decoder, add_cross_attention)": False,
+    }
