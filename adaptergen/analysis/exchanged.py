@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import libcst as cst
 
 from adaptergen.analysis.blocks import TracedLayer
-from adaptergen.nodes import Statement, descendants, statements
+from adaptergen.nodes import STATEMENTS, children, statements
 from adaptergen.source import ClassSource
 from adaptergen.tracing.values import Choice, Instance, Value
 
@@ -45,9 +45,13 @@ def _replacing(module: Instance, name: str) -> Iterator[str]:
                     yield f"{method} of {ancestor.name} (line {ancestor.module.at(statement).line})"
 
 
-def _targets(statement: Statement) -> Iterator[cst.AssignTarget]:
-    if isinstance(statement, cst.SimpleStatementLine):
-        yield from descendants(statement, cst.AssignTarget)
+def _targets(node: cst.CSTNode) -> Iterator[cst.AssignTarget]:
+    """What a statement assigns itself, also behind its colon, but not what the statements in it assign."""
+    for child in children(node):
+        if isinstance(child, cst.AssignTarget):
+            yield child
+        elif not isinstance(child, (cst.IndentedBlock, *STATEMENTS)):
+            yield from _targets(child)
 
 
 def _is_own(target: cst.BaseAssignTargetExpression, name: str) -> bool:

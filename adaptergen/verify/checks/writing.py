@@ -47,7 +47,7 @@ def generates(subject: Subject) -> bool:
 
 def caches(subject: Subject) -> bool:
     """Upstream's own model writes from a cache what it writes without."""
-    return generates(subject) and upstream_does(lambda: _expect_cached(subject, subject.upstream(), "eager"))
+    return subject.generates and upstream_does(lambda: _expect_cached(subject, subject.upstream(), "eager"))
 
 
 def _expect_cached(subject: Subject, model: PreTrainedModel, attention: str) -> dict[str, Tensor]:

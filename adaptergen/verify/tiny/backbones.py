@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from transformers import PreTrainedConfig, ResNetConfig
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
+from adaptergen.verify.tiny.parts import parts_of
 from adaptergen.verify.tiny.sizes import IMAGE, STAGE
 
 
@@ -26,7 +25,7 @@ def without_missing_library(config: PreTrainedConfig) -> PreTrainedConfig:
 
 def stood_in(config: PreTrainedConfig) -> PreTrainedConfig:
     """The same configuration; where a part of it is written for a model of timm, another stands in, as wide."""
-    for name, part in _parts(config):
+    for name, part in parts_of(config):
         if _is_of_timm(part):
             vars(config)[name] = _as_wide(part)  # past the check that it is of the class that is written for timm
         else:
@@ -43,11 +42,7 @@ def _as_wide(config: PreTrainedConfig) -> PreTrainedConfig:
 
 def stands_in(config: PreTrainedConfig) -> bool:
     """Is there a backbone of timm in it, in whose place another one stands?"""
-    return _is_of_timm(config) or any(stands_in(part) for _, part in _parts(config))
-
-
-def _parts(config: PreTrainedConfig) -> Iterator[tuple[str, PreTrainedConfig]]:
-    yield from [(name, value) for name, value in vars(config).items() if isinstance(value, PreTrainedConfig)]
+    return _is_of_timm(config) or any(stands_in(part) for _, part in parts_of(config))
 
 
 def _is_of_timm(config: PreTrainedConfig) -> bool:

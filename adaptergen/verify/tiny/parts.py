@@ -40,11 +40,15 @@ def _with_parts(config_class: type[PreTrainedConfig]) -> PreTrainedConfig:
         return config
 
 
+def parts_of(config: PreTrainedConfig) -> Iterator[tuple[str, PreTrainedConfig]]:
+    """The configurations right inside of one, by name."""
+    yield from ((name, value) for name, value in vars(config).items() if isinstance(value, PreTrainedConfig))
+
+
 def _tree(config: PreTrainedConfig) -> Iterator[PreTrainedConfig]:
     yield config
-    for value in vars(config).values():
-        if isinstance(value, PreTrainedConfig):
-            yield from _tree(value)
+    for _, part in parts_of(config):
+        yield from _tree(part)
 
 
 def _turn_thrice(config: PreTrainedConfig) -> None:
@@ -56,7 +60,7 @@ def _turn_thrice(config: PreTrainedConfig) -> None:
 
 def _missing_tokens(config: PreTrainedConfig) -> list[tuple[str, int]]:
     """Tokens of its parts that only another configuration of the same file knows, or only the model."""
-    has_parts = any(isinstance(value, PreTrainedConfig) for value in vars(config).values())
+    has_parts = any(True for _ in parts_of(config))
     known = (*_tokens_nearby(type(config)), *_tokens_read(type(config))) if has_parts else ()
     return [(name, token) for name, token in known if not hasattr(config, name)]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from transformers import PreTrainedConfig
+
+from adaptergen.verify.tiny.parts import parts_of
 
 
 OF_ATTENTION = r"(attn|attention)_config"
@@ -16,7 +17,7 @@ LENGTH, TURN = "num_hidden_layers", "rope_theta"
 
 def told(config: PreTrainedConfig) -> PreTrainedConfig:
     """The same configuration, in which the whole and its parts say what only the other one said."""
-    parts = dict(_parts(config))
+    parts = dict[str, Any](parts_of(config))
     lengths = [value for part in parts.values() if (value := getattr(part, LENGTH, None))]
     if lengths and hasattr(config, "use_cache") and not hasattr(config.get_text_config(decoder=True), LENGTH):
         setattr(config, LENGTH, max(lengths))  # a cache has as many layers
@@ -27,7 +28,3 @@ def told(config: PreTrainedConfig) -> PreTrainedConfig:
         if re.fullmatch(OF_ATTENTION, name) and TURN in positions and not hasattr(part, TURN):
             setattr(part, TURN, positions[TURN])
     return config
-
-
-def _parts(config: PreTrainedConfig) -> Iterator[tuple[str, Any]]:
-    yield from ((name, value) for name, value in vars(config).items() if isinstance(value, PreTrainedConfig))
