@@ -84,7 +84,8 @@ FORMS = (
     AdapterForm("invertible (nice)", "invertible", lambda rt: rt.BnConfig(**NOWHERE, **SMALL, **_invertible("nice"))),
     AdapterForm("invertible (glow)", "invertible", lambda rt: rt.BnConfig(**NOWHERE, **SMALL, **_invertible("glow"))),
     AdapterForm("reft (loreft)", "reft", lambda rt: rt.LoReftConfig(**ENDS)),
-    AdapterForm("reft (direft)", "reft", lambda rt: rt.DiReftConfig(**ENDS, non_linearity="gelu")),
+    # An activation that is flat nowhere: where the head reads one word, gelu may leave nothing of its gradient.
+    AdapterForm("reft (direft)", "reft", lambda rt: rt.DiReftConfig(**ENDS, non_linearity="leaky_relu")),
     AdapterForm("prompt_tuning", "prompt_tuning", lambda rt: rt.PromptTuningConfig(prompt_length=3), lengthens=True),
     AdapterForm(
         "prompt_tuning (after the first position)",
@@ -104,7 +105,12 @@ def supported_forms(case: ModelCase) -> Iterator[AdapterForm]:
 
 
 def has_place(subject: Subject, form: AdapterForm) -> bool:
-    """Does a class take it? The base class must, while a part of it may be one that the method leaves out."""
+    """
+    Does a class take it? The base class must, while a part of it may be one that the method leaves out. A prompt makes
+    words more than the states of an encoder, which not all decoders take.
+    """
+    if form.method == "prompt_tuning" and subject.layout.ties_lengths:
+        return False
     if not subject.is_part:
         return True
     try:

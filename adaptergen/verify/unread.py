@@ -39,8 +39,8 @@ def unread(subject: Subject, names: Iterable[str], model: nn.Module | None = Non
     parts = {path for path, module in upstream.named_modules() if path and _is_unread(module)}
     parts |= {*_not_called(layers, calls)}
     if model is not None:
-        parts |= {*_unread_prefixes(model, parts), *_unread_additions(model, upstream, outputs), *not_taken(model)}
-    return frozenset(name for name in names if _is_below(name, parts))
+        parts |= {*unread_prefixes(model, parts), *_unread_additions(model, upstream, outputs), *not_taken(model)}
+    return frozenset(name for name in names if is_below(name, parts))
 
 
 def unmoved(subject: Subject, names: Iterable[str], model: nn.Module | None = None) -> frozenset[str]:
@@ -59,7 +59,7 @@ def unmoved(subject: Subject, names: Iterable[str], model: nn.Module | None = No
         loss(model.requires_grad_(True), subject.inputs(upstream, padded=False)).backward()
         weights = {path: _weight(model.get_submodule(path)) for path in maps}
         still |= {path for path, weight in weights.items() if weight.grad is not None and not _moves(weight)}
-    return frozenset(name for name in names if _is_below(name, still))
+    return frozenset(name for name in names if is_below(name, still))
 
 
 def words_meet(subject: Subject) -> bool:
@@ -154,19 +154,19 @@ def _unread_additions(model: nn.Module, upstream: nn.Module, outputs: Mapping[st
         yield from (child for child in children if child not in known)
 
 
-def _unread_prefixes(model: nn.Module, parts: set[str]) -> Iterator[str]:
+def unread_prefixes(model: nn.Module, parts: set[str]) -> Iterator[str]:
     """Modules that make the prefixes of nothing but attentions that are not read."""
     prefixes = ((path, getattr(module, "prefixes", {})) for path, module in model.named_modules())
     held = [(path, own[NAME].source) for path, own in prefixes if NAME in own]
     for name, module in model.named_modules():
         readers = [path for path, source in held if source is module]
-        if readers and all(_is_below(f"{path}.", parts) for path in readers):
+        if readers and all(is_below(f"{path}.", parts) for path in readers):
             yield name
 
 
 def _not_called(layers: Iterable[str], calls: Collection[str]) -> Iterator[str]:
     """Layers of which nothing is called. Their weights get gradients, if a model that is called shares them."""
-    yield from (layer for layer in layers if not any(_is_below(f"{path}.", {layer}) for path in calls))
+    yield from (layer for layer in layers if not any(is_below(f"{path}.", {layer}) for path in calls))
 
 
 def _is_unread(module: nn.Module) -> bool:
@@ -174,7 +174,7 @@ def _is_unread(module: nn.Module) -> bool:
     return bool(parameters) and all(parameter.grad is None for parameter in parameters)
 
 
-def _is_below(name: str, parts: set[str]) -> bool:
+def is_below(name: str, parts: set[str]) -> bool:
     """Is it one of these, or in one of them?"""
     names = name.split(".")
     return any(".".join(names[:end]) in parts for end in range(1, len(names) + 1))

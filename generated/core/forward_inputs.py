@@ -36,11 +36,13 @@ class CallValues(NamedTuple):
     What is known of a call; the model's own arguments by their names.
 
     Args:
+        is_below_head: a head reads what the running model gives.
         past_length: number of tokens that are in the cache.
         examples: number of rows of the batch.
     """
 
     is_open: bool = False
+    is_below_head: bool = False
     is_repeated: bool = False
     ids: Tensor | None = None
     attention_mask: Tensor | None = None
@@ -104,6 +106,7 @@ class ForwardInputs:
         kwargs: dict[str, Any],
         *,
         repeats: bool,
+        is_head: bool,
         names: Sequence[str] = (),
     ) -> Any:
         """
@@ -112,15 +115,17 @@ class ForwardInputs:
         Args:
             forward: the call of the model, without the arguments that are meant for adapters.
             repeats: this is the model at whose entry the batch is repeated.
+            is_head: it is one with a head.
             names: of the arguments in `args`.
         """
         outer = self.call
         own = self.take_own(kwargs)
-        self.call = self._opened(own, named_arguments(names, args, kwargs))
+        self.call = self._opened(own, named_arguments(names, args, kwargs), is_head)
         try:
             if repeats and self.channels > 1 and not self.call.is_repeated:
                 args, kwargs = repeat_batch(args, kwargs, self.channels)
-                self.call = self._opened({"adapter_input_parallelized": True}, named_arguments(names, args, kwargs))
+                repeated = {"adapter_input_parallelized": True}
+                self.call = self._opened(repeated, named_arguments(names, args, kwargs), is_head)
             output = forward(*args, **kwargs)
             records = self.call.records
         finally:
@@ -180,7 +185,7 @@ class ForwardInputs:
         """Remove the arguments that are meant for adapters."""
         return {name: kwargs.pop(name) for name in OWN_ARGUMENTS if name in kwargs}
 
-    def _opened(self, own: dict[str, Any], kwargs: dict[str, Any]) -> CallValues:
+    def _opened(self, own: dict[str, Any], kwargs: dict[str, Any], is_head: bool = False) -> CallValues:
         call = self.call
         if call.generation is not None and not call.is_open and call.prompt_length is None:
             call.generation.prompt_length = _sequence_length(kwargs)
@@ -188,6 +193,7 @@ class ForwardInputs:
         ids = self._ids(own)
         return CallValues(
             is_open=True,
+            is_below_head=call.is_below_head or is_head,
             is_repeated=call.is_repeated or bool(own.get("adapter_input_parallelized")),
             ids=call.ids if ids is None else ids,
             attention_mask=kwargs.get("attention_mask", call.attention_mask),

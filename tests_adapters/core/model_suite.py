@@ -31,6 +31,7 @@ from adaptergen.verify.checks.unchanged import equals_upstream
 from adaptergen.verify.outputs import expect_close, expect_identical, floats, run
 from adaptergen.verify.proof import first_forms
 from adaptergen.verify.subjects import ModelCase, Subject
+from adaptergen.verify.unread import is_below, unread_prefixes
 from generated.core.auto import AutoAdapterModel
 from generated.core.towers import keeps_rows
 from tests_adapters.core.heads.conversion_suite import ClassConversionSuite
@@ -241,20 +242,17 @@ def layers_that_run(model: PreTrainedModel) -> Iterator[Callable[[set[str]], set
     left_out = set(layers)
     handles = [layer.register_forward_pre_hook(lambda each, _: left_out.discard(each)) for layer in layers]
     try:
-        yield (
-            lambda names: (
-                names
-                - {
-                    f"{path}.{name}"
-                    for path, module in model.named_modules()
-                    if module in left_out
-                    for name, _ in module.named_parameters()
-                }
-            )
-        )
+        yield lambda names: _above(names, model, left_out)
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _above(names: set[str], model: PreTrainedModel, left_out: set[torch.nn.Module]) -> set[str]:
+    """Those that are not in these layers, and make no prefixes for these alone."""
+    parts = {path for path, module in model.named_modules() if module in left_out}
+    parts |= {*unread_prefixes(model, parts)}
+    return {name for name in names if not is_below(name, parts)}
 
 
 def _in_role(config: PreTrainedConfig, kind: str) -> PreTrainedConfig:

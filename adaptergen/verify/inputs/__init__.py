@@ -125,7 +125,7 @@ def _batch(call: Call, layout: Layout) -> dict[str, Tensor]:
         inputs |= text(call, layout.placeholders, tiled="aspect_ratio_ids" in inputs)
         if not call.takes("decoder_input_ids"):
             inputs["input_ids"] = layout.tokens(inputs["input_ids"])
-        inputs |= source(call) | retrieved(call)
+        inputs |= source(call, layout.source_length) | retrieved(call)
     if call.takes("decoder_input_ids") and call.model.config.is_encoder_decoder:
         inputs |= _written(call, layout, inputs)
     return inputs if layout.examples == BATCH else {name: value[-1:] for name, value in inputs.items()}

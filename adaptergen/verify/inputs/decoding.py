@@ -15,17 +15,17 @@ ACTING = ("dit", "action")  # the part of a model that moves something
 ENCODED = "encoder_outputs"  # what some decoders on their own call the same
 
 
-def source(call: Call) -> Inputs:
+def source(call: Call, length: int) -> Inputs:
     """The states of an encoder, for a decoder on its own."""
-    if _cross_attends(call):
-        mask = call.mask(BATCH, SOURCE_LENGTH, padding=PADDING)
-        return {CROSS_STATES: _states(call), "encoder_attention_mask": mask}
+    if cross_attends(call):
+        mask = call.mask(BATCH, length, padding=PADDING)
+        return {CROSS_STATES: _states(call, length), "encoder_attention_mask": mask}
     if not call.model.config.is_encoder_decoder and call.takes(ENCODED) and call.takes("input_ids"):
-        return {ENCODED: _states(call)}
+        return {ENCODED: _states(call, length)}
     return {}
 
 
-def _cross_attends(call: Call) -> bool:
+def cross_attends(call: Call) -> bool:
     """By its role, or because its layers have attention for nothing else."""
     config = call.model.config
     if config.is_encoder_decoder or not call.takes(CROSS_STATES):
@@ -34,9 +34,9 @@ def _cross_attends(call: Call) -> bool:
     return bool(wants) or any(path.endswith(CROSS_ATTENTION) for path, _ in call.model.named_modules())
 
 
-def _states(call: Call) -> Tensor:
+def _states(call: Call, length: int) -> Tensor:
     width = call.number("cross_attention_hidden_size", "hidden_size", default=32)
-    return torch.randn(BATCH, SOURCE_LENGTH, width, generator=call.random)
+    return torch.randn(BATCH, length, width, generator=call.random)
 
 
 def states(call: Call) -> Inputs:

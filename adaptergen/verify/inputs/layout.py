@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from adaptergen.verify.inputs.call import BATCH, Call
+from adaptergen.verify.inputs.call import BATCH, LENGTH, SOURCE_LENGTH, Call
+from adaptergen.verify.inputs.decoding import cross_attends
 from adaptergen.verify.inputs.features import count_features
 from adaptergen.verify.inputs.images import image_layouts
 from adaptergen.verify.inputs.sounds import sound_layouts, with_boolean_masks
@@ -41,6 +42,7 @@ class Layout:
         masked: it can be told which parts of a sound are padding.
         tokens: makes of (batch, length) what the model wants.
         examples: how many it takes at once: a batch, or the last of it alone.
+        source_length: how many states of an encoder a decoder on its own gets.
     """
 
     image: Bring = _nothing
@@ -49,10 +51,22 @@ class Layout:
     masked: bool = True
     tokens: Tokens = _as_they_are
     examples: int = BATCH
+    source_length: int = SOURCE_LENGTH
+
+    @property
+    def ties_lengths(self) -> bool:
+        """Must a decoder read as many states of an encoder as it has words?"""
+        return self.source_length == LENGTH
 
 
 def layouts(model: PreTrainedModel) -> Iterator[Layout]:
     """All that may be right, the likeliest first."""
+    yield from _layouts(model)
+    if cross_attends(Call(model)):
+        yield from (replace(layout, source_length=LENGTH) for layout in _layouts(model))
+
+
+def _layouts(model: PreTrainedModel) -> Iterator[Layout]:
     call = Call(model)
     known: list[Perceived] = []
     with_booleans = (partial(with_boolean_masks, bring) for bring in sound_layouts(call))

@@ -8,7 +8,7 @@ the prompt, too, so that only the first call behind an empty cache adds it. Head
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -19,6 +19,7 @@ from transformers.utils import ModelOutput
 from generated.core.composition import AdapterCompositionBlock, BatchSplit, Parallel, Stack
 from generated.core.configuration import PromptTuningConfig
 from generated.core.errors import UnsupportedCompositionError, UnsupportedMethodError
+from generated.core.forward_inputs import named_arguments
 from generated.core.layers import states
 from generated.core.layers.channels import expect_channels
 from generated.core.layers.prompt_room import PromptRoom
@@ -77,7 +78,8 @@ class PromptTuningLayer(AdapterSlot, nn.Module):
         is_hooked: prompts join what leaves the embedding module, by a hook there. Else they join the embeddings of
             the words, which the model is then given instead of the words.
         needs_mask: the embedding module looks at the mask.
-        handle: that of the hook. Read from a pickle, it keeps hooks to come from taking the number of this one.
+        argument_names: those of the model that makes room for prompts.
+        handle: that of the first hook. Read from a pickle, it keeps hooks to come from taking the number of this one.
     """
 
     handle: RemovableHandle | None = None
@@ -85,9 +87,9 @@ class PromptTuningLayer(AdapterSlot, nn.Module):
     always_reads_inputs = True
     kind = "prompt tuning"
 
-    def __init__(self, is_hooked: bool, needs_mask: bool = False) -> None:
+    def __init__(self, argument_names: tuple[str, ...], *, is_hooked: bool, needs_mask: bool) -> None:
         super().__init__()
-        self.is_hooked, self.needs_mask = is_hooked, needs_mask
+        self.argument_names, self.is_hooked, self.needs_mask = argument_names, is_hooked, needs_mask
         self.room: PromptRoom | None = None
         self.prompt_tunings = AdapterModules()
 
@@ -138,30 +140,34 @@ class PromptTuningLayer(AdapterSlot, nn.Module):
             return (self(output[0]), *output[1:])
         return self(output)
 
-    def call_model(
-        self, forward: Callable[..., Any], embed: nn.Module, arguments: Mapping[str, Any], *, is_below_head: bool
-    ) -> Any:
+    def make_room(self, model: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]] | None:
         """
-        Call the model with room for the active prompt.
-
-        Args:
-            forward: the call of the base model.
-            embed: its word embeddings.
-            arguments: those of the call.
-            is_below_head: the output is for a head, and is that of the input alone.
+        A forward pre-hook: the call of a model with room for the active prompt.
 
         Raises:
             UnsupportedMethodError: the mask, or the cache, has a fixed shape.
         """
+        if self.active is None:
+            return None
         inputs, call = self.inputs, self.inputs.call
-        is_first = self.is_hooked or call.past_length == 0
+        arguments = named_arguments(self.argument_names, args, kwargs)
         changed = self.room.masked(self._with_mask(arguments) if self.needs_mask else arguments)
         if not self.is_hooked:
-            changed = self.room.moved(changed, is_first=is_first)
-            changed = self._embedded(changed, embed) if is_first else changed
+            changed = self.room.moved(changed, is_first=self._is_first)
+            changed = self._embedded(changed, model.get_input_embeddings()) if self._is_first else changed
         inputs.call = call.with_prompt(self.room.length, changed.get("attention_mask"))
-        output = forward(**changed)
-        return _for_head(output, self.room) if is_below_head and is_first else output
+        return (), changed
+
+    def clear_room(self, model: nn.Module, args: tuple, output: Any) -> Any:
+        """A forward hook: a head gets the output for the input alone."""
+        if self.active is None or not self.inputs.call.is_below_head or not self._is_first:
+            return output
+        return _for_head(output, self.room)
+
+    @property
+    def _is_first(self) -> bool:
+        """Is the prompt not in the cache yet?"""
+        return self.is_hooked or self.inputs.call.past_length == 0
 
     @staticmethod
     def _with_mask(arguments: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from inspect import signature
 from typing import Any
@@ -39,14 +38,9 @@ def add(target: Target) -> int:
 def tidy(model: nn.Module) -> None:
     layer = getattr(model, "prompt_tuning", None)
     if isinstance(layer, PromptTuningLayer) and not layer.prompt_tunings:
-        remove_hooks(layer, _embedding_module(model))
+        for module in (_entered(model), _embedding_module(model)):
+            remove_hooks(layer, module)
         del model.prompt_tuning
-
-
-def has_prompt(model: nn.Module) -> bool:
-    """Is a prompt active?"""
-    layer = getattr(model, "prompt_tuning", None)
-    return isinstance(layer, PromptTuningLayer) and layer.active is not None
 
 
 def embedded_text(model: nn.Module, config: AdapterConfig, tokenizer: Tokenizer | None) -> Tensor | None:
@@ -80,15 +74,26 @@ def start_from(model: nn.Module, name: str, embedded: Tensor) -> None:
 def _layer(model: nn.Module) -> PromptTuningLayer:
     if not hasattr(model, "prompt_tuning"):
         _refuse_unfit(model)
-        embedding_module = _embedding_module(model)
-        needs_mask = embedding_module is not None and _looks_at_mask(embedding_module)
-        model.prompt_tuning = PromptTuningLayer(is_hooked=embedding_module is not None, needs_mask=needs_mask)
-        if needs_mask:
-            embedding_module.register_forward_pre_hook(model.prompt_tuning.restore_mask, with_kwargs=True)
-        if embedding_module is not None:
-            hook = model.prompt_tuning.adapt_output
-            model.prompt_tuning.handle = embedding_module.register_forward_hook(hook)
+        entered, embedding_module = _entered(model), _embedding_module(model)
+        layer = PromptTuningLayer(
+            _arguments(entered),
+            is_hooked=embedding_module is not None,
+            needs_mask=embedding_module is not None and EMBEDDING_MASK in _arguments(embedding_module),
+        )
+        layer.handle = entered.register_forward_pre_hook(layer.make_room, with_kwargs=True)
+        entered.register_forward_hook(layer.clear_room)
+        if layer.needs_mask:
+            embedding_module.register_forward_pre_hook(layer.restore_mask, with_kwargs=True)
+        if layer.is_hooked:
+            embedding_module.register_forward_hook(layer.adapt_output)
+        model.prompt_tuning = layer
     return model.prompt_tuning
+
+
+def _entered(model: nn.Module) -> nn.Module:
+    """What is given the words, or their embeddings: a head may call what runs the layers by itself."""
+    owner = resolve(model, next(present_stacks(model)).owner)
+    return owner if {"inputs_embeds", "attention_mask"} <= set(_arguments(owner)) else model
 
 
 def _refuse_unfit(model: nn.Module) -> None:
@@ -108,7 +113,7 @@ def _refuse_unfit(model: nn.Module) -> None:
     is_inside = _embedding_module(model) is not None
     if isinstance(words, nn.ModuleList) or not (is_inside or hasattr(words, "weight")):
         raise UnsupportedMethodError(f"{name} reads several tokens at each position: a prompt has but one")
-    if not is_inside and "inputs_embeds" not in model.argument_names:
+    if not is_inside and "inputs_embeds" not in _arguments(_entered(model)):
         raise UnsupportedMethodError(f"{name} takes no embeddings as input, so there is no place for a prompt")
 
 
@@ -120,7 +125,7 @@ def _embedding_module(model: nn.Module) -> nn.Module | None:
     and layers with rotary embeddings are told positions that are made elsewhere.
     """
     layer = next(placed_layers(model)).module
-    if getattr(model.config, "is_decoder", False) or ROTARY.intersection(signature(type(layer).forward).parameters):
+    if getattr(model.config, "is_decoder", False) or ROTARY.intersection(_arguments(layer)):
         return None
     stack = next(present_stacks(model))
     entry = resolve(resolve(model, stack.owner), stack.entry) if stack.entry else None
@@ -128,8 +133,8 @@ def _embedding_module(model: nn.Module) -> nn.Module | None:
     return entry if entry is not None and entry is not words and words in set(entry.modules()) else None
 
 
-def _looks_at_mask(embedding_module: nn.Module) -> bool:
-    return EMBEDDING_MASK in inspect.signature(embedding_module.forward).parameters
+def _arguments(module: nn.Module) -> tuple[str, ...]:
+    return tuple(signature(type(module).forward).parameters)[1:]
 
 
 def _size(model: nn.Module, is_hooked: bool) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import partial
 from inspect import signature
 from os import PathLike
 from typing import Any, ClassVar
@@ -18,7 +17,7 @@ from generated.core.checkpointing import CarryingCheckpoint, carry_through_check
 from generated.core.composition import AdapterCompositionBlock, Setup, parallel_channels, parse_composition
 from generated.core.configuration import DEFAULT_ADAPTER_CONFIG, AdapterConfig, ModelAdaptersConfig
 from generated.core.errors import AdapterConfigError, NotInitializedError, UnsupportedMethodError
-from generated.core.forward_inputs import ForwardInputs, named_arguments
+from generated.core.forward_inputs import ForwardInputs
 from generated.core.layers.slot import Borrowed, iter_slots
 from generated.core.methods import METHODS, prefix_tuning, prompt_tuning
 from generated.core.mixins.checkpoints import AdapterCheckpointsMixin
@@ -99,15 +98,14 @@ class ModelAdaptersMixin(
         inputs = getattr(self.base_model, "forward_inputs", None)
         if inputs is None or not inputs.concerns(kwargs):
             return super().__call__(*args, **kwargs)
-        forward = super().__call__
-        if self.base_model is self and prompt_tuning.has_prompt(self):
-            forward = partial(self._call_with_prompt, forward, inputs.call.is_open)
-        return inputs.run(forward, args, kwargs, repeats=self.repeats_batch, names=self.argument_names)
-
-    def _call_with_prompt(self, forward: Callable[..., Any], is_below_head: bool, *args: Any, **kwargs: Any) -> Any:
-        arguments = named_arguments(self.argument_names, args, kwargs)
-        embed = self.get_input_embeddings()
-        return self.prompt_tuning.call_model(forward, embed, arguments, is_below_head=is_below_head)
+        return inputs.run(
+            super().__call__,
+            args,
+            kwargs,
+            repeats=self.repeats_batch,
+            is_head=self.base_model is not self,
+            names=self.argument_names,
+        )
 
     def _set_gradient_checkpointing(
         self, enable: bool = True, gradient_checkpointing_func: Callable = checkpoint, **options: Any

@@ -1,12 +1,13 @@
 """Tiny inputs with targets, one set per kind of head."""
 
 import torch
-from transformers import PreTrainedConfig
+from transformers import MODEL_MAPPING, PreTrainedConfig
 
 from adaptergen.verify.tiny.tokens import is_token
 
 
 BATCH, LENGTH, CHOICES, NUM_LABELS = 3, 8, 4, 3
+SAMPLES = 4000
 
 Tensors = dict[str, torch.Tensor]
 
@@ -34,13 +35,14 @@ def example_prompts(config: PreTrainedConfig) -> Tensors:
 
 
 def hears(config: PreTrainedConfig) -> bool:
-    return hasattr(config, "num_mel_bins")
+    return MODEL_MAPPING[type(config)].main_input_name in ("input_features", "input_values")
 
 
 def speech(config: PreTrainedConfig) -> Tensors:
-    """`input_features` (BATCH, mel bins, frames), two frames for each position of the encoder."""
-    size = (BATCH, config.num_mel_bins, 2 * config.max_source_positions)
-    return {"input_features": torch.randn(size, generator=torch.Generator().manual_seed(7))}
+    """Two frames (BATCH, mel bins, frames) for each position of the encoder, or samples (BATCH, SAMPLES)."""
+    name = MODEL_MAPPING[type(config)].main_input_name
+    shape = (config.num_mel_bins, 2 * config.max_source_positions) if name == "input_features" else (SAMPLES,)
+    return {name: torch.randn(BATCH, *shape, generator=torch.Generator().manual_seed(7))}
 
 
 def text(config: PreTrainedConfig, rows: int, padding_side: str = "right") -> Tensors:
