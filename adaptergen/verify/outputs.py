@@ -10,7 +10,6 @@ from typing import Any
 import numpy
 import torch
 from torch import Tensor, nn
-from transformers import set_seed
 
 
 TOLERANCE = 2e-4  # of float32 sums in another order, after layers with weights of std 0.3
@@ -48,10 +47,15 @@ def call(model: nn.Module, inputs: Mapping[str, Any], **options: Any) -> Any:
 
 @contextmanager
 def same_numbers() -> Iterator[None]:
-    """Whatever is drawn inside, with torch, numpy or Python, is the same each time; outside, nothing has happened."""
+    """
+    Whatever is drawn inside, with torch on the CPU, numpy or Python, is the same each time; outside, nothing has
+    happened. (`torch.manual_seed` would write down a call for each kind of device that is not there, with its stack.)
+    """
     states = random.getstate(), numpy.random.get_state()
     with torch.random.fork_rng(devices=[]):
-        set_seed(0)
+        torch.default_generator.manual_seed(0)
+        numpy.random.seed(0)
+        random.seed(0)
         try:
             yield
         finally:

@@ -17,7 +17,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIPLE_CHOICE_MAP
 from adaptergen.verify import inputs, places
 from adaptergen.verify.exact import exact_inputs, exact_model
 from adaptergen.verify.inputs import Layout
-from adaptergen.verify.outputs import run, upstream_does
+from adaptergen.verify.outputs import run, same_numbers, upstream_does
 from adaptergen.verify.switches import switches
 from adaptergen.verify.tiny import tiny_config
 from adaptergen.verify.weights import spread
@@ -197,8 +197,7 @@ class Subject:
     def upstream(self, attention: str = "eager") -> PreTrainedModel:
         """Upstream's model, in eval mode, with weights so large that everything in it shows in the output."""
         config = self.config  # before the seed: a model may be run to find out how large it is
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with same_numbers():
             model = self.cls._from_config(config, attn_implementation=attention).eval()
             spread(model)
         return exact_model(model) if self.exact else model

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,7 +21,12 @@ WORDS = ("text", "language", "llm", "decoder")
 
 def parameters(cls: type[PreTrainedModel]) -> Collection[str]:
     """Names of the parameters of its forward."""
-    return inspect.signature(cls.forward).parameters.keys()
+    return _parameters(cls.forward)
+
+
+@cache
+def _parameters(forward: Callable[..., Any]) -> Collection[str]:
+    return inspect.signature(forward).parameters.keys()
 
 
 @dataclass(frozen=True)
