@@ -152,6 +152,24 @@ def test_heads_see_the_input_alone() -> None:
     assert tuples.shape[1] == 7 + LENGTH
 
 
+@each_combination
+def test_a_head_that_calls_what_runs_the_layers_by_itself(config: PromptTuningConfig) -> None:
+    """The forward of `OPTForCausalLM` never calls `OPTModel`."""
+    sizes = {"hidden_size": 32, "word_embed_proj_dim": 32, "ffn_dim": 48, "num_attention_heads": 4}
+    model = generated.init(hf.OPTForCausalLM(hf.OPTConfig(vocab_size=VOCABULARY, num_hidden_layers=2, **sizes)).eval())
+    before = tree(model)
+    without = model(TOKENS).logits
+    add_random(model, "a", config)
+    states = PromptRoom(LENGTH, config is AFTER_BOS).remove(model.base_model(TOKENS).last_hidden_state)
+    with_prompt = model(TOKENS, labels=TOKENS)
+    torch.testing.assert_close(with_prompt.logits, model.lm_head(states), **CLOSE)
+    assert not torch.allclose(with_prompt.logits, without, atol=1e-3)
+    with_prompt.loss.backward()
+    assert prompt_of(model).grad.any()
+    model.delete_adapter("a")
+    assert tree(model) == before
+
+
 @pytest.mark.parametrize("architecture", ["bert", "distilbert", "gpt2", "llama"])
 @each_combination
 def test_flexible_heads_see_the_input_alone(architecture: str, config: PromptTuningConfig) -> None:
