@@ -66,6 +66,7 @@ class StackPlan(Decision):
     config: str = ""  # the part of the configuration that the layers are made of, e.g. "text_config"
     packed: bool = False  # all examples are one sequence
     joins_rows: bool = False  # an example has several rows, those of one kind behind those of another
+    called_by_heads: bool = False  # some head calls the owner, and never the base model
 
 
 @dataclass(frozen=True)

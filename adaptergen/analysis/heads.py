@@ -16,7 +16,8 @@ from adaptergen.analysis.config_names import config_path
 from adaptergen.analysis.logit_arithmetic import conditional, config_expression, softcap
 from adaptergen.analysis.projections import is_activation
 from adaptergen.facts import Head, HeadModule
-from adaptergen.source import SourceModule
+from adaptergen.nodes import descendants
+from adaptergen.source import SourceModule, dotted_name
 from adaptergen.tracing.graph import is_dropout, is_linear, is_norm, leaf_classes, module_of, walk
 from adaptergen.tracing.tracer import Loader, Tracer
 from adaptergen.tracing.values import (
@@ -88,8 +89,17 @@ def find_head(
         output_bias=output_bias,
         scale=chain.scale,
         softcap=chain.softcap,
+        called=frozenset(_called(source, cls, f"self.{path}.")),
         generation=_own_generation(source, cls),
     )
+
+
+def _called(source: SourceModule, cls: str, prefix: str) -> Iterator[str]:
+    """`decoder`, of the forward of a class that calls `self.model.decoder` where others call `self.model`."""
+    forward = source.find_method(cls, "forward")
+    for call in descendants(forward[1], cst.Call) if forward is not None else ():
+        if (name := dotted_name(call.func)).startswith(prefix):
+            yield name.removeprefix(prefix)
 
 
 def generates(source: SourceModule, cls: str) -> bool:

@@ -47,7 +47,7 @@ def make_plan(facts: ModelFacts, source: SourceRecord, previous: IntegrationPlan
         classes=_classes(facts),
         methods=methods,
         adapter_model=_adapter_model(facts, heads),
-        stacks=tuple(_stack(stack) for stack in facts.stacks),
+        stacks=tuple(_stack(stack, _called_by_heads(facts)) for stack in facts.stacks),
         towers=tuple(TowerPlan(tower.cls, tuple(map(_stack, tower.stacks))) for tower in facts.towers),
         sub_models=tuple(map(_sub_model, facts.sub_models)),
         layers=layer_plans(facts, bottleneck=bottleneck, prefixes=prefixes),
@@ -98,7 +98,12 @@ def _adapter_model(facts: ModelFacts, heads: tuple[HeadPlan, ...]) -> AdapterMod
     )
 
 
-def _stack(stack: Stack) -> StackPlan:
+def _called_by_heads(facts: ModelFacts) -> frozenset[str]:
+    """Paths, from the base model, of what some head calls without calling the base model."""
+    return frozenset().union(*(head.called for head in facts.heads if head.base_class == facts.base_class))
+
+
+def _stack(stack: Stack, called: frozenset[str] = frozenset()) -> StackPlan:
     entry = f"every path to the first layer goes through {stack.entry}, once" if stack.entry else _BYPASSED
     return StackPlan(
         kind=stack.kind,
@@ -109,6 +114,7 @@ def _stack(stack: Stack) -> StackPlan:
         config=stack.config,
         packed=stack.is_packed,
         joins_rows=stack.joins_rows,
+        called_by_heads=stack.owner in called,
         because=f"{stack.owner_class} runs these layers; {entry}",
         at=place(stack.at),
     )

@@ -159,10 +159,10 @@ def stacks_line(stacks: tuple[StackPlan, ...]) -> str:
 
 def _stack(stack: StackPlan) -> str:
     config = f", config={quoted(stack.config)}" if stack.config else ""
-    rows = "".join(f", {name}=True" for name in ("packed", "joins_rows") if getattr(stack, name))
+    flags = "".join(f", {name}=True" for name in ("packed", "joins_rows", "called_by_heads") if getattr(stack, name))
     return (
         f"AdapterStack(kind={quoted(stack.kind)}, layers={quoted(stack.layers)}, "
-        f"owner={quoted(stack.owner)}, entry={quoted(stack.entry)}{config}{rows})"
+        f"owner={quoted(stack.owner)}, entry={quoted(stack.entry)}{config}{flags})"
     )
 
 

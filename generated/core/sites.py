@@ -30,6 +30,7 @@ class AdapterStack:
         config: path of the part of the configuration that the layers are made of.
         packed: all examples are one sequence, without a dimension for the batch.
         joins_rows: an example has several rows, those of one kind behind those of another.
+        called_by_heads: some head calls the owner, and never the model.
     """
 
     kind: StackKind
@@ -39,6 +40,7 @@ class AdapterStack:
     config: str = ""
     packed: bool = False
     joins_rows: bool = False
+    called_by_heads: bool = False
 
     def below(self, path: str) -> AdapterStack:
         """The same list, by paths from a model that holds the model at `path`."""

@@ -91,9 +91,9 @@ def _layer(model: nn.Module) -> PromptTuningLayer:
 
 
 def _entered(model: nn.Module) -> nn.Module:
-    """What is given the words, or their embeddings: a head may call what runs the layers by itself."""
-    owner = resolve(model, next(present_stacks(model)).owner)
-    return owner if {"inputs_embeds", "attention_mask"} <= set(_arguments(owner)) else model
+    """What is given the words or their embeddings, whichever head of the model is called."""
+    stack = next(present_stacks(model))
+    return resolve(model, stack.owner) if stack.called_by_heads else model
 
 
 def _refuse_unfit(model: nn.Module) -> None:

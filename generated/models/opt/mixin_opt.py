@@ -29,7 +29,9 @@ class OPTModelAdaptersMixin(EmbeddingAdaptersMixin, InvertibleAdaptersMixin, Mod
     """Where adapters sit in OPT."""
 
     model_package = "generated.models.opt"
-    adapter_stacks = (AdapterStack(kind="decoder", layers="decoder.layers", owner="decoder", entry=""),)
+    adapter_stacks = (
+        AdapterStack(kind="decoder", layers="decoder.layers", owner="decoder", entry="", called_by_heads=True),
+    )
     adapter_sites = {
         OPTDecoderLayer: LayerSites(
             bottleneck=(
