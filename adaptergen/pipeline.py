@@ -15,6 +15,7 @@ from adaptergen.rendering import Templates
 from adaptergen.rendering.regions import replace_region
 from adaptergen.source import SourceModule
 from adaptergen.transforms import Borrowed, borrow_classes
+from adaptergen.transforms.anchors import anchored_again
 from adaptergen.upstream import Upstream, UpstreamModel
 from adaptergen.workspace import Workspace
 
@@ -42,7 +43,8 @@ def integrate(
         message, fix = "nested too deeply to be followed", "take the deepest expression of the file apart"
         raise ProblemsFound(Problem("too-deep", message, Location(model.modeling.path), fix)) from error
     record = SourceRecord(model.modeling.name, upstream.version, model.modeling.sha256, path)
-    return integrated(make_plan(facts, record, previous), model.modeling)
+    planned = make_plan(facts, record, previous)
+    return integrated(anchored_again(planned, model.modeling), model.modeling)
 
 
 def integrated(plan: IntegrationPlan, source: SourceModule) -> Integration:

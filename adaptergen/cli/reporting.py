@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -82,12 +82,16 @@ def _refusals(integrations: Sequence[Integration]) -> list[tuple[str, str, str]]
     ]
 
 
-def progress(items: Sequence[T], label: str) -> Iterator[T]:
+def progress(items: Sequence[T], label: str, shown: Callable[[T], str] = str) -> Iterator[T]:
     """The items, with a bar on a terminal when there are several."""
     if len(items) < 2 or not sys.stderr.isatty():
         yield from items
         return
-    with click.progressbar(items, label=label, file=sys.stderr, item_show_func=str) as bar:
+
+    def show(item: T | None) -> str:
+        return "" if item is None else shown(item)
+
+    with click.progressbar(items, label=label, file=sys.stderr, item_show_func=show) as bar:
         yield from bar
 
 
