@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -12,7 +13,7 @@ from adaptergen.plan import Classes, Decision, IntegrationPlan
 
 Kind = Literal["new", "gone", "changed"]
 Entry = TypeVar("Entry", Decision, Classes)
-ABOUT = frozenset({"because", "at", "by"})  # what tells about a decision and is none
+ABOUT = frozenset({"because", "at", "by", "imports"})  # what tells about a decision and is none
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Difference:
         places = " -> ".join(dict.fromkeys(filter(None, (self.was_at, self.at))))
         lines = [
             f"{self.kind}: {self.what}" + (f" ({places})" if places else ""),
-            *(f"  {name}: {was!r} -> {now!r}" for name, (was, now) in self.changes.items()),
+            *(f"  {name}: {_told(was, now)}" for name, (was, now) in self.changes.items()),
             *([f"  because: {self.because}"] if self.because else []),
         ]
         return "\n".join(lines)
@@ -64,8 +65,23 @@ def _difference(what: str, old: Decision | None, new: Decision) -> Difference | 
 
 
 def _changes(old: Entry, new: Entry) -> dict[str, tuple[object, object]]:
-    both = ((each.name, getattr(old, each.name), getattr(new, each.name)) for each in fields(new))
-    return {name: (was, now) for name, was, now in both if was != now and name not in ABOUT}
+    names = [each.name for each in fields(new) if each.name not in ABOUT]
+    both = ((name, _decided(old, name), _decided(new, name)) for name in names)
+    return {name: (was, now) for name, was, now in both if was != now}
+
+
+def _decided(entry: Entry, name: str) -> object:
+    """The value of a field; of the parameters of a forward their names, as the rest is upstream's text."""
+    value = getattr(entry, name)
+    return tuple(re.split(r"\W", each)[0] for each in value) if name == "parameters" else value
+
+
+def _told(was: object, now: object) -> str:
+    """Two values, of lists what went and what came."""
+    if not isinstance(was, tuple) or not isinstance(now, tuple):
+        return f"{was!r} -> {now!r}"
+    gone, new = ([each for each in some if each not in others] for some, others in ((was, now), (now, was)))
+    return ", ".join([*(f"without {each!r}" for each in gone), *(f"with {each!r}" for each in new)]) or "another order"
 
 
 def count_moved(before: IntegrationPlan, after: IntegrationPlan) -> int:
