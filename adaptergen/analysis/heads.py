@@ -38,6 +38,7 @@ from adaptergen.tracing.values import (
 
 LOGITS = ("logits", "start_logits", "prediction_logits")
 IDENTITY = "torch.nn.Identity"
+SHIFT = "prepare_decoder_input_ids_from_labels"
 OF_EACH_WORD = re.compile(r"token_type_ids|(?!attention|pixel|decoder)\w+_mask")  # beside whether it is padding
 
 
@@ -92,6 +93,7 @@ def find_head(
         scale=chain.scale,
         softcap=chain.softcap,
         called=frozenset(_called(source, cls, f"self.{path}.")),
+        shifts=SHIFT in source.classes[cls].methods,
         generation=_own_generation(source, cls),
     )
 
@@ -104,7 +106,7 @@ def _made_for_base(source: SourceModule, cls: str) -> str:
         for assignment in descendants(branch.body, cst.Assign):
             for target in assignment.targets:
                 if (name := source.code(target.target)) in untold:
-                    return f"its forward makes {name} for the base model where none is given"
+                    return f"its forward makes {name} where none is given"
     return ""
 
 
