@@ -250,6 +250,7 @@ class Head:
     scale: str = ""  # what the hidden states are multiplied by before the last module, as an expression of the config
     softcap: str = ""  # what bounds the logits, as an expression of the config
     called: frozenset[str] = frozenset()  # paths of what its forward calls inside the base model, by itself
+    shifts: bool = False  # it says itself what a decoder reads that is to write the labels
     generation: str = ""  # dotted name of the mixin that it writes with, if that is one of the architecture's own
 
 

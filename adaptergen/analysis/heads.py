@@ -7,6 +7,7 @@ pooled_logits = logits[arange, last_non_pad]      reads: the last token
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from adaptergen.analysis.config_names import config_path
 from adaptergen.analysis.logit_arithmetic import conditional, config_expression, softcap
 from adaptergen.analysis.projections import is_activation
 from adaptergen.facts import Head, HeadModule
-from adaptergen.nodes import descendants
+from adaptergen.nodes import descendants, expressions
 from adaptergen.source import SourceModule, dotted_name
 from adaptergen.tracing.graph import is_dropout, is_linear, is_norm, leaf_classes, module_of, walk
 from adaptergen.tracing.tracer import Loader, Tracer
@@ -37,6 +38,8 @@ from adaptergen.tracing.values import (
 
 LOGITS = ("logits", "start_logits", "prediction_logits")
 IDENTITY = "torch.nn.Identity"
+SHIFT = "prepare_decoder_input_ids_from_labels"
+OF_EACH_WORD = re.compile(r"token_type_ids|(?!attention|pixel|decoder)\w+_mask")  # beside whether it is padding
 
 
 @dataclass
@@ -74,7 +77,7 @@ def find_head(
     if logits is None:
         return Head(cls, task, path, held_class, "", (), at, "its forward does not return logits by that name")
     chain = _Chain()
-    why_not = _follow(logits, leaves, chain)
+    why_not = _follow(logits, leaves, chain) or _made_for_base(source, cls)
     modules = tuple(reversed(chain.modules))
     output_bias = chain.output_bias or _tied_bias(source, cls, modules)
     return Head(
@@ -90,8 +93,21 @@ def find_head(
         scale=chain.scale,
         softcap=chain.softcap,
         called=frozenset(_called(source, cls, f"self.{path}.")),
+        shifts=SHIFT in source.classes[cls].methods,
         generation=_own_generation(source, cls),
     )
+
+
+def _made_for_base(source: SourceModule, cls: str) -> str:
+    """Why a flexible head cannot be the same: the forward tells the base model more of each word than it is told."""
+    forward = source.find_method(cls, "forward")
+    for branch in descendants(forward[1], cst.If) if forward is not None else ():
+        untold = {name for name in map(source.code, expressions(branch.test)) if OF_EACH_WORD.fullmatch(name)}
+        for assignment in descendants(branch.body, cst.Assign):
+            for target in assignment.targets:
+                if (name := source.code(target.target)) in untold:
+                    return f"its forward makes {name} where none is given"
+    return ""
 
 
 def _called(source: SourceModule, cls: str, prefix: str) -> Iterator[str]:

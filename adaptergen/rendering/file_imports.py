@@ -73,6 +73,7 @@ def adapter_model_imports(plan: IntegrationPlan, package: str, config_module: st
         Import(plan.source.module, plan.classes.pretrained),
         Import(f"{package}.core.flexible_heads", "ModelWithFlexibleHeadsAdaptersMixin"),
         *(_dotted(dotted) for dotted in own.imports),
+        *([Import(plan.source.module, own.shifts_as)] if own.shifts_as else []),
         *([_dotted(own.generation or GENERATION)] if own.generates else []),
         *([Import(f"{package}.core.heads.encoder_decoder", ENCODER_DECODER)] if own.encoder_decoder else []),
     }

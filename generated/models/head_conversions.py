@@ -835,34 +835,6 @@ STATIC_TO_FLEX_HEAD_MAP: dict[str, StaticHead] = {
         modules=("lm_head.dense", None, "lm_head.layer_norm", "lm_head.decoder"),
         output_bias="lm_head.bias",
     ),
-    "LongformerForMultipleChoice": StaticHead(
-        config={
-            "head_type": "multiple_choice",
-            "layers": 1,
-            "activation_function": None,
-            "use_pooler": True,
-            "dropout_prob": FromConfig(("hidden_dropout_prob",)),
-        },
-        modules=(None, "classifier"),
-    ),
-    "LongformerForQuestionAnswering": StaticHead(
-        config={
-            "head_type": "question_answering",
-            "layers": 1,
-            "activation_function": None,
-            "dropout_prob": 0.0,
-        },
-        modules=(None, "qa_outputs"),
-    ),
-    "LongformerForSequenceClassification": StaticHead(
-        config={
-            "head_type": "classification",
-            "layers": 2,
-            "activation_function": "tanh",
-            "dropout_prob": FromConfig(("hidden_dropout_prob",)),
-        },
-        modules=(None, "classifier.dense", None, None, "classifier.out_proj"),
-    ),
     "LongformerForTokenClassification": StaticHead(
         config={
             "head_type": "tagging",
@@ -1650,6 +1622,9 @@ STATIC_HEADS_WITHOUT_FLEX_HEAD: dict[str, str] = {
     "Gemma4ForConditionalGeneration": "its hidden states are multiplied by something",
     "HubertForCTC": "no flexible head is for ctc",
     "HubertForSequenceClassification": "no flexible head is for audio classification",
+    "LongformerForMultipleChoice": "its forward makes global_attention_mask where none is given",
+    "LongformerForQuestionAnswering": "its forward makes global_attention_mask where none is given",
+    "LongformerForSequenceClassification": "its forward makes global_attention_mask where none is given",
     "MBartForCausalLM": "its base model is MBartDecoderWrapper, that of MBartModel holds more",
     "MT5ForTokenClassification": "its base model is MT5EncoderModel, that of MT5Model holds more",
     "MarianForCausalLM": "its base model is MarianDecoderWrapper, that of MarianModel holds more",

@@ -28,6 +28,7 @@ from adaptergen.verify.adapters import (
 from adaptergen.verify.checks import ADAPTER_CHECKS, AdapterCheck
 from adaptergen.verify.checks.sites import unreached_places
 from adaptergen.verify.checks.unchanged import equals_upstream
+from adaptergen.verify.inputs import placeholders
 from adaptergen.verify.outputs import expect_close, expect_identical, floats, run
 from adaptergen.verify.proof import first_forms
 from adaptergen.verify.subjects import ModelCase, Subject
@@ -274,6 +275,7 @@ def _written(model: PreTrainedModel, *, use_cache: bool) -> dict[str, torch.Tens
         min_new_tokens=4,
         do_sample=False,
         use_cache=use_cache,
+        suppress_tokens=placeholders(model) or None,
         output_logits=True,
         return_dict_in_generate=True,
     )

@@ -72,6 +72,15 @@ def test_positions_by_the_mask_of_a_cache_of_fixed_size(kind: torch.dtype) -> No
     assert positions_of({"full_attention": mask, "sliding_attention": None}, 2, past_length=2) == expected
 
 
+def test_positions_by_the_mask_of_a_window_that_is_being_filled() -> None:
+    """Five tokens, of which each sees two; the second row starts with padding."""
+    columns = torch.arange(5)
+    near = (columns[:, None] - columns).abs().le(1) & columns[:, None].ge(columns)
+    mask = torch.stack([near, near & columns.ge(2) & columns[:, None].ge(2)])[:, None]
+    expected = [[[1, 2, 3, 4, 5], [0, 0, 1, 2, 3]], [[5, 4, 3, 2, 1], [0, 0, 3, 2, 1]]]
+    assert positions_of(mask, 5, past_length=0) == expected
+
+
 def test_mask_of_a_window_does_not_tell_padding() -> None:
     """Two tokens behind seven, of which a cache with a window of four has kept some."""
     assert positions_of(torch.ones(1, 1, 2, 4).bool(), 2, past_length=7) == [[[8, 9]], [[0, 0]]]

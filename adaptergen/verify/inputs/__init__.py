@@ -19,7 +19,7 @@ from adaptergen.verify.inputs.marks import boxes, entities, example, marks, regi
 from adaptergen.verify.inputs.pixels import PIXELS
 from adaptergen.verify.inputs.series import game, series
 from adaptergen.verify.inputs.sounds import SOUNDS, without_masks
-from adaptergen.verify.inputs.text import PLACEHOLDERS, placeholder, retrieved, text
+from adaptergen.verify.inputs.text import PLACEHOLDERS, placeholder, retrieved, text, token_of
 
 
 __all__ = [
@@ -153,8 +153,11 @@ def prompts(model: PreTrainedModel, layout: Layout | None = None) -> dict[str, T
 
 
 def placeholders(model: PreTrainedModel) -> list[int]:
-    """Tokens that stand for pictures and sounds: a text that went on with one would lack what it stands for."""
-    tokens = (placeholder(Call(model), kind) for kind in PLACEHOLDERS)
+    """
+    Tokens that stand for pictures and sounds, or for nothing: a text that went on with one would lack what it stands
+    for, or be read as shorter than it is.
+    """
+    tokens = (*(placeholder(Call(model), kind) for kind in PLACEHOLDERS), token_of(Call(model), "pad_token_id"))
     return [token for token in tokens if token is not None]
 
 

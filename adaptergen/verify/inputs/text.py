@@ -106,15 +106,16 @@ def _special_tokens(attributes: Mapping[str, object]) -> Iterator[int]:
 
 def _ended(call: Call, tokens: Tensor, mask: Tensor) -> Tensor:
     """Each text ends in the end token: some heads read the sentence there."""
-    tokens = torch.where(mask == 0, _token(call, "pad_token_id") or 0, tokens)
-    end = _token(call, "eos_token_id")
+    tokens = torch.where(mask == 0, token_of(call, "pad_token_id") or 0, tokens)
+    end = token_of(call, "eos_token_id")
     if end is not None:
         tokens[-1, ..., -PADDING - 1 if call.padded else -1] = end
         tokens[:-1, ..., -1] = end
     return tokens
 
 
-def _token(call: Call, name: str) -> int | None:
+def token_of(call: Call, name: str) -> int | None:
+    """A special token, if there is such a one."""
     token = call.find(name, near=WORDS)
     token = token[0] if isinstance(token, list | tuple) and token else token
     return token if type(token) is int and 0 <= token < vocabulary(call) else None
@@ -152,6 +153,13 @@ def _places_of_pictures(call: Call, shape: tuple[int, ...]) -> Tensor:
     return places
 
 
+def _seen_by_all(call: Call, shape: tuple[int, ...]) -> Tensor:
+    """The words that all others see, where most see their neighbours alone: the first."""
+    seen = torch.zeros(shape, dtype=torch.long)
+    seen[..., 0] = 1
+    return seen
+
+
 def _another(call: Call, shape: tuple[int, ...]) -> Tensor:
     """The same text for another reader, without places for pictures."""
     return words_of(call, (*shape[:-1], LENGTH))
@@ -181,5 +189,6 @@ PER_WORD: Mapping[str, Callable[[Call, tuple[int, ...]], Tensor]] = {
     "protein_input_ids": _another,
     "protein_attention_mask": _mask_of_another,
     SIGHTS: _all_pictures,
+    "global_attention_mask": _seen_by_all,
     "image_embeds_position_mask": _places_of_pictures,
 }

@@ -80,6 +80,8 @@ class _Shrinking:
     def small(self, name: str, value: Any) -> Any:
         if name in TOKENS:
             return TOKENS[name]
+        if (token := name.removeprefix("forced_")) in TOKENS and value is not None:
+            return TOKENS[token]
         if is_token(name):
             return _moved(value, self.tree.tokens)
         if name.endswith("suppress_tokens") and value is not None:

@@ -59,15 +59,16 @@ class SequenceOfStack:
 def _real_tokens(mask: Any, past: int | Tensor, length: int) -> Tensor | None:
     """
     (batch, keys), False for padding; `None` if the mask does not tell. The mask may be the user's, or one that
-    transformers made of it for a cache of fixed size: (batch, 1, queries, keys), of which the last query sees all.
+    transformers made of it for a cache of fixed size: (batch, 1, queries, keys), where each real key is seen by some
+    query, in a window by those near it.
     """
     if isinstance(mask, dict):
         mask = mask.get("full_attention")
     if not isinstance(mask, Tensor):
         return None
     if mask.dim() == 4:
-        last = mask[:, 0, -1]
-        is_of_window = not isinstance(past, Tensor) and last.shape[1] < past + length  # keys have left the cache
-        return None if is_of_window else last if last.dtype == torch.bool else last == 0
+        is_of_window = not isinstance(past, Tensor) and mask.shape[-1] < past + length  # keys have left the cache
+        seen = mask[:, 0] if mask.dtype == torch.bool else mask[:, 0] == 0
+        return None if is_of_window else seen.any(dim=1)
     is_of_keys = mask.dim() == 2 and (isinstance(past, Tensor) or mask.shape[1] == past + length)
     return mask.bool() if is_of_keys else None

@@ -12,6 +12,7 @@ from generated.core.errors import UnsupportedMethodError
 
 
 KINDS = ("token_type_ids", "langs")  # of each position
+GLOBAL = "global_attention_mask"  # the positions that all others see, also from afar
 
 
 class PromptRoom(NamedTuple):
@@ -41,12 +42,15 @@ class PromptRoom(NamedTuple):
 
     def masked(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Arguments of a model whose mask says that everyone may look at the prompt.
+        Arguments of a model whose mask says that everyone may look at the prompt, if it is near enough.
 
         Raises:
             UnsupportedMethodError: the mask tells more than padding.
         """
-        mask = arguments.get("attention_mask")
+        mask, seen_by_all = arguments.get("attention_mask"), arguments.get(GLOBAL)
+        if seen_by_all is not None:
+            near = seen_by_all.new_zeros(seen_by_all.shape[0], self.length)
+            arguments = {**arguments, GLOBAL: self.insert(seen_by_all, near)}
         if mask is None:
             return dict(arguments)
         if not isinstance(mask, Tensor) or mask.dim() != 2:

@@ -8,7 +8,7 @@ import torch
 from transformers.cache_utils import Cache
 from transformers.generation import GenerationMixin
 from transformers.models.bart.configuration_bart import BartConfig
-from transformers.models.bart.modeling_bart import BartModel, BartPreTrainedModel
+from transformers.models.bart.modeling_bart import BartForConditionalGeneration, BartModel, BartPreTrainedModel
 from transformers.utils import ModelOutput
 
 from generated.core.flexible_heads import ModelWithFlexibleHeadsAdaptersMixin
@@ -27,6 +27,7 @@ class BartAdapterModel(
         "seq2seq_lm",
     )
     sentence_source = "last_eos"
+    prepare_decoder_input_ids_from_labels = BartForConditionalGeneration.prepare_decoder_input_ids_from_labels
 
     def __init__(self, config: BartConfig):
         super().__init__(config)

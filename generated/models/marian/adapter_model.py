@@ -9,7 +9,7 @@ from transformers.cache_utils import Cache
 from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.marian.configuration_marian import MarianConfig
-from transformers.models.marian.modeling_marian import MarianModel, MarianPreTrainedModel
+from transformers.models.marian.modeling_marian import MarianModel, MarianMTModel, MarianPreTrainedModel
 from transformers.utils import ModelOutput
 
 from generated.core.flexible_heads import ModelWithFlexibleHeadsAdaptersMixin
@@ -23,6 +23,7 @@ class MarianAdapterModel(
 
     head_types = ("seq2seq_lm",)
     sentence_source = "first_token"
+    prepare_decoder_input_ids_from_labels = MarianMTModel.prepare_decoder_input_ids_from_labels
 
     def __init__(self, config: MarianConfig):
         super().__init__(config)

@@ -8,7 +8,7 @@ import torch
 from transformers.cache_utils import Cache
 from transformers.generation import GenerationMixin
 from transformers.models.mbart.configuration_mbart import MBartConfig
-from transformers.models.mbart.modeling_mbart import MBartModel, MBartPreTrainedModel
+from transformers.models.mbart.modeling_mbart import MBartForConditionalGeneration, MBartModel, MBartPreTrainedModel
 from transformers.utils import ModelOutput
 
 from generated.core.flexible_heads import ModelWithFlexibleHeadsAdaptersMixin
@@ -27,6 +27,7 @@ class MBartAdapterModel(
         "seq2seq_lm",
     )
     sentence_source = "last_eos"
+    prepare_decoder_input_ids_from_labels = MBartForConditionalGeneration.prepare_decoder_input_ids_from_labels
 
     def __init__(self, config: MBartConfig):
         super().__init__(config)

@@ -8,7 +8,7 @@ import torch
 from transformers.cache_utils import Cache
 from transformers.generation import GenerationMixin
 from transformers.models.mt5.configuration_mt5 import MT5Config
-from transformers.models.mt5.modeling_mt5 import MT5Model, MT5PreTrainedModel
+from transformers.models.mt5.modeling_mt5 import MT5ForConditionalGeneration, MT5Model, MT5PreTrainedModel
 from transformers.utils import ModelOutput
 
 from generated.core.flexible_heads import ModelWithFlexibleHeadsAdaptersMixin
@@ -27,6 +27,7 @@ class MT5AdapterModel(
         "seq2seq_lm",
     )
     sentence_source = "last_eos"
+    prepare_decoder_input_ids_from_labels = MT5ForConditionalGeneration.prepare_decoder_input_ids_from_labels
 
     def __init__(self, config: MT5Config):
         super().__init__(config)

@@ -8,7 +8,11 @@ import torch
 from transformers.cache_utils import Cache
 from transformers.generation import GenerationMixin
 from transformers.models.plbart.configuration_plbart import PLBartConfig
-from transformers.models.plbart.modeling_plbart import PLBartModel, PLBartPreTrainedModel
+from transformers.models.plbart.modeling_plbart import (
+    PLBartForConditionalGeneration,
+    PLBartModel,
+    PLBartPreTrainedModel,
+)
 from transformers.utils import ModelOutput
 
 from generated.core.flexible_heads import ModelWithFlexibleHeadsAdaptersMixin
@@ -26,6 +30,7 @@ class PLBartAdapterModel(
         "seq2seq_lm",
     )
     sentence_source = "last_eos"
+    prepare_decoder_input_ids_from_labels = PLBartForConditionalGeneration.prepare_decoder_input_ids_from_labels
 
     def __init__(self, config: PLBartConfig):
         super().__init__(config)

@@ -8,7 +8,7 @@ import torch
 from transformers.cache_utils import Cache
 from transformers.generation import GenerationMixin
 from transformers.models.t5.configuration_t5 import T5Config
-from transformers.models.t5.modeling_t5 import T5Model, T5PreTrainedModel
+from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration, T5Model, T5PreTrainedModel
 from transformers.utils import ModelOutput
 
 from generated.core.flexible_heads import ModelWithFlexibleHeadsAdaptersMixin
@@ -27,6 +27,7 @@ class T5AdapterModel(
         "seq2seq_lm",
     )
     sentence_source = "last_eos"
+    prepare_decoder_input_ids_from_labels = T5ForConditionalGeneration.prepare_decoder_input_ids_from_labels
 
     def __init__(self, config: T5Config):
         super().__init__(config)

@@ -11,10 +11,10 @@ from generated.core.auto import AutoAdapterModel
 
 
 def randomize(module: nn.Module, seed: int = 5) -> None:
-    """Weights with a spread that makes every mistake visible."""
+    """Weights with a spread that makes every mistake visible; those that are computed, and not learned, stay."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in module.parameters():
+        for parameter in filter(lambda each: each.requires_grad, module.parameters()):
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
 
 
