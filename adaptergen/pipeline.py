@@ -61,13 +61,14 @@ def change_set(workspace: Workspace, integrations: Iterable[Integration], remove
     plans.update({integration.plan.name: integration.plan for integration in integrations})
     _refuse_two_owners(workspace, plans.values())
     return ChangeSet.of(
-        *(change for integration in integrations for change in _model_changes(workspace, templates, integration)),
+        *(change for integration in integrations for change in model_changes(workspace, templates, integration)),
         *(change for name in sorted(gone) for change in _removals(workspace, templates, name)),
         *_region_changes(workspace, templates, list(plans.values())),
     )
 
 
-def _model_changes(workspace: Workspace, templates: Templates, integration: Integration) -> list[Change]:
+def model_changes(workspace: Workspace, templates: Templates, integration: Integration) -> list[Change]:
+    """The files that are this model's alone."""
     plan = integration.plan
     texts = templates.render(plan, integration.borrowed, integration.source.text)
     texts[workspace.settings.plan_path(plan.name)] = dump(plan)

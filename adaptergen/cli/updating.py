@@ -57,7 +57,6 @@ def update(
     \b
     adaptergen update gpt_neo
     adaptergen update --all --no-verify --pr-body body.md
-    adaptergen update --all --dry-run --source-tree ~/transformers
     """
     from adaptergen.update_report import as_json as updates_as_json
     from adaptergen.update_report import pull_request, report
