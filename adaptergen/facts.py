@@ -285,6 +285,7 @@ class ModelFacts:
     sub_models: tuple[SubModel, ...] = ()
     docstring: str = ""  # of the module, its first line
     base_returns_pooled: bool = False
+    pools_if_told: bool = False  # the base model pools only if it is made with `add_pooling_layer=True`
     writers: tuple[str, ...] = ()  # those of `base_like` that generate text by themselves
 
     @property

@@ -248,6 +248,7 @@ class AdapterModelPlan(Decision):
     sentence: Literal["pooler", "first_token", "last_token", "last_eos"]
     generates: bool
     encoder_decoder: bool
+    pools: bool = False  # the base model must be told to pool
     shifts_as: str = ""  # class of upstream that says what a decoder reads that is to write the labels
     generation: str = ""  # dotted name of the mixin to write with, where it is not transformers' own
     lm_scale: str = ""  # an expression that the hidden states are multiplied by before a language-model head

@@ -11,7 +11,7 @@ import libcst as cst
 from adaptergen.analysis.attention import attention_calls
 from adaptergen.analysis.blocks import TracedLayer, find_layers, holders, pretrained_classes
 from adaptergen.analysis.config_names import config_defaults, find_config_names
-from adaptergen.analysis.embeddings import returns_pooled
+from adaptergen.analysis.embeddings import pools_if_told, returns_pooled
 from adaptergen.analysis.gradients import keeps_no_gradients
 from adaptergen.analysis.heads import find_head, generates
 from adaptergen.analysis.modules import find_attentions
@@ -87,6 +87,7 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
         sub_models=others if stacks else with_picks(others, source, base_class, load),
         docstring=_first_line(source.tree.get_docstring()),
         base_returns_pooled=returns_pooled(source, base_class, layers, load),
+        pools_if_told=pools_if_told(source, base_class),
         writers=tuple(cls for cls in held if generates(source, cls)),
     )
 

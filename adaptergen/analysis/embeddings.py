@@ -84,6 +84,14 @@ def returns_pooled(source: SourceModule, base_class: str, layers: tuple[TracedLa
     return any(isinstance(option, Instance) and "pooler_output" in option.kwargs for option in alternatives(output))
 
 
+def pools_if_told(source: SourceModule, base_class: str) -> bool:
+    """Does the base model pool only if it is made with `add_pooling_layer=True`?"""
+    method = source.find_method(base_class, "__init__")
+    parameters = (*method[1].params.params, *method[1].params.kwonly_params) if method else ()
+    defaults = {each.name.value: source.code(each.default) for each in parameters if each.default is not None}
+    return defaults.get("add_pooling_layer") == "False"
+
+
 def _first_call(tracer: Tracer, layer: TracedLayer) -> Call | None:
     """The call of a layer of this list, in the loop over the list."""
     for call in tracer.calls:

@@ -90,6 +90,7 @@ def _adapter_model(facts: ModelFacts, heads: tuple[HeadPlan, ...]) -> AdapterMod
         sentence=sentence_source(facts),  # type: ignore[arg-type]  # facts read one of the literals
         generates=bool(writers),
         encoder_decoder=is_encoder_decoder(facts),
+        pools=facts.pools_if_told and any(head.reads == "pooler" for head in fixed),
         shifts_as=next((head.cls for head in facts.heads if head.shifts and head.cls in writers), ""),
         generation=next((head.generation for head in facts.heads if head.cls in writers), ""),
         lm_scale=next((head.scale for head in fixed if head.scale), ""),

@@ -182,8 +182,8 @@ def adapt_site(package: str, module: nn.Module) -> None:
     found = load_integration(package).counterpart(type(module))
     if found is None:
         raise UnsupportedMethodError(
-            f"{type(module).__name__} has no adapter hooks in {package}; "
-            f"run `adaptergen update {architecture_of(package)}`"
+            f"{type(module).__name__} takes no adapters of this kind: "
+            f"the plan of {architecture_of(package)} has no hooks for this class"
         )
     upstream, adapted = found
     adapt(module, adapted, upstream)

@@ -27,7 +27,7 @@ class NomicBertAdapterModel(ModelWithFlexibleHeadsAdaptersMixin, NomicBertPreTra
 
     def __init__(self, config: NomicBertConfig):
         super().__init__(config)
-        self.nomic_bert = NomicBertModel(config)
+        self.nomic_bert = NomicBertModel(config, add_pooling_layer=True)
         self.post_init()
 
     def forward(
