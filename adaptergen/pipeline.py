@@ -15,6 +15,7 @@ from adaptergen.rendering import Templates
 from adaptergen.rendering.regions import replace_region
 from adaptergen.source import SourceModule
 from adaptergen.transforms import Borrowed, borrow_classes
+from adaptergen.transforms.anchors import anchored_again
 from adaptergen.upstream import Upstream, UpstreamModel
 from adaptergen.workspace import Workspace
 
@@ -42,7 +43,8 @@ def integrate(
         message, fix = "nested too deeply to be followed", "take the deepest expression of the file apart"
         raise ProblemsFound(Problem("too-deep", message, Location(model.modeling.path), fix)) from error
     record = SourceRecord(model.modeling.name, upstream.version, model.modeling.sha256, path)
-    return integrated(make_plan(facts, record, previous), model.modeling)
+    planned = make_plan(facts, record, previous)
+    return integrated(anchored_again(planned, model.modeling), model.modeling)
 
 
 def integrated(plan: IntegrationPlan, source: SourceModule) -> Integration:
@@ -59,13 +61,14 @@ def change_set(workspace: Workspace, integrations: Iterable[Integration], remove
     plans.update({integration.plan.name: integration.plan for integration in integrations})
     _refuse_two_owners(workspace, plans.values())
     return ChangeSet.of(
-        *(change for integration in integrations for change in _model_changes(workspace, templates, integration)),
+        *(change for integration in integrations for change in model_changes(workspace, templates, integration)),
         *(change for name in sorted(gone) for change in _removals(workspace, templates, name)),
         *_region_changes(workspace, templates, list(plans.values())),
     )
 
 
-def _model_changes(workspace: Workspace, templates: Templates, integration: Integration) -> list[Change]:
+def model_changes(workspace: Workspace, templates: Templates, integration: Integration) -> list[Change]:
+    """The files that are this model's alone."""
     plan = integration.plan
     texts = templates.render(plan, integration.borrowed, integration.source.text)
     texts[workspace.settings.plan_path(plan.name)] = dump(plan)

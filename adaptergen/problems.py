@@ -15,6 +15,11 @@ class Location:
     def __str__(self) -> str:
         return f"{self.path}:{self.line}" if self.line else self.path
 
+    @property
+    def short(self) -> str:
+        """`modeling_gpt_neo.py:344`: enough for a reader who has the module open."""
+        return f"{self.path.rpartition('/')[2]}:{self.line}"
+
 
 @dataclass(frozen=True)
 class Problem:

@@ -8,7 +8,7 @@ import importlib.util
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import libcst as cst
@@ -153,6 +153,12 @@ class Upstream:
         configured = (each for each in candidates if each in self.table("CONFIG_MAPPING_NAMES"))
         of_a_class = (str(known) for known, classes in mapping.items() if _present(classes, modeling))
         return next(of_a_class, next(configured, name))
+
+
+@cache
+def upstream_at(root: Path) -> Upstream:
+    """One for all architectures that a process looks at: files that several import are read once."""
+    return Upstream(root)
 
 
 def installed_transformers() -> Upstream:

@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from adaptergen import transaction
@@ -165,6 +166,12 @@ _COMMIT = "commit or stash it first, or pass --force to overwrite it"
 def own_templates() -> Path:
     """Those that came with the tool."""
     return next(folder for folder in OWN_TEMPLATES if folder.is_dir())
+
+
+@cache
+def workspace_at(root: Path) -> Workspace:
+    """One for all that a process of several looks at in a project."""
+    return find_workspace(root)
 
 
 def find_workspace(start: Path) -> Workspace:

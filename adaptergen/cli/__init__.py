@@ -8,7 +8,8 @@ from adaptergen.cli.group import main
 from adaptergen.cli.proving import check, verify
 from adaptergen.cli.reading import diff, list_models, plan
 from adaptergen.cli.surveying import survey
-from adaptergen.cli.writing import add_model, remove_model, update
+from adaptergen.cli.updating import update
+from adaptergen.cli.writing import add_model, remove_model
 
 
 for command in (add_model, plan, diff, update, remove_model, list_models, check, verify, survey):

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from adaptergen.workspace import Workspace
 
 
-def opened(folder: Path) -> tuple[Workspace, Upstream]:
-    from adaptergen.upstream import installed_transformers
+def opened(folder: Path, tree: Path | None = None) -> tuple[Workspace, Upstream]:
+    """The project of a folder, and the transformers in another one, or the installed one."""
+    from adaptergen.upstream import installed_transformers, transformers_in
     from adaptergen.workspace import find_workspace
 
-    return find_workspace(folder), installed_transformers()
+    return find_workspace(folder), transformers_in(tree) if tree else installed_transformers()
 
 
 def known_models(workspace: Workspace, names: Iterable[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,39 +10,58 @@ from typing import TYPE_CHECKING
 
 import click
 
+from adaptergen.cli.formats import FORMATS
 from adaptergen.cli.group import all_option, json_option, optional_names_argument
 from adaptergen.cli.project import chosen_names, opened
-from adaptergen.cli.reporting import echo_json, reported
+from adaptergen.cli.reporting import echo_json, exit_code, reported
 from adaptergen.problems import Problem, ProblemsFound
 
 
 if TYPE_CHECKING:
     from adaptergen.workspace import Workspace
 
+FEW = 4  # models that are checked before other processes have started
+
 
 @click.command()
 @optional_names_argument
-@json_option
+@click.option(
+    "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True,
+    help="One line per problem, commands for GitHub's pages, JSON, or SARIF for code scanning.",
+)  # fmt: skip
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
 @click.pass_obj
-def check(folder: Path, names: tuple[str, ...], as_json: bool) -> None:
+def check(folder: Path, names: tuple[str, ...], form: str) -> None:
     """Fail if a generated file, test, page, table row or registry entry is missing, edited or stale.
+
+    It ends with 0 if all is as it should be, with 1 if not, and with 2 if it was given something that cannot be.
 
     \b
     adaptergen check
     adaptergen check gpt_neo bert
+    adaptergen check --format sarif > adaptergen.sarif
     """
     from adaptergen.checking import check as find_problems
+    from adaptergen.processes import cores
 
-    with reported(as_json):
+    try:
         workspace, upstream = opened(folder)
-        problems = find_problems(workspace, upstream, names)
+        few = len(names or workspace.names()) <= FEW
+        problems = find_problems(workspace, upstream, names, jobs=1 if few else cores())
         if problems:
             raise ProblemsFound(*problems)
-        checked = list(names or workspace.names())
-        if as_json:
-            echo_json({"models": checked, "problems": []})
-        else:
-            click.echo(f"{len(checked)} {'model is' if len(checked) == 1 else 'models are'} as adaptergen writes them")
+    except ProblemsFound as found:
+        click.echo(FORMATS[form](found.problems), nl=False, err=form == "text")
+        if form == "text" and len(found.problems) > 1:
+            click.echo(f"{len(found.problems)} problems", err=True)
+        sys.exit(exit_code(found))
+    checked = list(names or workspace.names())
+    if form == "json":
+        echo_json({"models": checked, "problems": []})
+    elif form == "text":
+        click.echo(f"{len(checked)} {'model is' if len(checked) == 1 else 'models are'} as adaptergen writes them")
+    else:
+        click.echo(FORMATS[form](()), nl=False)
 
 
 @click.command()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from adaptergen.cli.formats import described
 from adaptergen.problems import Problem, ProblemsFound
 
 
@@ -33,10 +34,15 @@ def reported(as_json: bool) -> Iterator[dict[str, Any]]:
         yield told
     except ProblemsFound as found:
         if as_json:
-            echo_json({**told, "problems": [_as_json(problem) for problem in found.problems]})
+            echo_json({**told, "problems": [described(problem) for problem in found.problems]})
         else:
             _echo_problems(found.problems)
-        sys.exit(2 if any(problem.code in WRONG_USAGE for problem in found.problems) else 1)
+        sys.exit(exit_code(found))
+
+
+def exit_code(found: ProblemsFound) -> int:
+    """2 if the command was given something that cannot be, else 1."""
+    return 2 if any(problem.code in WRONG_USAGE for problem in found.problems) else 1
 
 
 def echo_json(document: object) -> None:
@@ -82,12 +88,16 @@ def _refusals(integrations: Sequence[Integration]) -> list[tuple[str, str, str]]
     ]
 
 
-def progress(items: Sequence[T], label: str) -> Iterator[T]:
+def progress(items: Sequence[T], label: str, shown: Callable[[T], str] = str) -> Iterator[T]:
     """The items, with a bar on a terminal when there are several."""
     if len(items) < 2 or not sys.stderr.isatty():
         yield from items
         return
-    with click.progressbar(items, label=label, file=sys.stderr, item_show_func=str) as bar:
+
+    def show(item: T | None) -> str:
+        return "" if item is None else shown(item)
+
+    with click.progressbar(items, label=label, file=sys.stderr, item_show_func=show) as bar:
         yield from bar
 
 
@@ -96,14 +106,3 @@ def _echo_problems(problems: Sequence[Problem]) -> None:
         click.echo(str(problem), err=True)
     if len(problems) > 1:
         click.echo(f"{len(problems)} problems", err=True)
-
-
-def _as_json(problem: Problem) -> dict[str, Any]:
-    at = problem.at
-    return {
-        "code": problem.code,
-        "message": problem.message,
-        "path": at.path if at else None,
-        "line": at.line or None if at else None,
-        "fix": problem.fix or None,
-    }

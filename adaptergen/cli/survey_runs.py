@@ -32,10 +32,11 @@ def analysed(
     is_run_later: bool,
 ) -> Survey:
     """These architectures as they are now, with the proofs of those that are as they were."""
+    from adaptergen.processes import cores
     from adaptergen.surveying.proving import preload
     from adaptergen.surveying.record import Survey
     from adaptergen.surveying.resuming import with_known_proofs
-    from adaptergen.surveying.workers import cores, surveyed
+    from adaptergen.surveying.workers import surveyed
 
     if is_run_later:
         require_torch()
@@ -54,10 +55,10 @@ def verified(
     log: Path | None,
 ) -> Survey:
     """Run everything whose proof is missing; each result is stored when it is there."""
+    from adaptergen.processes import cores
     from adaptergen.surveying.judging import judged
     from adaptergen.surveying.proving import proofs
     from adaptergen.surveying.resuming import is_proven_throughout
-    from adaptergen.surveying.workers import cores
 
     pending = {each.name: each for each in found.architectures if not is_proven_throughout(each)}
     run = proofs(list(pending), jobs or cores(), limits, workspace.root if workspace else None)

@@ -1,4 +1,4 @@
-"""Commands that change the project: add-model, update, remove-model."""
+"""Commands that change the project: add-model and remove-model."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adaptergen.cli.group import (
-    all_option,
     dry_run_option,
     force_option,
     json_option,
     names_argument,
-    optional_names_argument,
     verify_option,
 )
-from adaptergen.cli.project import chosen_names, integrate_all, known_models, opened
+from adaptergen.cli.project import integrate_all, known_models, opened
 from adaptergen.cli.proving import prove, require_torch
 from adaptergen.cli.reporting import echo_json, echo_written, reported, written_as_json
 
@@ -53,31 +51,14 @@ def add_model(
     with reported(as_json) as told:
         workspace, upstream = opened(folder)
         made = integrate_all(workspace, upstream, names, source)
-        _finish(workspace, made, told, dry_run=dry_run, verify=verify, force=force, as_json=as_json)
-
-
-@click.command()
-@optional_names_argument
-@all_option
-@dry_run_option
-@verify_option
-@force_option
-@json_option
-@click.pass_obj
-def update(
-    folder: Path, names: tuple[str, ...], everything: bool, dry_run: bool, verify: bool, force: bool, as_json: bool
-) -> None:
-    """Plan and write models again: after an edited plan, a changed template or a new transformers.
-
-    \b
-    adaptergen update gpt_neo
-    adaptergen update --all --no-verify
-    """
-    with reported(as_json) as told:
-        workspace, upstream = opened(folder)
-        chosen = chosen_names(workspace, names, everything)
-        made = integrate_all(workspace, upstream, chosen)
-        _finish(workspace, made, told, dry_run=dry_run, verify=verify, force=force, as_json=as_json)
+        proven = verify and not dry_run
+        if proven:
+            require_torch()
+        write(workspace, made, told, dry_run=dry_run, force=force, as_json=as_json)
+        if proven:
+            prove(workspace, [one.plan.name for one in made])
+        if as_json:
+            echo_json({**told, "problems": []})
 
 
 @click.command("remove-model")
@@ -105,29 +86,25 @@ def remove_model(folder: Path, names: tuple[str, ...], dry_run: bool, force: boo
             echo_written(changes, (), dry_run=dry_run)
 
 
-def _finish(
+def write(
     workspace: Workspace,
     made: Sequence[Integration],
     told: dict[str, Any],
     *,
     dry_run: bool,
-    verify: bool,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write, show what was written and what was refused, and prove it."""
+    """Write, and show what was written and what was refused.
+
+    Raises:
+        ProblemsFound: it cannot be written; nothing has changed.
+    """
     from adaptergen.pipeline import change_set
 
-    proven = verify and not dry_run
-    if proven:
-        require_torch()
     changes = change_set(workspace, made)
     if not dry_run:
         workspace.apply(changes, force=force)
     told.update(written_as_json(changes, made, dry_run=dry_run))
     if not as_json:
         echo_written(changes, made, dry_run=dry_run)
-    if proven:
-        prove(workspace, [one.plan.name for one in made])
-    if as_json:
-        echo_json({**told, "problems": []})

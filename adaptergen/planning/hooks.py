@@ -42,8 +42,7 @@ _SUBLAYER_WORDS = {
 
 
 def place(at: Location | None) -> str:
-    """`modeling_gpt_neo.py:344`: enough for a reader who has the module open."""
-    return f"{at.path.rpartition('/')[2]}:{at.line}" if at else ""
+    return at.short if at else ""
 
 
 def residual_obstacles(layer: Layer) -> Iterator[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 
 from adaptergen.pipeline import integrate
 from adaptergen.plan import IntegrationPlan
@@ -14,7 +12,7 @@ from adaptergen.surveying.kinds import Kind, kind_of
 from adaptergen.surveying.record import OTHER_ROWS, PARALLEL, Architecture, Cell, refused
 from adaptergen.surveying.resuming import deciding_folders, key_of
 from adaptergen.upstream import Upstream
-from adaptergen.workspace import Workspace, find_workspace
+from adaptergen.workspace import Workspace
 
 
 def survey_one(name: str, upstream: Upstream, workspace: Workspace | None) -> Architecture:
@@ -64,14 +62,3 @@ def _parallel(cells: Mapping[str, Cell]) -> Cell:
     if not able:
         return Cell(False, "no method that acts on rows is supported")
     return Cell(True, f"every row of a batch can have its own adapter, with {', '.join(able)}")
-
-
-@cache
-def upstream_at(root: Path) -> Upstream:
-    """One for all architectures that a process looks at: files that several import are read once."""
-    return Upstream(root)
-
-
-@cache
-def workspace_at(root: Path) -> Workspace:
-    return find_workspace(root)

@@ -16,8 +16,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adaptergen.processes import context
 from adaptergen.surveying.judging import Proof
-from adaptergen.surveying.workers import context
 
 
 if TYPE_CHECKING:

@@ -28,13 +28,11 @@ import libcst as cst
 from adaptergen.plan import ResidualHook
 from adaptergen.problems import ProblemsFound
 from adaptergen.source import SourceModule, Statement
+from adaptergen.transforms.anchors import anchor_gone, find_expression, find_statement
 from adaptergen.transforms.edits import (
     Edit,
     Replacement,
-    anchor_gone,
     call_lines,
-    find_expression,
-    find_statement,
     indentation,
     parsed,
     reads,

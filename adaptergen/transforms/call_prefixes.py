@@ -15,12 +15,11 @@ import libcst as cst
 
 from adaptergen.plan import KeptHook, LengthHook, PrefixHook, TermHook
 from adaptergen.source import SourceModule, Statement, descendants
+from adaptergen.transforms.anchors import find_expression, find_statement
 from adaptergen.transforms.edits import (
     Edit,
     Replacement,
     call_lines,
-    find_expression,
-    find_statement,
     fits,
     indentation,
     lines_of,

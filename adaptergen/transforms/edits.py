@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import indent as indented
 
 import libcst as cst
 
-from adaptergen.problems import Location, Problem, ProblemsFound
-from adaptergen.source import SourceModule, Statement, expressions
+from adaptergen.source import SourceModule, Statement
 
 
 LINE_LENGTH = 119
@@ -42,48 +41,9 @@ def in_order(edits: Iterable[Edit]) -> list[Edit]:
     return sorted(edits, key=lambda edit: (edit.line, len(edit.before)))
 
 
-def find_statement(source: SourceModule, cls: str, method: str, text: str, nth: int) -> Statement:
-    """The statement of upstream that a plan names.
-
-    Raises:
-        ProblemsFound: the class, the method or the statement is not there.
-    """
-    owner = source.classes.get(cls)
-    node = owner.methods.get(method) if owner else None
-    if owner is None or node is None:
-        missing = f"class {cls}" if owner is None else f"method {cls}.{method}"
-        raise ProblemsFound(
-            anchor_gone(f"{missing}, which the plan names, is not in this file", Location(source.path))
-        )
-    found = [statement for statement in source.statements(node) if source.header(statement) == text]
-    if nth < len(found):
-        return found[nth]
-    first = text.partition("\n")[0]
-    raise ProblemsFound(anchor_gone(f"{cls}.{method} has no statement `{first}` (occurrence {nth})", source.at(node)))
-
-
-def find_expression(
-    source: SourceModule, statement: Statement, text: str, is_it: Callable[[cst.BaseExpression], bool]
-) -> cst.BaseExpression:
-    """The first expression of a statement that is the one; `text` is what the plan calls it.
-
-    Raises:
-        ProblemsFound: there is none.
-    """
-    for node in expressions(statement):
-        if is_it(node):
-            return node
-    first = source.header(statement).partition("\n")[0]
-    raise ProblemsFound(anchor_gone(f"there is no `{text}` in `{first}`", source.at(statement)))
-
-
 def reads(source: SourceModule, node: cst.BaseExpression, text: str) -> bool:
     """Is this the text of the expression, with or without the parentheses around it?"""
     return text in (source.code(node), source.code(node.with_changes(lpar=(), rpar=())))
-
-
-def anchor_gone(message: str, at: Location) -> Problem:
-    return Problem("anchor-gone", message, at, "run `adaptergen plan NAME` and compare, then `adaptergen update NAME`")
 
 
 def upstream_lines(source: SourceModule, first: Statement, last: Statement) -> tuple[int, tuple[str, ...]]:

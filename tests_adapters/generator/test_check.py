@@ -217,7 +217,7 @@ def test_the_command_tells_all_at_once_and_changes_nothing(two: Path) -> None:
     assert (
         result.stderr
         == "".join(
-            f"{path}: error[missing]: {MISSING[path]} is missing\n  fix: adaptergen update --all\n"
+            f"{path}: error[missing]: {MISSING[path]} is missing; fix: adaptergen update --all\n"
             for path in sorted(MISSING)
         )
         + "3 problems\n"

@@ -78,7 +78,7 @@ def test_it_names_all_that_is_broken(repository: Path, tmp_path: Path) -> None:
         ("generated/models/gpt_neo/modeling_gpt_neo.py:LINE", "edited", EDITED),
         ("tests_adapters/models/test_gpt_neo.py", "missing", "the test module is missing"),
     ]
-    said = [f"{at}: error[{code}]: {message}\n  fix: adaptergen update --all\n" for at, code, message in places]
+    said = [f"{at}: error[{code}]: {message}; fix: adaptergen update --all\n" for at, code, message in places]
     assert re.sub(r":\d+: ", ":LINE: ", result.stderr) == "".join([*said, "5 problems\n"])
     line = next(i for i, text in enumerate(modeling.read_text().splitlines(), 1) if HEAD in text)
     assert f"generated/models/gpt_neo/modeling_gpt_neo.py:{line}: " in result.stderr
@@ -93,8 +93,7 @@ def test_it_finds_a_changed_upstream_file(repository: Path, tmp_path: Path) -> N
     assert re.fullmatch(
         r"generated/models/gpt_neo/plan\.toml: error\[upstream-changed\]: "
         r"transformers\.models\.gpt_neo\.modeling_gpt_neo of transformers \S+ "
-        r"is not the file that the plan was made for \(transformers \S+\)\n"
-        r"  fix: adaptergen update gpt_neo\n",
+        r"is not the file that the plan was made for \(transformers \S+\); fix: adaptergen update gpt_neo\n",
         result.stderr,
     )
 
@@ -109,9 +108,8 @@ def test_its_list_has_every_plan_and_nothing_else(repository: Path, tmp_path: Pa
 
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == (
-        "generated/models/lost/plan.toml: error[no-plan]: there is no model 'lost' in this project\n"
-        "  fix: adaptergen add-model lost\n"
-        f"utils/check_adapters.py:{line + 1}: error[stale-region]: {STALE}\n"
-        "  fix: adaptergen update --all\n"
+        "generated/models/lost/plan.toml: error[no-plan]: there is no model 'lost' in this project; fix: "
+        "adaptergen add-model lost\n"
+        f"utils/check_adapters.py:{line + 1}: error[stale-region]: {STALE}; fix: adaptergen update --all\n"
         "2 problems\n"
     )

@@ -41,7 +41,7 @@ def surveyed(one: Path) -> Path:
 
 def problems(project: Path, *arguments: str) -> list[str]:
     result = run(project, *arguments)
-    return [line for line in result.stderr.splitlines() if "error[" in line]
+    return [line.partition("; fix: ")[0] for line in result.stderr.splitlines() if "error[" in line]
 
 
 def test_everything_is_written(surveyed: Path) -> None:

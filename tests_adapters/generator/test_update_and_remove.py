@@ -50,7 +50,16 @@ def test_an_entry_that_is_not_by_hand_is_planned_again(two: Path) -> None:
     before = fingerprint(two)
     edit(two / PLAN, 'slot = "output_adapters"', 'slot = "my_adapters"')
 
-    assert done(two, "update", "case", "--no-verify") == f"update  {PLAN}\n"
+    assert done(two, "update", "case", "--no-verify").splitlines() == [
+        f"update  {PLAN}",
+        "replanned: case",
+        "  changed: CaseLayer: place of output_adapter (modeling_case.py:89)",
+        "    slot: 'my_adapters' -> 'output_adapters'",
+        "    because: CaseLayer adds the feed-forward output to its input",
+        "  new: addition CaseLayer.output_adapters (modeling_case.py:89)",
+        "    because: hidden_states is the feed-forward output, residual its input (pre-LN)",
+        "  gone: addition CaseLayer.my_adapters (modeling_case.py:89)",
+    ]
     assert fingerprint(two) == before
 
 
@@ -78,6 +87,8 @@ def test_a_new_transformers_is_read(two: Path, site: Path) -> None:
         "update  generated/models/case/modeling_case.py",
         "update  generated/models/case/plan.toml",
         "update  generated/models/my_case/plan.toml",
+        "regenerated: case",
+        "2 models: 1 unchanged, 1 regenerated",
     ]
     assert "self.mlp( hidden_states)" in (two / "generated/models/case/modeling_case.py").read_text()
     assert done(two, "check") == "2 models are as adaptergen writes them\n"

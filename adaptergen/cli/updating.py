@@ -1,0 +1,89 @@
+"""The command that follows a new transformers, an edited plan or a changed template: update."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from adaptergen.cli.group import (
+    all_option,
+    dry_run_option,
+    force_option,
+    json_option,
+    optional_names_argument,
+    verify_option,
+)
+from adaptergen.cli.project import chosen_names, opened
+from adaptergen.cli.proving import prove, require_torch
+from adaptergen.cli.reporting import echo_json, progress, reported
+from adaptergen.cli.writing import write
+from adaptergen.problems import ProblemsFound
+
+
+@click.command()
+@optional_names_argument
+@all_option
+@click.option(
+    "--source-tree", "tree", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Another transformers than the installed one, which alone can be run: a checkout, or the package.",
+)  # fmt: skip
+@click.option(
+    "--pr-body", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the description of a pull request there, in Markdown.",
+)  # fmt: skip
+@dry_run_option
+@verify_option
+@force_option
+@json_option
+@click.pass_obj
+def update(
+    folder: Path,
+    names: tuple[str, ...],
+    everything: bool,
+    tree: Path | None,
+    pr_body: Path | None,
+    dry_run: bool,
+    verify: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Plan and write models again: after an edited plan, a changed template or a new transformers.
+
+    Each is told to be unchanged, regenerated (upstream's text is another, the plan decides the same), replanned (the
+    plan decides something else) or to need a person: then it stays as it is, the others are written, and the command
+    ends with 1.
+
+    \b
+    adaptergen update gpt_neo
+    adaptergen update --all --no-verify --pr-body body.md
+    """
+    from adaptergen.update_report import as_json as updates_as_json
+    from adaptergen.update_report import pull_request, report
+    from adaptergen.updating import updated
+
+    with reported(as_json) as told:
+        workspace, upstream = opened(folder, tree)
+        chosen = set(chosen_names(workspace, names, everything))
+        plans = [plan for plan in workspace.plans() if plan.name in chosen]
+        updates = [updated(plan, workspace, upstream) for plan in progress(plans, "planning", lambda plan: plan.name)]
+        told["models"] = updates_as_json(updates)
+        if pr_body:
+            pr_body.write_text(pull_request(updates, upstream.version), encoding="utf-8")
+        made = [each.made for each in updates if each.made is not None]
+        problems = [problem for each in updates for problem in each.problems]
+        proven = verify and not dry_run and tree is None
+        if proven:
+            require_torch()
+        write(workspace, made, told, dry_run=dry_run, force=force, as_json=as_json)
+        if not as_json and (text := report(updates)):
+            click.echo(text, err=dry_run)
+        try:
+            if proven:
+                prove(workspace, [one.plan.name for one in made])
+        except ProblemsFound as found:
+            problems.extend(found.problems)
+        if problems:
+            raise ProblemsFound(*problems)
+        if as_json:
+            echo_json({**told, "problems": []})
