@@ -133,7 +133,8 @@ def _languages(call: Call, shape: tuple[int, ...]) -> Tensor:
 
 
 def _language(call: Call, shape: tuple[int, ...]) -> Tensor:
-    return torch.zeros(shape[0], dtype=torch.long)
+    """Of each text; where each has choices, one for all."""
+    return torch.zeros(1 if call.choices else shape[0], dtype=torch.long)
 
 
 def _all_pictures(call: Call, shape: tuple[int, ...]) -> Tensor:
