@@ -126,9 +126,8 @@ def _expect_keys(subject: Subject, layer: Any) -> None:
     by_path = {place.path: place.parts for place in layer.sites.projections}
     for site in layer.sites.attention:
         if site.keys in by_path and "k" not in by_path[site.keys]:
-            raise CheckFailed(
-                f"layer {layer.index}: {site.keys} makes the keys, and has the role {by_path[site.keys]}"
-            )
+            called = ", ".join(by_path[site.keys])
+            raise CheckFailed(f"layer {layer.index}: {site.keys} makes the keys, and is called {called}")
 
 
 def _sublayers(subject: Subject, layer: Any) -> Iterator[tuple[str, dict[str, nn.Module]]]:
