@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from adaptergen.plan import IntegrationPlan, LayerPlan, PrefixHook, ProjectionPlace, ResidualHook
+from adaptergen.plan import BottleneckPlace, IntegrationPlan, LayerPlan, PrefixHook, ProjectionPlace, ResidualHook
 from adaptergen.plan_file import dump, load
 from adaptergen.sources import source_of
 from adaptergen.upstream import installed_transformers
@@ -57,12 +57,19 @@ class Mistake:
 
 
 def wrong_residual(plan: IntegrationPlan) -> IntegrationPlan | None:
-    """The adapters of two additions change places."""
+    """The adapters of two additions change places: by their slots in one class, or by what two classes are for."""
     found = _of_one_class(plan.residuals)
-    if found is None:
-        return None
-    first, second = found
-    return _with_residuals(plan, {first: _by_hand(first, slot=second.slot), second: _by_hand(second, slot=first.slot)})
+    if found is not None:
+        first, second = found
+        exchanged = {first: _by_hand(first, slot=second.slot), second: _by_hand(second, slot=first.slot)}
+        return _with_residuals(plan, exchanged)
+    for layer in plan.layers:
+        places = {place.location: place for place in layer.bottleneck}
+        first, second = places.get("mh_adapter"), places.get("output_adapter")
+        if first and second:
+            # of entries for the same location the first is replaced, so both have to be by hand
+            return _with_places(plan, layer, {first: {"host": second.host}, second: {"host": first.host}})
+    return None
 
 
 def swapped_operands(plan: IntegrationPlan) -> IntegrationPlan | None:
@@ -82,13 +89,14 @@ def norm_of_another(plan: IntegrationPlan) -> IntegrationPlan | None:
 
 
 def dropped_hook(plan: IntegrationPlan) -> IntegrationPlan | None:
-    """The place of an addition is declared, and nothing calls it: another addition is hooked twice."""
+    """The place of an addition is declared, and nothing calls it: another is hooked twice, or it is never there."""
     found = _of_one_class(plan.residuals)
-    if found is None:
-        return None
-    first, second = found
-    twice = {name: getattr(first, name) for name in ("statement", "nth", "addition", "branch", "residual")}
-    return _with_residuals(plan, {second: _by_hand(second, **twice)})
+    if found is not None:
+        first, second = found
+        twice = {name: getattr(first, name) for name in ("statement", "nth", "addition", "branch", "residual")}
+        return _with_residuals(plan, {second: _by_hand(second, **twice)})
+    layer = next((layer for layer in plan.layers if layer.bottleneck), None)
+    return None if layer is None else _with_places(plan, layer, {layer.bottleneck[-1]: {"needs": "gone"}})
 
 
 def prefix_before_the_cache(plan: IntegrationPlan) -> IntegrationPlan | None:
@@ -268,6 +276,14 @@ def _with_projections(
     plan: IntegrationPlan, layer: LayerPlan, changed: dict[ProjectionPlace, ProjectionPlace]
 ) -> IntegrationPlan:
     other = replace(layer, projections=tuple(changed.get(place, place) for place in layer.projections))
+    return replace(plan, layers=tuple(other if each is layer else each for each in plan.layers))
+
+
+def _with_places(
+    plan: IntegrationPlan, layer: LayerPlan, changes: dict[BottleneckPlace, dict[str, object]]
+) -> IntegrationPlan:
+    places = tuple(_by_hand(each, **changes[each]) if each in changes else each for each in layer.bottleneck)
+    other = replace(layer, bottleneck=places)
     return replace(plan, layers=tuple(other if each is layer else each for each in plan.layers))
 
 
