@@ -14,7 +14,7 @@ export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test test-all lint check fast models verify docs clean
+.PHONY: help demo test test-all lint check fast models verify mutations docs clean
 
 help:
 	@sed -n 's/^# \?//p' Makefile | head -5
@@ -57,6 +57,10 @@ test-all: lint check $(VENV)/ready
 
 verify: $(VENV)/ready
 	$(BIN)/adaptergen verify --all
+
+# Plant mistakes in a spanning set of architectures, and see that each is noticed: half an hour.
+mutations: $(VENV)/ready
+	$(BIN)/python utils/mutation_proof.py --write
 
 docs: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]' -c constraints.txt

@@ -56,6 +56,18 @@ def read_settings(pyproject: str, path: str) -> Settings | None:
     return Settings(**table)
 
 
+def checked_settings(settings: Settings) -> Settings:
+    """
+    Raises:
+        ProblemsFound: a name is not what it has to be.
+    """
+    table = {name: value for name in EXPECTED if (value := getattr(settings, name))}
+    problems = _objections(table, "", "pyproject.toml")
+    if problems:
+        raise ProblemsFound(*problems)
+    return settings
+
+
 PACKAGE = r"[a-zA-Z_]\w*(\.[a-zA-Z_]\w*)*"
 TESTS = r"[a-zA-Z_]\w*(/[a-zA-Z_]\w*)*"
 FOLDER = r"\w[\w.-]*(/\w[\w.-]*)*"

@@ -18,6 +18,7 @@ def main(context: click.Context, folder: Path) -> None:
     """Put adapters into Hugging Face architectures, from the source of their modeling files.
 
     \b
+    adaptergen init my_adapters           make a project that uses it
     adaptergen add-model gpt_neo          write the integration of GPT Neo
     adaptergen diff gpt_neo --upstream    see exactly what changed in borrowed code
     adaptergen verify gpt_neo             prove it right by running it

@@ -1,0 +1,295 @@
+"""Does a hook in the wrong place get through? Plant mistakes, one at a time, and see what notices.
+
+    python utils/mutation_proof.py gpt_neo bert
+    python utils/mutation_proof.py --write          every model of the spanning set, and the table in the docs
+
+Each mistake is written into a copy of the project, into the plan of a model as if a person had decided so, and
+everything is generated from it. So `adaptergen check`, which notices any other edit, has nothing to say; the tests of
+the model must fail.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from adaptergen.plan import BottleneckPlace, IntegrationPlan, LayerPlan, PrefixHook, ProjectionPlace, ResidualHook
+from adaptergen.plan_file import dump, load
+from adaptergen.sources import source_of
+from adaptergen.upstream import installed_transformers
+
+
+ROOT = Path(__file__).parents[1]
+COPIED = ("adapter_docs", "generated", "templates", "tests_adapters", "utils", "pyproject.toml", "README.md")
+SPANNING_SET = ("gpt_neo", "bert", "distilbert", "gpt2", "llama", "bart", "t5", "vit", "whisper")
+PAGE = "adapter_docs/mutations.md"
+TABLE = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
+CACHE_UPDATE = re.compile(r"\.update\(")
+NOT_THERE = "–"
+WRITING = {"masked_lm", "causal_lm", "seq2seq_lm"}
+UNDONE = ("generated/core/methods/invertible.py", "    _undo_here(adapters, model.inverse_site())\n", "")
+
+Mutate = Callable[[IntegrationPlan], IntegrationPlan | None]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """
+    Args:
+        title: what is wrong.
+        mutate: writes it into a plan; `None` where the architecture has nothing of the kind.
+        edit: file of the runtime, text in it and what comes in its place, where no plan can be so wrong.
+    """
+
+    title: str
+    mutate: Mutate
+    edit: tuple[str, str, str] | None = None
+
+
+def wrong_residual(plan: IntegrationPlan) -> IntegrationPlan | None:
+    """The adapters of two additions change places: by their slots in one class, or by what two classes are for."""
+    found = _of_one_class(plan.residuals)
+    if found is not None:
+        first, second = found
+        exchanged = {first: _by_hand(first, slot=second.slot), second: _by_hand(second, slot=first.slot)}
+        return _with_residuals(plan, exchanged)
+    for layer in plan.layers:
+        places = {place.location: place for place in layer.bottleneck}
+        first, second = places.get("mh_adapter"), places.get("output_adapter")
+        if first and second:
+            # of entries for the same location the first is replaced, so both have to be by hand
+            return _with_places(plan, layer, {first: {"host": second.host}, second: {"host": first.host}})
+    return None
+
+
+def swapped_operands(plan: IntegrationPlan) -> IntegrationPlan | None:
+    if not plan.residuals:
+        return None
+    hook = plan.residuals[-1]
+    return _with_residuals(plan, {hook: _by_hand(hook, branch=hook.residual, residual=hook.branch)})
+
+
+def norm_of_another(plan: IntegrationPlan) -> IntegrationPlan | None:
+    """Of two additions of a class that are followed by a norm, one gets the norm of the other."""
+    normed = [hook for hook in plan.residuals if hook.norm]
+    found = next(
+        ((a, b) for a in normed for b in normed if a.cls == b.cls and a.norm != b.norm and not a.norm_statement), None
+    )
+    return None if found is None else _with_residuals(plan, {found[0]: _by_hand(found[0], norm=found[1].norm)})
+
+
+def dropped_hook(plan: IntegrationPlan) -> IntegrationPlan | None:
+    """The place of an addition is declared, and nothing calls it: another is hooked twice, or it is never there."""
+    found = _of_one_class(plan.residuals)
+    if found is not None:
+        first, second = found
+        twice = {name: getattr(first, name) for name in ("statement", "nth", "addition", "branch", "residual")}
+        return _with_residuals(plan, {second: _by_hand(second, **twice)})
+    layer = next((layer for layer in plan.layers if layer.bottleneck), None)
+    return None if layer is None else _with_places(plan, layer, {layer.bottleneck[-1]: {"needs": "gone"}})
+
+
+def prefix_before_the_cache(plan: IntegrationPlan) -> IntegrationPlan | None:
+    """The prefix joins keys and values in front of the statement that puts them into the cache."""
+    source = source_of(plan, ROOT, installed_transformers())
+    for hook in plan.prefixes:
+        method = source.classes[hook.cls].methods[hook.method]
+        update = next((s for s in source.statements(method) if CACHE_UPDATE.search(source.header(s))), None)
+        if update is not None and not hook.function:
+            return _with_prefix(plan, hook, statement=source.header(update), nth=0)
+    return None
+
+
+def inverted_mask(plan: IntegrationPlan) -> IntegrationPlan | None:
+    hook = next((hook for hook in plan.prefixes if hook.mask and not hook.mask_is_none), None)
+    return None if hook is None else _with_prefix(plan, hook, mask_hides=not hook.mask_hides)
+
+
+def wrong_projection(plan: IntegrationPlan) -> IntegrationPlan | None:
+    """The output projection of attention is taken for that of the values."""
+    for layer in plan.layers:
+        places = {place.roles: place for place in layer.projections}
+        first, second = places.get(("v",)), places.get(("o",))
+        if first and second:
+            exchanged = {first: _by_hand(first, roles=("o",)), second: _by_hand(second, roles=("v",))}
+            return _with_projections(plan, layer, exchanged)
+    return None
+
+
+def missing_inverse(plan: IntegrationPlan) -> IntegrationPlan | None:
+    """Where words are written, the invertible adapter is not undone: the plan is right, the runtime is not."""
+    return plan if WRITING & set(plan.adapter_model.head_types) else None
+
+
+def wrong_conversion(plan: IntegrationPlan) -> IntegrationPlan | None:
+    """The weights of a fixed head go to the wrong layers of the flexible one, or nowhere if there is but one."""
+    weighted = {head.cls: [name for name in head.modules if name] for head in plan.heads}
+    for head in sorted(plan.heads, key=lambda head: -len(weighted[head.cls])):
+        names = weighted[head.cls]
+        if names:
+            turned = iter(reversed(names) if len(names) > 1 else [""])
+            return _with_head(plan, head.cls, modules=tuple(next(turned) if name else "" for name in head.modules))
+    return None
+
+
+MISTAKES = (
+    Mistake("hook at the wrong residual", wrong_residual),
+    Mistake("swapped operands", swapped_operands),
+    Mistake("another norm", norm_of_another),
+    Mistake("dropped hook", dropped_hook),
+    Mistake("prefix before the cache update", prefix_before_the_cache),
+    Mistake("inverted mask", inverted_mask),
+    Mistake("LoRA on the wrong projection", wrong_projection),
+    Mistake("missing inverse", missing_inverse, UNDONE),
+    Mistake("wrong head conversion", wrong_conversion),
+)
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--write", is_flag=True, help=f"Write the table into {PAGE}.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+def main(names: tuple[str, ...], write: bool, as_json: bool) -> None:
+    """Plant each mistake in each of NAMES, and tell what notices it. Ends with 1 if something gets through."""
+    chosen = names or SPANNING_SET
+    found: dict[str, dict[str, str]] = {}
+    for name in chosen:
+        plan = load((ROOT / f"generated/models/{name}/plan.toml").read_text(), "plan.toml")
+        for title, notice in planted(plan):
+            found.setdefault(title, {})[name] = notice
+            click.echo(f"{name}: {title}: {notice or 'NOT NOTICED'}", err=True)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    if write:
+        page = ROOT / PAGE
+        page.write_text(TABLE.sub(lambda _: table(found, chosen), page.read_text()))
+    sys.exit(0 if all(notice for notices in found.values() for notice in notices.values()) else 1)
+
+
+def planted(plan: IntegrationPlan) -> Iterator[tuple[str, str]]:
+    """(mistake, what notices it) of all, and of a row of a table that is left behind; "" if nothing notices."""
+    for mistake in MISTAKES:
+        mutant = mistake.mutate(plan)
+        with TemporaryDirectory(prefix="adaptergen-mutant-") as folder:
+            yield mistake.title, NOT_THERE if mutant is None else noticed(mutant, mistake.edit, Path(folder))
+    with TemporaryDirectory(prefix="adaptergen-mutant-") as folder:
+        yield "stale row of a registry", stale_row(plan, Path(folder))
+
+
+def noticed(mutant: IntegrationPlan, edit: tuple[str, str, str] | None, folder: Path) -> str:
+    """What fails on a project with this plan: the generator, the check, or a test, by its name."""
+    _copy(folder)
+    if edit is not None:
+        path, old, new = edit
+        text = (folder / path).read_text()
+        assert text.count(old) == 1
+        (folder / path).write_text(text.replace(old, new))
+    (folder / f"generated/models/{mutant.name}/plan.toml").write_text(dump(mutant))
+    update = _run(folder, "-m", "adaptergen", "update", mutant.name, "--no-verify")
+    if update.returncode:
+        return f"update: {_code(update.stderr)}"
+    check = _run(folder, "-m", "adaptergen", "check", mutant.name)
+    if check.returncode:
+        return f"check: {_code(check.stderr)}"
+    for speed in ("not slow", "slow"):
+        tests = f"tests_adapters/models/test_{mutant.name}.py"
+        result = _run(folder, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", speed, tests)
+        if result.returncode == 1:
+            failed = re.search(r"^FAILED \S+::(\S+)", result.stdout, re.MULTILINE)
+            return f"test: {failed[1] if failed else 'at collection'}"
+        if result.returncode != 0:
+            return f"tests cannot be collected ({result.returncode})"
+    return ""
+
+
+def stale_row(plan: IntegrationPlan, folder: Path) -> str:
+    """A line of a registry is that of another architecture."""
+    _copy(folder)
+    registry = folder / "generated/models/__init__.py"
+    text = registry.read_text()
+    registry.write_text(text.replace(f'"{plan.adapter_model.name}"', '"GoneAdapterModel"', 1))
+    check = _run(folder, "-m", "adaptergen", "check", plan.name)
+    return f"check: {_code(check.stderr)}" if check.returncode else ""
+
+
+def table(found: dict[str, dict[str, str]], names: Sequence[str]) -> str:
+    """Markdown: a row for each mistake, and by what it is noticed."""
+    head = ["mistake", *names]
+    rows = [[title, *(_cell(notices.get(name, NOT_THERE)) for name in names)] for title, notices in found.items()]
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(notice: str) -> str:
+    return f"`{notice.split('[')[0].removeprefix('test: ')}`" if notice not in ("", NOT_THERE) else notice or "**not**"
+
+
+def _copy(folder: Path) -> None:
+    for path in COPIED:
+        ignored = shutil.ignore_patterns("__pycache__", "_build")
+        if (ROOT / path).is_dir():
+            shutil.copytree(ROOT / path, folder / path, ignore=ignored)
+        else:
+            shutil.copy(ROOT / path, folder / path)
+
+
+def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join([str(folder), str(ROOT)])
+    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def _code(errors: str) -> str:
+    found = re.search(r"error\[([\w-]+)\]", errors)
+    return found[1] if found else errors.strip().splitlines()[-1]
+
+
+def _of_one_class(hooks: Sequence[ResidualHook]) -> tuple[ResidualHook, ResidualHook] | None:
+    """Two that are told apart by their slots alone."""
+    return next(((a, b) for a in hooks for b in hooks if a.cls == b.cls and a.slot < b.slot and a.slot), None)
+
+
+def _by_hand(entry, /, **changes):
+    return replace(entry, by="hand", because="planted", **changes)
+
+
+def _with_residuals(plan: IntegrationPlan, changed: dict[ResidualHook, ResidualHook]) -> IntegrationPlan:
+    return replace(plan, residuals=tuple(changed.get(hook, hook) for hook in plan.residuals))
+
+
+def _with_prefix(plan: IntegrationPlan, hook: PrefixHook, **changes: object) -> IntegrationPlan:
+    return replace(plan, prefixes=tuple(_by_hand(h, **changes) if h is hook else h for h in plan.prefixes))
+
+
+def _with_projections(
+    plan: IntegrationPlan, layer: LayerPlan, changed: dict[ProjectionPlace, ProjectionPlace]
+) -> IntegrationPlan:
+    other = replace(layer, projections=tuple(changed.get(place, place) for place in layer.projections))
+    return replace(plan, layers=tuple(other if each is layer else each for each in plan.layers))
+
+
+def _with_places(
+    plan: IntegrationPlan, layer: LayerPlan, changes: dict[BottleneckPlace, dict[str, object]]
+) -> IntegrationPlan:
+    places = tuple(_by_hand(each, **changes[each]) if each in changes else each for each in layer.bottleneck)
+    other = replace(layer, bottleneck=places)
+    return replace(plan, layers=tuple(other if each is layer else each for each in plan.layers))
+
+
+def _with_head(plan: IntegrationPlan, cls: str, **changes: object) -> IntegrationPlan:
+    return replace(plan, heads=tuple(_by_hand(h, **changes) if h.cls == cls else h for h in plan.heads))
+
+
+if __name__ == "__main__":
+    main()
