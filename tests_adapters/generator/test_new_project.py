@@ -79,7 +79,7 @@ def test_models_are_added_and_trained(made: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_its_own_tests_pass(made: Path) -> None:
-    done(made, "update", "--all", "--no-verify")
+    done(made, "add-model", "gpt_neo", "--no-verify")
     result = python(made, "-m", "pytest", "-x", "-m", "not slow", "-p", "no:cacheprovider")
     assert result.returncode == 0, result.stdout
 
