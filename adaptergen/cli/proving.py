@@ -13,7 +13,7 @@ import click
 from adaptergen.cli.formats import FORMATS
 from adaptergen.cli.group import all_option, json_option, optional_names_argument
 from adaptergen.cli.project import chosen_names, opened
-from adaptergen.cli.reporting import echo_json, exit_code, reported
+from adaptergen.cli.reporting import echo_json, echo_problems, exit_code, reported
 from adaptergen.problems import Problem, ProblemsFound
 
 
@@ -48,13 +48,17 @@ def check(folder: Path, names: tuple[str, ...], form: str) -> None:
         workspace, upstream = opened(folder)
         few = len(names or workspace.names()) <= FEW
         problems = find_problems(workspace, upstream, names, jobs=1 if few else cores())
-        if problems:
-            raise ProblemsFound(*problems)
-    except ProblemsFound as found:
-        click.echo(FORMATS[form](found.problems), nl=False, err=form == "text")
-        if form == "text" and len(found.problems) > 1:
-            click.echo(f"{len(found.problems)} problems", err=True)
+    except ProblemsFound as found:  # nothing could be checked
+        if form == "text":
+            echo_problems(found.problems)
+        else:
+            click.echo(FORMATS[form](found.problems), nl=False)
         sys.exit(exit_code(found))
+    if problems:
+        click.echo(FORMATS[form](problems), nl=False, err=form == "text")
+        if form == "text" and len(problems) > 1:
+            click.echo(f"{len(problems)} problems", err=True)
+        sys.exit(exit_code(ProblemsFound(*problems)))
     checked = list(names or workspace.names())
     if form == "json":
         echo_json({"models": checked, "problems": []})

@@ -36,7 +36,7 @@ def reported(as_json: bool) -> Iterator[dict[str, Any]]:
         if as_json:
             echo_json({**told, "problems": [described(problem) for problem in found.problems]})
         else:
-            _echo_problems(found.problems)
+            echo_problems(found.problems)
         sys.exit(exit_code(found))
 
 
@@ -101,7 +101,7 @@ def progress(items: Sequence[T], label: str, shown: Callable[[T], str] = str) ->
         yield from bar
 
 
-def _echo_problems(problems: Sequence[Problem]) -> None:
+def echo_problems(problems: Sequence[Problem]) -> None:
     for problem in problems:
         click.echo(str(problem), err=True)
     if len(problems) > 1:

@@ -72,7 +72,7 @@ def update(
             pr_body.write_text(pull_request(updates, upstream.version), encoding="utf-8")
         made = [each.made for each in updates if each.made is not None]
         problems = [problem for each in updates for problem in each.problems]
-        proven = verify and not dry_run and tree is None
+        proven = verify and bool(made) and not dry_run and tree is None
         if proven:
             require_torch()
         write(workspace, made, told, dry_run=dry_run, force=force, as_json=as_json)

@@ -39,6 +39,7 @@ def test_a_changed_template_changes_every_model(own: Path) -> None:
     assert done(own, "update", "--all", "--no-verify").splitlines() == [
         "update  adapter_docs/classes/models/case.rst",
         "update  adapter_docs/classes/models/my_case.rst",
+        "2 models: 2 unchanged",
     ]
     assert (own / "adapter_docs/classes/models/case.rst").read_text() == "Case, as we say it\n"
 
