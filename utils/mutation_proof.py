@@ -205,7 +205,7 @@ def noticed(mutant: IntegrationPlan, edit: tuple[str, str, str] | None, folder: 
         tests = f"tests_adapters/models/test_{mutant.name}.py"
         result = _run(folder, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", speed, tests)
         if result.returncode == 1:
-            failed = re.search(r"^FAILED \S+::(\S+)", result.stdout, re.MULTILINE)
+            failed = re.search(r"^FAILED [^:]+::\w+::(.+?)(?: - .*)?$", result.stdout, re.MULTILINE)
             return f"test: {failed[1] if failed else 'at collection'}"
         if result.returncode != 0:
             return f"tests cannot be collected ({result.returncode})"
@@ -231,7 +231,10 @@ def table(found: dict[str, dict[str, str]], names: Sequence[str]) -> str:
 
 
 def _cell(notice: str) -> str:
-    return f"`{notice.split('[')[0].removeprefix('test: ')}`" if notice not in ("", NOT_THERE) else notice or "**not**"
+    """The check that a test runs, where it runs one; else the test, or what the command says."""
+    check = re.search(r"[\[-](\w+_\w+)-\w+\]$", notice)
+    said = check[1] if check else notice.removeprefix("test: ").partition("[")[0]
+    return said if notice == NOT_THERE else f"`{said}`" if said else "**not**"
 
 
 def _copy(folder: Path) -> None:
