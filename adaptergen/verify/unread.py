@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from adaptergen.verify.adapters import NAME
-from adaptergen.verify.calls import counted
+from adaptergen.verify.calls import counted, hooked
 from adaptergen.verify.inputs import words
 from adaptergen.verify.outputs import floats, loss, run
 from adaptergen.verify.subjects import Subject
@@ -138,11 +138,8 @@ def _outputs(upstream: nn.Module, paths: Collection[str]) -> Iterator[dict[str, 
     handles = [
         module.register_forward_hook(lambda *given, path=path: note(path, given[-1])) for path, module in modules
     ]
-    try:
+    with hooked(handles):
         yield outputs
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _unread_additions(model: nn.Module, upstream: nn.Module, outputs: Mapping[str, Sequence[Tensor]]) -> Iterator[str]:

@@ -25,6 +25,7 @@ from adaptergen.verify.adapters import (
     parameters,
     supported_forms,
 )
+from adaptergen.verify.calls import hooked
 from adaptergen.verify.checks import ADAPTER_CHECKS, AdapterCheck
 from adaptergen.verify.checks.sites import unreached_places
 from adaptergen.verify.checks.unchanged import equals_upstream
@@ -242,11 +243,8 @@ def layers_that_run(model: PreTrainedModel) -> Iterator[Callable[[set[str]], set
     layers = {layer for _, layer in model.iter_layers()}
     left_out = set(layers)
     handles = [layer.register_forward_pre_hook(lambda each, _: left_out.discard(each)) for layer in layers]
-    try:
+    with hooked(handles):
         yield lambda names: _above(names, model, left_out)
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _above(names: set[str], model: PreTrainedModel, left_out: set[torch.nn.Module]) -> set[str]:

@@ -7,11 +7,10 @@ changes tells what is what.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +18,7 @@ from transformers import PreTrainedModel
 
 from adaptergen.verify import places
 from adaptergen.verify.adapters import AdapterForm, add_random
+from adaptergen.verify.calls import Norms, hooked, noting_additions
 from adaptergen.verify.outputs import CheckFailed, are_close, run
 from adaptergen.verify.subjects import Subject
 
@@ -68,7 +68,7 @@ def _judged(
     usual: Mapping[nn.Module, Given],
 ) -> str | None:
     """What is wrong with an addition if a map is the last one of its sub-layer; `None` if that cannot be told."""
-    with _outputs_changed([last], torch.zeros_like) as changed, _additions(subject) as silenced:
+    with _output_changed(last, torch.zeros_like) as changed, _additions(subject) as silenced:
         run(model, inputs)
     if slot not in usual or slot not in silenced or not changed:
         return None  # not run, or another way than by calling the module
@@ -84,29 +84,22 @@ def projections_play_their_roles(subject: Subject, form: AdapterForm) -> None:
     """Queries, keys and values run before what takes the attention's output on, which follows values in proportion."""
     model = subject.initialized()
     inputs = subject.inputs(model, padded=False)
-    for layer in places.placed_layers(subject.case.runtime, model.base_model):
-        for what, roles in _sublayers(subject, layer):
-            for last, earlier in EARLIER.items():
-                _expect_in_order(model, inputs, what, roles, last, earlier)
-            _expect_values(model, inputs, what, roles)
-        _expect_keys(subject, layer)
+    layers = list(places.placed_layers(subject.case.runtime, model.base_model))
+    sublayers = [each for layer in layers for each in _sublayers(subject, layer)]
+    order = _order_of_calls(model, inputs, {module for _, roles in sublayers for module in roles.values()})
+    for what, roles in sublayers:
+        _expect_in_order(order, what, roles)
+        _expect_values(model, inputs, what, roles)
+    for layer in layers:
+        _expect_keys(layer)
 
 
-def _expect_in_order(
-    model: PreTrainedModel,
-    inputs: Mapping[str, Any],
-    what: str,
-    roles: Mapping[str, nn.Module],
-    last: str,
-    earlier: Sequence[str],
-) -> None:
-    before = [role for role in earlier if role in roles]
-    if last not in roles or not before:
-        return
-    order = _order_of_calls(model, inputs, {role: roles[role] for role in (last, *before)})
-    late = [role for role in before if role in order and last in order and order[role] > order[last]]
-    if late:
-        raise CheckFailed(f"{what}: {', '.join(late)} runs after {last}")
+def _expect_in_order(order: Mapping[nn.Module, int], what: str, roles: Mapping[str, nn.Module]) -> None:
+    called = {role: order[module] for role, module in roles.items() if module in order}
+    for last, earlier in EARLIER.items():
+        late = [role for role in earlier if called.get(role, -1) > called.get(last, len(order))]
+        if late:
+            raise CheckFailed(f"{what}: {', '.join(late)} runs after {last}")
 
 
 def _expect_values(
@@ -121,7 +114,7 @@ def _expect_values(
         raise CheckFailed(f"{what}: what is called v does not make the values")
 
 
-def _expect_keys(subject: Subject, layer: Any) -> None:
+def _expect_keys(layer: Any) -> None:
     """Where prefixes join the keys, the map of the keys has that role."""
     by_path = {place.path: place.parts for place in layer.sites.projections}
     for site in layer.sites.attention:
@@ -185,61 +178,47 @@ def _last_maps(subject: Subject, layer: Any, location: str) -> list[nn.Module]:
 @contextmanager
 def _additions(subject: Subject) -> Iterator[dict[nn.Module, Given]]:
     """What each addition takes when it is made first."""
-    layer_class = places.core(subject.case.runtime, "layers").AdapterLayerMixin
-    original = layer_class.adapter_layer_forward
     met: dict[nn.Module, Given] = {}
 
-    def noted(slot: nn.Module, hidden: Tensor, residual: Tensor | None, *norm: Any, **inner_norm: Any) -> Any:
+    def note(slot: nn.Module, hidden: Tensor, residual: Tensor | None, norms: Norms) -> None:
         met.setdefault(slot, (hidden.clone(), None if residual is None else residual.clone()))
-        return original(slot, hidden, residual, *norm, **inner_norm)
 
-    with patch.object(layer_class, "adapter_layer_forward", noted):
+    with noting_additions(subject.case.runtime, note):
         yield met
 
 
 @contextmanager
-def _outputs_changed(modules: Sequence[nn.Module], change: Callable[[Tensor], Tensor]) -> Iterator[set[nn.Module]]:
-    """The first output of each is another; which of them have been run."""
-    changed: set[nn.Module] = set()
+def _output_changed(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[list[nn.Module]]:
+    """Its first output is another; it is in the list as often as it is called."""
+    called: list[nn.Module] = []
 
     def hook(module: nn.Module, _: Any, output: Any) -> Any:
-        changed.add(module)
+        called.append(module)
         return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
 
-    handles = [module.register_forward_hook(hook) for module in modules]
-    try:
-        yield changed
-    finally:
-        for handle in handles:
-            handle.remove()
+    with hooked([module.register_forward_hook(hook)]):
+        yield called
 
 
 def _order_of_calls(
-    model: PreTrainedModel, inputs: Mapping[str, Any], modules: Mapping[str, nn.Module]
-) -> dict[str, int]:
+    model: PreTrainedModel, inputs: Mapping[str, Any], modules: Iterable[nn.Module]
+) -> dict[nn.Module, int]:
     """When each is called first."""
-    order: dict[str, int] = {}
+    order: dict[nn.Module, int] = {}
 
-    def note(role: str) -> None:
-        order.setdefault(role, len(order))
+    def note(module: nn.Module, _: Any) -> None:
+        order.setdefault(module, len(order))
 
-    handles = [module.register_forward_pre_hook(lambda *_, role=role: note(role)) for role, module in modules.items()]
-    try:
+    with hooked(module.register_forward_pre_hook(note) for module in modules):
         run(model, inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
     return order
 
 
 def _input_of(model: PreTrainedModel, inputs: Mapping[str, Any], module: nn.Module) -> Tensor | None:
     """What it is given first."""
     given: list[Tensor] = []
-    handle = module.register_forward_pre_hook(lambda _, arguments: given.extend(arguments[:1]))
-    try:
+    with hooked([module.register_forward_pre_hook(lambda _, arguments: given.extend(arguments[:1]))]):
         run(model, inputs)
-    finally:
-        handle.remove()
     return given[0].clone() if given else None
 
 
@@ -247,6 +226,6 @@ def _doubled(
     model: PreTrainedModel, inputs: Mapping[str, Any], scaled: nn.Module, read: nn.Module, usual: Tensor | None
 ) -> bool:
     """Is twice as much read if one module gives twice as much?"""
-    with _outputs_changed([scaled], lambda output: 2 * output):
+    with _output_changed(scaled, lambda output: 2 * output):
         twice = _input_of(model, inputs, read)
     return usual is not None and twice is not None and bool(usual.any()) and are_close(twice, 2 * usual)

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from transformers import PreTrainedModel
 
 from adaptergen.verify import places
 from adaptergen.verify.adapters import NAME, AdapterForm, add_random
-from adaptergen.verify.calls import counted
+from adaptergen.verify.calls import Norms, counted, noting_additions
 from adaptergen.verify.inputs import batch
 from adaptergen.verify.outputs import CheckFailed, NotRun, expect_effect, run, upstream_does
 from adaptergen.verify.subjects import ModelCase, Subject
@@ -166,16 +165,12 @@ def every_layer_uses_its_own_norm(subject: Subject, form: AdapterForm) -> None:
     add_random(model, subject.case, form)
     layers = [layer for _, layer in model.iter_layers()]
     norms: list[tuple[nn.Module, nn.Module]] = []
-    layer_class = places.core(subject.case.runtime, "layers").AdapterLayerMixin
-    original = layer_class.adapter_layer_forward
 
-    def noted(slot: nn.Module, hidden: Any, residual: Any, *norm: Any, **inner_norm: Any) -> Any:
-        given = (*norm, *inner_norm.values())
+    def note(slot: nn.Module, hidden: Tensor, residual: Tensor | None, given: Norms) -> None:
         norms.extend((slot, module) for module in given if isinstance(module, nn.Module))
-        return original(slot, hidden, residual, *norm, **inner_norm)
 
     modules = {module: module for module in model.modules()}
-    with patch.object(layer_class, "adapter_layer_forward", noted), counted(modules) as runs:
+    with noting_additions(subject.case.runtime, note), counted(modules) as runs:
         run(model, subject.inputs(model, padded=False))
     holders = {child: module for module in modules for child in module.children()}
     for slot, norm in norms:

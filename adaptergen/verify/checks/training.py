@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from adaptergen.verify.adapters import NAME, OTHER, AdapterForm, add_random, parameters
+from adaptergen.verify.calls import hooked
 from adaptergen.verify.outputs import CheckFailed, call, expect_close, expect_effect, floats, loss, run, upstream_does
 from adaptergen.verify.subjects import Subject
 from adaptergen.verify.unread import unmoved, unread, words_meet
@@ -73,11 +74,8 @@ def _given_zeros(model: nn.Module) -> Iterator[set[str]]:
         for path, module in model.named_modules()
         if path in weights
     ]
-    try:
+    with hooked(handles):
         yield idle
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def checkpointing_equals_plain(subject: Subject, form: AdapterForm) -> None:
