@@ -278,15 +278,18 @@ def _with_prefix(plan: IntegrationPlan, hook: PrefixHook, **changes: object) -> 
 def _with_projections(
     plan: IntegrationPlan, layer: LayerPlan, changed: dict[ProjectionPlace, ProjectionPlace]
 ) -> IntegrationPlan:
-    other = replace(layer, projections=tuple(changed.get(place, place) for place in layer.projections))
-    return replace(plan, layers=tuple(other if each is layer else each for each in plan.layers))
+    return _with_layer(plan, layer, projections=tuple(changed.get(place, place) for place in layer.projections))
 
 
 def _with_places(
     plan: IntegrationPlan, layer: LayerPlan, changes: dict[BottleneckPlace, dict[str, object]]
 ) -> IntegrationPlan:
     places = tuple(_by_hand(each, **changes[each]) if each in changes else each for each in layer.bottleneck)
-    other = replace(layer, bottleneck=places)
+    return _with_layer(plan, layer, bottleneck=places)
+
+
+def _with_layer(plan: IntegrationPlan, layer: LayerPlan, **changes: object) -> IntegrationPlan:
+    other = replace(layer, **changes)
     return replace(plan, layers=tuple(other if each is layer else each for each in plan.layers))
 
 
