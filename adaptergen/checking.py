@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from adaptergen.analysis import analyse
@@ -42,9 +42,11 @@ def check(workspace: Workspace, upstream: Upstream, names: Iterable[str] = (), j
     """
     plans = {plan.name: plan for plan in workspace.plans()}
     chosen = {workspace.model_named(name) or name for name in names} or plans.keys()
-    here = partial(_looked_at, workspace=workspace, upstream=upstream)
+    templates = Templates(workspace.templates, workspace.settings)
+    here = partial(_looked_at, workspace=workspace, upstream=upstream, templates=templates)
     elsewhere = partial(_looked_at_in, root=workspace.root, tree=upstream.root)
-    found = dict(shared_out(here if jobs == 1 else elsewhere, sorted(plans.keys() & chosen), jobs))
+    looked_at = [plans[name] for name in sorted(plans.keys() & chosen)]
+    found = dict(shared_out(here if jobs == 1 else elsewhere, looked_at, jobs))
     problems = [_no_plan(workspace, name) for name in sorted(chosen - plans.keys())]
     problems += [problem for name in sorted(found) for problem in found[name].problems]
     try:
@@ -58,22 +60,29 @@ def check(workspace: Workspace, upstream: Upstream, names: Iterable[str] = (), j
     return tuple(problems)
 
 
-def _looked_at_in(name: str, root: Path, tree: Path) -> tuple[str, _Found]:
+def _looked_at_in(plan: IntegrationPlan, root: Path, tree: Path) -> tuple[str, _Found]:
     """A model of a project, by what can go from one process to another."""
-    return _looked_at(name, workspace_at(root), upstream_at(tree))
+    return _looked_at(plan, workspace_at(root), upstream_at(tree), _templates_at(root))
 
 
-def _looked_at(name: str, workspace: Workspace, upstream: Upstream) -> tuple[str, _Found]:
-    plan = workspace.plan(name)
-    assert plan is not None
+@cache
+def _templates_at(root: Path) -> Templates:
+    """Compiled once in each process."""
+    workspace = workspace_at(root)
+    return Templates(workspace.templates, workspace.settings)
+
+
+def _looked_at(
+    plan: IntegrationPlan, workspace: Workspace, upstream: Upstream, templates: Templates
+) -> tuple[str, _Found]:
     made = _check_source(workspace, upstream, plan)
     if isinstance(made, list):
-        return name, _Found(problems=tuple(made))
+        return plan.name, _Found(problems=tuple(made))
     try:
-        changes = model_changes(workspace, Templates(workspace.templates, workspace.settings), made)
+        changes = model_changes(workspace, templates, made)
     except ProblemsFound as found:
-        return name, _Found(problems=found.problems)
-    return name, _Found(changes=tuple(ChangeSet.of(*changes)))
+        return plan.name, _Found(problems=found.problems)
+    return plan.name, _Found(changes=tuple(ChangeSet.of(*changes)))
 
 
 def _no_plan(workspace: Workspace, name: str) -> Problem:

@@ -107,8 +107,6 @@ def _runtime(package_folder: str) -> Iterator[tuple[str, str]]:
         is_of_model = relative.parts[0] == "models" and len(relative.parts) > 2
         if not is_of_model and "__pycache__" not in relative.parts:
             yield f"{package_folder}/{relative.as_posix()}", read_text(path, str(path))
-    if (root / "py.typed").is_file():
-        yield f"{package_folder}/py.typed", ""
 
 
 def _suite(tests: str) -> Iterator[tuple[str, str]]:

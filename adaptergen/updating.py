@@ -48,11 +48,19 @@ class Update:
         return self.previous.name
 
 
+def integrated_again(previous: IntegrationPlan, workspace: Workspace, upstream: Upstream) -> Integration:
+    """From where its plan says, around what hands wrote into the plan.
+
+    Raises:
+        ProblemsFound: its file is gone or not understood, or an entry by hand fits nothing in it.
+    """
+    return integrate(model_of(previous, workspace.root, upstream), upstream, previous, previous.source.path)
+
+
 def updated(previous: IntegrationPlan, workspace: Workspace, upstream: Upstream) -> Update:
-    """An architecture of the project, planned again around what hands wrote into its plan."""
+    """An architecture of the project, planned again."""
     try:
-        model = model_of(previous, workspace.root, upstream)
-        made = integrate(model, upstream, previous, previous.source.path)
+        made = integrated_again(previous, workspace, upstream)
     except ProblemsFound as found:
         return Update(previous, Fate.NEEDS_A_PERSON, problems=found.problems)
     found_differences = differences(previous, made.plan)

@@ -17,7 +17,7 @@ GITHUB_MESSAGE = {sign: code for sign, code in GITHUB_PROPERTY.items() if sign n
 
 def as_lines(problems: Sequence[Problem]) -> str:
     """One line for each: `path:line: error[code]: what is wrong; fix: what to do`."""
-    return "".join(f"{_line(problem)}\n" for problem in problems)
+    return "".join(f"{as_line(problem)}\n" for problem in problems)
 
 
 def as_github(problems: Sequence[Problem]) -> str:
@@ -56,7 +56,7 @@ def described(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _line(problem: Problem) -> str:
+def as_line(problem: Problem) -> str:
     where = f"{problem.at}: " if problem.at else ""
     return " ".join(f"{where}error[{problem.code}]: {_told(problem)}".split())
 

@@ -66,7 +66,7 @@ def integrate_all(
     """
     made: dict[str, Integration] = {}
     problems: list[Problem] = []
-    for name in progress(names, "analysing"):
+    for name in progress(names, "analysing", length=len(names)):
         try:
             one = integrate_name(workspace, upstream, name, source)
         except ProblemsFound as found:
@@ -85,14 +85,15 @@ def integrate_name(workspace: Workspace, upstream: Upstream, name: str, source: 
     """
     from adaptergen.naming import folder_name
     from adaptergen.pipeline import integrate
-    from adaptergen.sources import given_model, model_of, relative_path
+    from adaptergen.sources import given_model, relative_path
+    from adaptergen.updating import integrated_again
 
     folder = workspace.model_named(name) or folder_name(name)
     previous = workspace.plan(folder)
     if source is not None:
         model, path = given_model(source, folder, upstream), relative_path(source, workspace.root, upstream)
     elif previous is not None:
-        model, path = model_of(previous, workspace.root, upstream), previous.source.path
+        return integrated_again(previous, workspace, upstream)
     else:
         model, path = upstream.find(name), ""
     return integrate(model, upstream, previous or workspace.plan(model.name), path)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from adaptergen.cli.formats import FORMATS
+from adaptergen.cli.formats import FORMATS, as_line
 from adaptergen.cli.group import all_option, json_option, optional_names_argument
 from adaptergen.cli.project import chosen_names, opened
 from adaptergen.cli.reporting import echo_json, echo_problems, exit_code, reported
@@ -49,16 +49,9 @@ def check(folder: Path, names: tuple[str, ...], form: str) -> None:
         few = len(names or workspace.names()) <= FEW
         problems = find_problems(workspace, upstream, names, jobs=1 if few else cores())
     except ProblemsFound as found:  # nothing could be checked
-        if form == "text":
-            echo_problems(found.problems)
-        else:
-            click.echo(FORMATS[form](found.problems), nl=False)
-        sys.exit(exit_code(found))
+        _fail(found.problems, form, str)
     if problems:
-        click.echo(FORMATS[form](problems), nl=False, err=form == "text")
-        if form == "text" and len(problems) > 1:
-            click.echo(f"{len(problems)} problems", err=True)
-        sys.exit(exit_code(ProblemsFound(*problems)))
+        _fail(problems, form, as_line)
     checked = list(names or workspace.names())
     if form == "json":
         echo_json({"models": checked, "problems": []})
@@ -66,6 +59,15 @@ def check(folder: Path, names: tuple[str, ...], form: str) -> None:
         click.echo(f"{len(checked)} {'model is' if len(checked) == 1 else 'models are'} as adaptergen writes them")
     else:
         click.echo(FORMATS[form](()), nl=False)
+
+
+def _fail(problems: Sequence[Problem], form: str, shown: Callable[[Problem], str]) -> NoReturn:
+    """Tell the problems, as text in the way that is given, and end."""
+    if form == "text":
+        echo_problems(problems, shown)
+    else:
+        click.echo(FORMATS[form](problems), nl=False)
+    sys.exit(exit_code(problems))
 
 
 @click.command()

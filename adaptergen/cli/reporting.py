@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,12 +37,12 @@ def reported(as_json: bool) -> Iterator[dict[str, Any]]:
             echo_json({**told, "problems": [described(problem) for problem in found.problems]})
         else:
             echo_problems(found.problems)
-        sys.exit(exit_code(found))
+        sys.exit(exit_code(found.problems))
 
 
-def exit_code(found: ProblemsFound) -> int:
+def exit_code(problems: Sequence[Problem]) -> int:
     """2 if the command was given something that cannot be, else 1."""
-    return 2 if any(problem.code in WRONG_USAGE for problem in found.problems) else 1
+    return 2 if any(problem.code in WRONG_USAGE for problem in problems) else 1
 
 
 def echo_json(document: object) -> None:
@@ -88,21 +88,21 @@ def _refusals(integrations: Sequence[Integration]) -> list[tuple[str, str, str]]
     ]
 
 
-def progress(items: Sequence[T], label: str, shown: Callable[[T], str] = str) -> Iterator[T]:
-    """The items, with a bar on a terminal when there are several."""
-    if len(items) < 2 or not sys.stderr.isatty():
+def progress(items: Iterable[T], label: str, shown: Callable[[T], str] = str, *, length: int) -> Iterator[T]:
+    """The items as they come, with a bar on a terminal when there are several."""
+    if length < 2 or not sys.stderr.isatty():
         yield from items
         return
 
     def show(item: T | None) -> str:
         return "" if item is None else shown(item)
 
-    with click.progressbar(items, label=label, file=sys.stderr, item_show_func=show) as bar:
+    with click.progressbar(items, length=length, label=label, file=sys.stderr, item_show_func=show) as bar:
         yield from bar
 
 
-def echo_problems(problems: Sequence[Problem]) -> None:
+def echo_problems(problems: Sequence[Problem], shown: Callable[[Problem], str] = str) -> None:
     for problem in problems:
-        click.echo(str(problem), err=True)
+        click.echo(shown(problem), err=True)
     if len(problems) > 1:
         click.echo(f"{len(problems)} problems", err=True)

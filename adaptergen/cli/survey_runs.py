@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-import click
+from typing import TYPE_CHECKING
 
 from adaptergen.cli.proving import require_torch
+from adaptergen.cli.reporting import progress
 
 
 if TYPE_CHECKING:
@@ -19,8 +16,6 @@ if TYPE_CHECKING:
     from adaptergen.surveying.record import Architecture, Survey
     from adaptergen.upstream import Upstream
     from adaptergen.workspace import Workspace
-
-T = TypeVar("T")
 
 
 def analysed(
@@ -42,8 +37,8 @@ def analysed(
         require_torch()
         preload()
     looked_at = surveyed(names, upstream, workspace, jobs or cores())
-    with _counting(looked_at, len(names), "analysing", lambda each: each.name) as found:
-        return Survey(upstream.version).with_architectures(with_known_proofs(found, earlier))
+    found = progress(looked_at, "analysing", lambda each: each.name, length=len(names))
+    return Survey(upstream.version).with_architectures(with_known_proofs(found, earlier))
 
 
 def verified(
@@ -62,26 +57,11 @@ def verified(
 
     pending = {each.name: each for each in found.architectures if not is_proven_throughout(each)}
     run = proofs(list(pending), jobs or cores(), limits, workspace.root if workspace else None)
-    with _counting(run, len(pending), "running", lambda item: item[0]) as results:
-        for name, proof in results:
-            found = found.with_architectures([judged(pending[name], proof)])
-            store(found)
-            _write_log(log, name, proof)
+    for name, proof in progress(run, "running", lambda item: item[0], length=len(pending)):
+        found = found.with_architectures([judged(pending[name], proof)])
+        store(found)
+        _write_log(log, name, proof)
     return found
-
-
-@contextmanager
-def _counting(items: Iterable[T], length: int, label: str, shown: Callable[[T], str]) -> Iterator[Iterable[T]]:
-    """The items as they come, with a bar on a terminal when there are several."""
-    if length < 2 or not sys.stderr.isatty():
-        yield items
-        return
-
-    def show(item: T | None) -> str:
-        return "" if item is None else shown(item)
-
-    with click.progressbar(items, length=length, label=label, file=sys.stderr, item_show_func=show) as bar:
-        yield bar
 
 
 def _write_log(log: Path | None, name: str, proof: Proof) -> None:

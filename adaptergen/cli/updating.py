@@ -66,7 +66,8 @@ def update(
         workspace, upstream = opened(folder, tree)
         chosen = set(chosen_names(workspace, names, everything))
         plans = [plan for plan in workspace.plans() if plan.name in chosen]
-        updates = [updated(plan, workspace, upstream) for plan in progress(plans, "planning", lambda plan: plan.name)]
+        planned = progress(plans, "planning", lambda plan: plan.name, length=len(plans))
+        updates = [updated(plan, workspace, upstream) for plan in planned]
         told["models"] = updates_as_json(updates)
         if pr_body:
             pr_body.write_text(pull_request(updates, upstream.version), encoding="utf-8")

@@ -39,6 +39,7 @@ def make_plan(facts: ModelFacts, source: SourceRecord, previous: IntegrationPlan
     heads = head_plans(facts)
     bottleneck = layers_that_take("bottleneck", facts, methods)
     prefixes = layers_that_take("prefix_tuning", facts, methods)
+    called = _called_by_heads(facts)
     planned = IntegrationPlan(
         name=facts.name,
         title=_title(facts),
@@ -47,7 +48,7 @@ def make_plan(facts: ModelFacts, source: SourceRecord, previous: IntegrationPlan
         classes=_classes(facts),
         methods=methods,
         adapter_model=_adapter_model(facts, heads),
-        stacks=tuple(_stack(stack, _called_by_heads(facts)) for stack in facts.stacks),
+        stacks=tuple(_stack(stack, called) for stack in facts.stacks),
         towers=tuple(TowerPlan(tower.cls, tuple(map(_stack, tower.stacks))) for tower in facts.towers),
         sub_models=tuple(map(_sub_model, facts.sub_models)),
         layers=layer_plans(facts, bottleneck=bottleneck, prefixes=prefixes),
