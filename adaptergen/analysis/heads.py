@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from adaptergen.analysis.config_names import config_path
+from adaptergen.analysis.feed_forward import is_activation
 from adaptergen.analysis.logit_arithmetic import conditional, config_expression, softcap
-from adaptergen.analysis.projections import is_activation
 from adaptergen.facts import Head, HeadModule
 from adaptergen.nodes import descendants, expressions
 from adaptergen.source import SourceModule, dotted_name

@@ -6,31 +6,24 @@ down_proj = self.down_proj(self.act_fn(self.gate_proj(x)) * self.up_proj(x))    
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from adaptergen.analysis.additions import Addition, additions
 from adaptergen.analysis.attention import AttentionCall, attention_calls, is_unclear_attention
 from adaptergen.analysis.bare_weights import bare_weights
 from adaptergen.analysis.blocks import TracedLayer
+from adaptergen.analysis.feed_forward import feed_forwards, gates_of
 from adaptergen.analysis.layout import ALL, Channels, Even, Span, channels
 from adaptergen.analysis.terms import between
 from adaptergen.facts import Projection, Role
 from adaptergen.problems import Location
 from adaptergen.tracing.graph import (
-    depends_on,
-    is_dropout,
-    is_linear,
     is_linear_call,
-    is_norm,
-    module_of,
     reached,
     walk,
 )
-from adaptergen.tracing.values import Call, Instance, Operation, Value
-
-
-ACTIVATIONS = frozenset(("gelu", "relu", "silu", "swish", "tanh", "sigmoid", "softplus", "leaky_relu", "elu", "mish"))
+from adaptergen.tracing.values import Call, Instance, Value
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,48 +107,27 @@ def _attention_uses(calls: list[AttentionCall]) -> Iterator[Use]:
 
 
 def _branch_uses(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[Use]:
-    """The last linear call of each branch: what follows an attention is its output, the others end feed-forwards."""
+    """The last linear call of each branch: of an attention it is the output, the others may end feed-forwards."""
     outputs = {id(call.output) for call in calls}
+    ends: list[tuple[Call, Addition]] = []
     for addition in additions(layer):
         if is_unclear_attention(addition.branch, addition.stream, calls):
             continue
-        for last in reached(addition.branch, lambda v: is_linear_call(v) or id(v) in outputs, stop=addition.stream):
-            if not isinstance(last, Call) or id(last) in outputs:
-                continue
+        for last in _last_calls(addition, outputs):
             if any(id(value) in outputs for value in walk(last, stop=addition.stream)):
                 yield Use("o", last)
             else:
-                yield from _feed_forward(last, addition)
+                ends.append((last, addition))
+    yield from (Use(role, call) for role, call in feed_forwards(ends))
 
 
-def _feed_forward(down: Call, addition: Addition) -> Iterator[Use]:
-    """`down(act(up(x)))`, or `down(act(gate(x)) * up(x))`; anything else has no clear roles but `down`."""
-    inner = [c for c in reached(down.args[0], is_linear_call, stop=addition.stream) if isinstance(c, Call)]
-    if not inner:
-        return
-    yield Use("down", down)
-    if len(inner) == 1:
-        yield Use("up", inner[0])
-    elif len(inner) == 2:
-        activated = [call for call in inner if _is_activated(down.args[0], call)]
-        if len(activated) == 1:
-            yield from (Use("gate" if call in activated else "up", call) for call in inner)
+def _last_calls(addition: Addition, outputs: Collection[int]) -> Iterator[Call]:
+    """The linear calls that end a branch; not those whose outputs only say how much of it is added."""
+    gates = gates_of(addition)
 
+    def ends(value: Value) -> bool:
+        return is_linear_call(value) or id(value) in gates or id(value) in outputs
 
-def _is_activated(product: Value, call: Call) -> bool:
-    """Does the call reach the product of gate and up through an activation?"""
-    factors = next((v for v in walk(product) if isinstance(v, Operation) and v.name == "mul"), None)
-    if factors is None:
-        return False
-    sides = [side for side in factors.args if depends_on(side, call)]
-    return any(is_activation(value) and depends_on(value, call) for side in sides for value in walk(side))
-
-
-def is_activation(value: Value) -> bool:
-    """A call of an activation function or module: neither linear, nor a norm, nor dropout."""
-    if isinstance(value, Operation):
-        return value.name in ACTIVATIONS
-    if not isinstance(value, Call) or value.result is not None:
-        return False
-    instance = module_of(value)
-    return instance is None or not (is_linear(instance) or is_norm(instance) or is_dropout(instance))
+    for last in reached(addition.branch, ends, stop=addition.stream):
+        if isinstance(last, Call) and is_linear_call(last) and id(last) not in outputs:
+            yield last
