@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from adaptergen.facts import Role
+
 
 By = Literal["adaptergen", "hand"]
 METHODS = ("bottleneck", "lora", "ia3", "prefix_tuning", "invertible", "reft", "prompt_tuning")
@@ -202,7 +204,7 @@ class ProjectionPlace(Decision):
     """A linear module below a layer, with its role, or its roles in order when its output is split."""
 
     path: str
-    roles: tuple[str, ...]
+    roles: tuple[Role, ...]
     group: str = ""  # width of the groups of channels that are split each, such as heads
     widths: tuple[str, ...] = ()  # of the parts, where they differ; "" is what is left
 

@@ -15,6 +15,7 @@ import tomlkit
 import tomlkit.items
 
 from adaptergen.plan import METHODS, IntegrationPlan, MethodSupport
+from adaptergen.plan_lines import line_of
 from adaptergen.problems import Location, Problem, ProblemsFound
 
 
@@ -26,6 +27,7 @@ HEADER = """\
 
 
 LINE = 100
+Misfit = tuple[str, str]  # which entry, and what is wrong with it
 _REASONS = ("because", "at", "by")
 
 # What a plan says of a method that came after it; `update` decides.
@@ -50,11 +52,11 @@ def load(text: str, path: str) -> IntegrationPlan:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ProblemsFound(_not_toml(error, path)) from error
-    problems: list[Problem] = []
-    plan = _from_data(IntegrationPlan, data, "", problems, path)
-    problems.extend(_method_problems(data.get("methods"), path))
-    if problems:
-        raise ProblemsFound(*problems)
+    misfits: list[Misfit] = []
+    plan = _from_data(IntegrationPlan, data, "", misfits)
+    misfits.extend(_unknown_methods(data.get("methods")))
+    if misfits:
+        raise ProblemsFound(*(_problem(text, path, *misfit) for misfit in misfits))
     assert isinstance(plan, IntegrationPlan)
     return dataclasses.replace(plan, methods={name: plan.methods.get(name, UNPLANNED) for name in METHODS})
 
@@ -66,10 +68,10 @@ def _not_toml(error: tomllib.TOMLDecodeError, path: str) -> Problem:
     return Problem("bad-plan", f"not valid TOML: {error}", at, fix)
 
 
-def _method_problems(methods: object, path: str) -> list[Problem]:
+def _unknown_methods(methods: object) -> list[Misfit]:
     """A plan says of methods whether they are supported, and of nothing else."""
     told = methods if isinstance(methods, dict) else {}
-    return [_problem(path, f"methods.{name}", "is not a key of a plan") for name in told if name not in METHODS]
+    return [(f"methods.{name}", "is not a key of a plan") for name in told if name not in METHODS]
 
 
 def _document(plan: IntegrationPlan) -> tomlkit.TOMLDocument:
@@ -136,26 +138,26 @@ def _is_told(value: object, field: dataclasses.Field[Any]) -> bool:
     return bool(given != field.default)
 
 
-def _from_data(kind: Any, data: object, where: str, problems: list[Problem], path: str) -> Any:
+def _from_data(kind: Any, data: object, where: str, misfits: list[Misfit]) -> Any:
     """Build a value of the annotated type, noting everything that does not fit."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _dataclass(kind, data, where, problems, path)
+        return _dataclass(kind, data, where, misfits)
     if origin is tuple and isinstance(data, list):
-        return tuple(_from_data(arguments[0], item, f"{where}[{i}]", problems, path) for i, item in enumerate(data))
+        return tuple(_from_data(arguments[0], item, f"{where}[{i}]", misfits) for i, item in enumerate(data))
     if origin in (dict, Mapping, types.MappingProxyType) or _is_mapping(origin):
         if isinstance(data, dict):
-            return {k: _from_data(arguments[1], v, f"{where}.{k}", problems, path) for k, v in data.items()}
+            return {k: _from_data(arguments[1], v, f"{where}.{k}", misfits) for k, v in data.items()}
     elif origin is typing.Literal:
         if data in arguments:
             return data
-        problems.append(_problem(path, where, f"is {data!r}, expected one of {', '.join(map(repr, arguments))}"))
+        misfits.append((where, f"is {data!r}, expected one of {', '.join(map(repr, arguments))}"))
         return None
     elif kind is object:
         return _frozen(data)
     elif isinstance(kind, type) and type(data) is kind:
         return data
-    problems.append(_problem(path, where, f"is {type(data).__name__}, expected {_type_name(kind)}"))
+    misfits.append((where, f"is {type(data).__name__}, expected {_type_name(kind)}"))
     return None
 
 
@@ -172,19 +174,19 @@ def _is_mapping(origin: object) -> bool:
     return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
-def _dataclass(kind: type, data: object, where: str, problems: list[Problem], path: str) -> Any:
+def _dataclass(kind: type, data: object, where: str, misfits: list[Misfit]) -> Any:
     if not isinstance(data, dict):
-        problems.append(_problem(path, where, f"is {type(data).__name__}, expected a table"))
+        misfits.append((where, f"is {type(data).__name__}, expected a table"))
         return None
     hints = _hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    problems.extend(_problem(path, f"{where}.{key}", "is not a key of a plan") for key in data if key not in fields)
+    misfits.extend((f"{where}.{key}", "is not a key of a plan") for key in data if key not in fields)
     values = {}
     for name, field in fields.items():
         if name in data:
-            values[name] = _from_data(hints[name], data[name], f"{where}.{name}", problems, path)
+            values[name] = _from_data(hints[name], data[name], f"{where}.{name}", misfits)
         elif _is_required(field, hints[name]):
-            problems.append(_problem(path, f"{where}.{name}", "is missing"))
+            misfits.append((f"{where}.{name}", "is missing"))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             values[name] = () if typing.get_origin(hints[name]) is tuple else {}
     missing = [name for name in fields if name not in values and _is_required(fields[name], hints[name])]
@@ -201,10 +203,10 @@ def _is_required(field: dataclasses.Field[Any], hint: Any) -> bool:
     return not has_default and not may_be_empty
 
 
-def _problem(path: str, where: str, what: str) -> Problem:
-    key = where.removeprefix(".") or "the file"
+def _problem(text: str, path: str, where: str, what: str) -> Problem:
+    key = where.removeprefix(".")
     fix = "mend the entry, or delete it and run `adaptergen update`"
-    return Problem("bad-plan", f"{key} {what}", Location(path), fix)
+    return Problem("bad-plan", f"{key or 'the file'} {what}", Location(path, line_of(text, key)), fix)
 
 
 def _type_name(kind: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from difflib import get_close_matches
@@ -62,7 +63,7 @@ def anchored_again(plan: IntegrationPlan, source: SourceModule) -> IntegrationPl
     """The plan whose entries by hand say where their statements are now.
 
     Raises:
-        ProblemsFound: a statement is gone; all of them are named.
+        ProblemsFound: a statement, or a module of a layer, is gone; all of them are named.
     """
     problems: list[Problem] = []
 
@@ -76,10 +77,33 @@ def anchored_again(plan: IntegrationPlan, source: SourceModule) -> IntegrationPl
             return hook
         return replace(hook, at=at.short)
 
+    problems.extend(_unmade_places(plan, source))
     moved = replace(plan, residuals=tuple(map(found, plan.residuals)), prefixes=tuple(map(found, plan.prefixes)))
     if problems:
         raise ProblemsFound(*problems)
     return moved
+
+
+def _unmade_places(plan: IntegrationPlan, source: SourceModule) -> Iterator[Problem]:
+    """Places by hand in classes of layers that are not there, or in modules that no such class has."""
+    for layer in plan.layers:
+        paths = [place.host for place in layer.bottleneck if place.by == "hand"]
+        paths += [place.path for place in layer.attention if place.by == "hand"]
+        paths += [place.path for place in layer.projections if place.by == "hand"]
+        for path in paths:
+            if message := _unmade(source, layer.cls, path):
+                yield anchor_gone(message, Location(source.path))
+
+
+def _unmade(source: SourceModule, cls: str, path: str) -> str:
+    """What is missing, as far as the file tells: a class may inherit from others elsewhere."""
+    if cls not in source.classes:
+        near = get_close_matches(cls, source.classes)
+        return f"class {cls}, which the plan names, is not in this file{_named(near)}"
+    name = path.partition(".")[0]
+    texts = (source.code(owner.node) for owner in source.ancestry(cls))
+    is_there = not name or any(re.search(rf"\bself\.{re.escape(name)}\b", text) for text in texts)
+    return "" if is_there else f"{cls} has no `self.{name}`, though the plan names {path} in it"
 
 
 def _nearest(source: SourceModule, cls: str, text: str) -> Iterator[tuple[str, int]]:

@@ -186,3 +186,20 @@ def test_an_addition_that_is_not_in_its_statement_is_an_error() -> None:
     attention, feed_forward = planned.residuals
     with pytest.raises(ProblemsFound, match="anchor-gone"):
         planned_again(BUFFER, replace(planned, residuals=(by_hand(attention, addition="a + b"), feed_forward)))
+
+
+@pytest.mark.parametrize(
+    ("cls", "path", "message"),
+    [
+        ("CaseGoneLayer", "fc1", "class CaseGoneLayer, which the plan names, is not in this file"),
+        ("CaseLayer", "gone.fc1", "CaseLayer has no `self.gone`, though the plan names gone.fc1 in it"),
+    ],
+)
+def test_a_place_in_what_is_gone_is_an_error(cls: str, path: str, message: str) -> None:
+    planned = plan_of(BUFFER)
+    more = LayerPlan(cls, projections=(ProjectionPlace(path=path, roles=("up",), **HAND),))
+    with pytest.raises(ProblemsFound) as found:
+        planned_again(BUFFER, replace(planned, layers=(*planned.layers, more)))
+
+    (problem,) = found.value.problems
+    assert (problem.code, problem.message.partition("; nearest")[0]) == ("anchor-gone", message)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
+from adaptergen.facts import Role
 from adaptergen.plan import HeadPlan, IntegrationPlan
 from adaptergen.plan_file import UNPLANNED, dump, load
+from adaptergen.plan_lines import line_of
 from adaptergen.problems import ProblemsFound
 from tests_adapters.generator.case import plan_of
 
 
 PATH = "generated/models/case/plan.toml"
 TEXT = dump(plan_of("pre_norm"))
+ROLES = ", ".join(map(repr, get_args(Role)))
 
 
 def problems(text: str) -> list[str]:
@@ -59,6 +63,21 @@ def test_any_setting_of_a_head_survives(value: object) -> None:
     assert load(dump(changed), PATH) == changed
 
 
+def test_a_table_among_several_has_its_line_whatever_texts_say_before_it() -> None:
+    text = 'a = """\n[[more]]\nb = 1\n"""\n[[more]]\nb = 2\n[more.inner]\n[[more]]\nb = [\n3,\n]\n'
+
+    wanted = {
+        "a": 1,
+        "more[0].b": 6,
+        "more[0].inner.gone": 7,
+        "more[1]": 8,
+        "more[1].b[0]": 9,
+        "more[2]": 0,
+        "gone": 0,
+    }
+    assert {where: line_of(text, where) for where in wanted} == wanted
+
+
 def test_lists_may_be_left_out_where_they_are_empty() -> None:
     plan = plan_of("pre_norm")
     empty = replace(plan, stacks=(), layers=(), residuals=(), prefixes=(), heads=(), config_names=())
@@ -85,22 +104,30 @@ def test_broken_toml_has_its_line() -> None:
         ('model_type = "case"', "", "model_type is missing"),
         ('holders = ["CaseModel"]', 'holders = "CaseModel"', "classes.holders is str, expected a table or list"),
         ('holders = ["CaseModel"]', "holders = [1]", "classes.holders[0] is int, expected a string"),
+        (
+            'roles = ["up"]',
+            'roles = ["above"]',
+            f"layers[0].projections[4].roles[0] is 'above', expected one of {ROLES}",
+        ),
         ("nth = 1", "nth = true", "residuals[1].nth is bool, expected a number"),
         ("nth = 1", 'nth = 1\nby = "me"', "residuals[1].by is 'me', expected one of 'adaptergen', 'hand'"),
     ],
 )
 def test_what_does_not_fit_is_named(old: str, new: str, said: str) -> None:
     assert old in TEXT
+    broken = TEXT.replace(old, new, 1)
+    line = broken[: broken.index(new) + len(new)].count("\n") + 1
 
-    assert problems(TEXT.replace(old, new, 1)) == [f"{PATH}: {said}"]
+    assert problems(broken) == [f"{PATH}{f':{line}' if new else ''}: {said}"]
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     broken = TEXT.replace('title = "Case"', "").replace("generates = true", 'generates = "yes"')
 
+    line = broken.splitlines().index('generates = "yes"') + 1
     assert problems(broken) == [
         f"{PATH}: title is missing",
-        f"{PATH}: adapter_model.generates is str, expected true or false",
+        f"{PATH}:{line}: adapter_model.generates is str, expected true or false",
     ]
 
 
@@ -116,9 +143,10 @@ def test_a_method_that_came_after_the_plan_is_unplanned() -> None:
 
 
 def test_an_unknown_method_is_an_error() -> None:
-    assert problems(TEXT.replace("[methods.lora]", "[methods.loar]")) == [
-        f"{PATH}: methods.loar is not a key of a plan",
-    ]
+    broken = TEXT.replace("[methods.lora]", "[methods.loar]")
+    line = broken.splitlines().index("[methods.loar]") + 1
+
+    assert problems(broken) == [f"{PATH}:{line}: methods.loar is not a key of a plan"]
 
 
 def test_the_plan_says_who_wrote_it_and_how_to_change_it() -> None:
