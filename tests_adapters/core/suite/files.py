@@ -11,7 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from adaptergen.verify.adapters import NAME, OTHER, AdapterForm, add_random, has_place, parameters
-from adaptergen.verify.outputs import expect_identical, run
+from adaptergen.verify.outputs import expect_close, expect_identical, run
 from adaptergen.verify.subjects import ModelCase, Subject
 from tests_adapters.core.suite.forms import first_forms_of, thorough
 
@@ -56,7 +56,8 @@ class FileTests:
         _copy_computed(loaded, subject)
         for form in forms:
             loaded.set_active_adapters(form.method)
-            expect_identical(run(loaded, inputs), expected[form.method], f"{form.label} in a whole model")
+            # weights that were read lie elsewhere in memory, where sums may be made in another order
+            expect_close(run(loaded, inputs), expected[form.method], f"{form.label} in a whole model")
 
     @thorough
     def test_setup_of_a_mixture(self, tmp_path: Path) -> None:
