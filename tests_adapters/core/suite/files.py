@@ -30,15 +30,7 @@ class FileTests:
             for writer, reader in ((base, further_subject), (further_subject, base)):
                 if has_place(writer, form) and has_place(reader, form):
                     folder = tmp_path / form.method / writer.cls.__name__
-                    self.expect_read(writer, reader, form, folder)
-
-    def expect_read(self, writer: Subject, reader: Subject, form: AdapterForm, folder: Path) -> None:
-        saved, loaded = writer.initialized(), reader.initialized()
-        add_random(saved, self.case, form)
-        saved.save_adapter(folder, NAME)
-        loaded.load_adapter(folder)
-        written, read = (parameters(model.base_model) for model in (saved, loaded))
-        expect_identical(read, written, f"{form.label} of a {writer.label} in a {reader.label}")
+                    expect_read(writer, reader, form, folder)
 
     @thorough
     def test_whole_models(self, subject: Subject, tmp_path: Path) -> None:
@@ -77,6 +69,16 @@ class FileTests:
             loaded.load_adapter_setup(tmp_path, set_active=True)
 
             expect_identical(run(loaded, inputs), expected, "a mixture from a folder")
+
+
+def expect_read(writer: Subject, reader: Subject, form: AdapterForm, folder: Path) -> None:
+    """What one class wrote is the same adapter in another, seen from the base model."""
+    saved, loaded = writer.initialized(), reader.initialized()
+    add_random(saved, writer.case, form)
+    saved.save_adapter(folder, NAME)
+    loaded.load_adapter(folder)
+    written, read = (parameters(model.base_model) for model in (saved, loaded))
+    expect_identical(read, written, f"{form.label} of a {writer.label} in a {reader.label}")
 
 
 def _copy_computed(loaded: PreTrainedModel, subject: Subject) -> None:
