@@ -35,6 +35,7 @@ SPANNING_SET = ("gpt_neo", "bert", "distilbert", "gpt2", "llama", "bart", "t5", 
 PAGE = "adapter_docs/mutations.md"
 TABLE = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
 CACHE_UPDATE = re.compile(r"\.update\(")
+FAILED = re.compile(r"^FAILED (?P<test>[^:]+::\w+::(?P<name>.+?))(?: - .*)?$", re.MULTILINE)
 NOT_THERE = "–"
 PASSES = (("not slow", ""), ("slow", "ClassConversion or without_adapters"), ("slow", ""))  # what is fast first
 NOTHING_SELECTED = 5  # says pytest
@@ -235,11 +236,23 @@ def noticed(mutant: IntegrationPlan, edit: tuple[str, str, str] | None, folder: 
         options = ("-x", "-q", "-p", "no:cacheprovider", "-m", speed, "-k", names)
         result = _run(folder, "-m", "pytest", *options, tests)
         if result.returncode == 1:
-            failed = re.search(r"^FAILED [^:]+::\w+::(.+?)(?: - .*)?$", result.stdout, re.MULTILINE)
-            return f"test: {failed[1] if failed else 'at collection'}"
+            failed = FAILED.search(result.stdout)
+            if failed is None:
+                return "test: at collection"
+            _expect_passed_without(failed["test"])
+            return f"test: {failed['name']}"
         if result.returncode not in (0, NOTHING_SELECTED):
             return f"tests cannot be collected ({result.returncode})"
     return ""
+
+
+def _expect_passed_without(test: str) -> None:
+    """
+    Raises:
+        click.ClickException: it fails without any mistake, too, so that it says nothing.
+    """
+    if _run(ROOT, "-m", "pytest", "-q", "-p", "no:cacheprovider", test).returncode != 0:
+        raise click.ClickException(f"{test} fails with nothing planted, too: mend that first")
 
 
 def stale_row(plan: IntegrationPlan, folder: Path) -> str:
