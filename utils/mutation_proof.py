@@ -18,6 +18,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -246,6 +247,7 @@ def noticed(mutant: IntegrationPlan, edit: tuple[str, str, str] | None, folder: 
     return ""
 
 
+@cache
 def _expect_passed_without(test: str) -> None:
     """
     Raises:
