@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adaptergen.verify.adapters import AdapterForm, supported_forms
+from adaptergen.verify.adapters import ROLES, AdapterForm, supported_forms
 from adaptergen.verify.proof import first_forms
 from adaptergen.verify.subjects import ModelCase
 
@@ -45,7 +45,7 @@ def unions(case: ModelCase) -> Iterator[AdapterForm]:
         "mix-and-match": (("prefix_tuning", "bottleneck"), lambda rt: rt.MAMConfig(_prefix(rt), _parallel(rt))),
         "unipelt": (
             ("prefix_tuning", "bottleneck", "lora"),
-            lambda rt: rt.UniPELTConfig(_prefix(rt), rt.SeqBnConfig(reduction_factor=4), rt.LoRAConfig(r=4)),
+            lambda rt: rt.UniPELTConfig(_prefix(rt), rt.SeqBnConfig(reduction_factor=4), rt.LoRAConfig(r=4, **ROLES)),
         ),
     }
     for label, (methods, make) in mixtures.items():
