@@ -76,7 +76,9 @@ def wrong_residual(plan: IntegrationPlan) -> IntegrationPlan | str:
         first, second = places.get("mh_adapter"), places.get("output_adapter")
         if first and second:
             # of entries for the same location the first is replaced, so both have to be by hand
-            return _with_places(plan, layer, {first: {"host": second.host}, second: {"host": first.host}})
+            exchanged = {first: second, second: first}
+            hosts = {place: {"host": other.host, "of": other.of} for place, other in exchanged.items()}
+            return _with_places(plan, layer, hosts)
     return "no layer has two additions"
 
 
