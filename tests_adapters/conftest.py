@@ -12,7 +12,7 @@ for setting in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # read when torch is imp
 
 os.environ["ADAPTERGEN_CACHE"] = str(Path(__file__).parent.parent / ".pytest_cache" / "adaptergen")
 
-pytest.register_assert_rewrite("tests_adapters.core.model_suite", "tests_adapters.core.heads.conversion_suite")
+pytest.register_assert_rewrite("tests_adapters.core.suite", "tests_adapters.core.heads.conversion_suite")
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,11 +36,18 @@ SPANNING_SET = ("gpt_neo", "bert", "distilbert", "gpt2", "llama", "bart", "t5", 
 PAGE = "adapter_docs/mutations.md"
 TABLE = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
 CACHE_UPDATE = re.compile(r"\.update\(")
+FAILED = re.compile(r"^FAILED (?P<test>[^:]+::\w+::(?P<name>.+?))(?: - .*)?$", re.MULTILINE)
 NOT_THERE = "–"
+PASSES = (("not slow", ""), ("slow", "ClassConversion or without_adapters"), ("slow", ""))  # what is fast first
+NOTHING_SELECTED = 5  # says pytest
 WRITING = {"masked_lm", "causal_lm", "seq2seq_lm"}
 UNDONE = ("generated/core/methods/invertible.py", "    _undo_here(adapters, model.inverse_site())\n", "")
+NORM = "        norm = inner_norm if is_inner else layer_norm\n"
+FIRST_NORM = '        norm = type(self).first_norm = getattr(type(self), "first_norm", norm)\n'
+NORM_OF_THE_FIRST = ("generated/core/layers/adapter_layer.py", NORM, NORM + FIRST_NORM)
 
-Mutate = Callable[[IntegrationPlan], IntegrationPlan | None]
+Found = dict[str, dict[str, str]]  # mistake → model → what notices it
+Mutate = Callable[[IntegrationPlan], IntegrationPlan | str]
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ class Mistake:
     """
     Args:
         title: what is wrong.
-        mutate: writes it into a plan; `None` where the architecture has nothing of the kind.
+        mutate: writes it into a plan; where the architecture has nothing of the kind, says why.
         edit: file of the runtime, text in it and what comes in its place, where no plan can be so wrong.
     """
 
@@ -56,7 +64,7 @@ class Mistake:
     edit: tuple[str, str, str] | None = None
 
 
-def wrong_residual(plan: IntegrationPlan) -> IntegrationPlan | None:
+def wrong_residual(plan: IntegrationPlan) -> IntegrationPlan | str:
     """The adapters of two additions change places: by their slots in one class, or by what two classes are for."""
     found = _of_one_class(plan.residuals)
     if found is not None:
@@ -68,27 +76,36 @@ def wrong_residual(plan: IntegrationPlan) -> IntegrationPlan | None:
         first, second = places.get("mh_adapter"), places.get("output_adapter")
         if first and second:
             # of entries for the same location the first is replaced, so both have to be by hand
-            return _with_places(plan, layer, {first: {"host": second.host}, second: {"host": first.host}})
-    return None
+            exchanged = {first: second, second: first}
+            hosts = {place: {"host": other.host, "of": other.of} for place, other in exchanged.items()}
+            return _with_places(plan, layer, hosts)
+    return "no layer has two additions"
 
 
-def swapped_operands(plan: IntegrationPlan) -> IntegrationPlan | None:
+def swapped_operands(plan: IntegrationPlan) -> IntegrationPlan | str:
     if not plan.residuals:
-        return None
+        return "no addition is hooked"
     hook = plan.residuals[-1]
     return _with_residuals(plan, {hook: _by_hand(hook, branch=hook.residual, residual=hook.branch)})
 
 
-def norm_of_another(plan: IntegrationPlan) -> IntegrationPlan | None:
+def norm_of_another(plan: IntegrationPlan) -> IntegrationPlan | str:
     """Of two additions of a class that are followed by a norm, one gets the norm of the other."""
     normed = [hook for hook in plan.residuals if hook.norm]
     found = next(
         ((a, b) for a in normed for b in normed if a.cls == b.cls and a.norm != b.norm and not a.norm_statement), None
     )
-    return None if found is None else _with_residuals(plan, {found[0]: _by_hand(found[0], norm=found[1].norm)})
+    if found is None:
+        return "no class has two additions that are followed by norms"
+    return _with_residuals(plan, {found[0]: _by_hand(found[0], norm=found[1].norm)})
 
 
-def dropped_hook(plan: IntegrationPlan) -> IntegrationPlan | None:
+def norm_of_the_first(plan: IntegrationPlan) -> IntegrationPlan | str:
+    """Adapters of all layers are given the norm of the first one: the plan is right, the runtime is not."""
+    return plan if any(hook.norm or hook.inner_norm for hook in plan.residuals) else "no norm belongs to an addition"
+
+
+def dropped_hook(plan: IntegrationPlan) -> IntegrationPlan | str:
     """The place of an addition is declared, and nothing calls it: another is hooked twice, or it is never there."""
     found = _of_one_class(plan.residuals)
     if found is not None:
@@ -96,10 +113,12 @@ def dropped_hook(plan: IntegrationPlan) -> IntegrationPlan | None:
         twice = {name: getattr(first, name) for name in ("statement", "nth", "addition", "branch", "residual")}
         return _with_residuals(plan, {second: _by_hand(second, **twice)})
     layer = next((layer for layer in plan.layers if layer.bottleneck), None)
-    return None if layer is None else _with_places(plan, layer, {layer.bottleneck[-1]: {"needs": "gone"}})
+    if layer is None:
+        return "no layer has a place for bottlenecks"
+    return _with_places(plan, layer, {layer.bottleneck[-1]: {"needs": "gone"}})
 
 
-def prefix_before_the_cache(plan: IntegrationPlan) -> IntegrationPlan | None:
+def prefix_before_the_cache(plan: IntegrationPlan) -> IntegrationPlan | str:
     """The prefix joins keys and values in front of the statement that puts them into the cache."""
     source = source_of(plan, ROOT, installed_transformers())
     for hook in plan.prefixes:
@@ -107,31 +126,34 @@ def prefix_before_the_cache(plan: IntegrationPlan) -> IntegrationPlan | None:
         update = next((s for s in source.statements(method) if CACHE_UPDATE.search(source.header(s))), None)
         if update is not None and not hook.function:
             return _with_prefix(plan, hook, statement=source.header(update), nth=0)
-    return None
+    return "no attention has a cache"
 
 
-def inverted_mask(plan: IntegrationPlan) -> IntegrationPlan | None:
+def inverted_mask(plan: IntegrationPlan) -> IntegrationPlan | str:
     hook = next((hook for hook in plan.prefixes if hook.mask and not hook.mask_is_none), None)
-    return None if hook is None else _with_prefix(plan, hook, mask_hides=not hook.mask_hides)
+    return "no attention takes a mask" if hook is None else _with_prefix(plan, hook, mask_hides=not hook.mask_hides)
 
 
-def wrong_projection(plan: IntegrationPlan) -> IntegrationPlan | None:
-    """The output projection of attention is taken for that of the values."""
+def wrong_projection(plan: IntegrationPlan) -> IntegrationPlan | str:
+    """The output projection of attention is taken for that of the values, or one part of a fused map for another."""
     for layer in plan.layers:
         places = {place.roles: place for place in layer.projections}
         first, second = places.get(("v",)), places.get(("o",))
         if first and second:
             exchanged = {first: _by_hand(first, roles=("o",)), second: _by_hand(second, roles=("v",))}
             return _with_projections(plan, layer, exchanged)
-    return None
+        fused = next((place for place in layer.projections if len(place.roles) > 1), None)
+        if fused:
+            return _with_projections(plan, layer, {fused: _by_hand(fused, roles=fused.roles[::-1])})
+    return "values have no map of their own or in common with others"
 
 
-def missing_inverse(plan: IntegrationPlan) -> IntegrationPlan | None:
+def missing_inverse(plan: IntegrationPlan) -> IntegrationPlan | str:
     """Where words are written, the invertible adapter is not undone: the plan is right, the runtime is not."""
-    return plan if WRITING & set(plan.adapter_model.head_types) else None
+    return plan if WRITING & set(plan.adapter_model.head_types) else "it writes no words"
 
 
-def wrong_conversion(plan: IntegrationPlan) -> IntegrationPlan | None:
+def wrong_conversion(plan: IntegrationPlan) -> IntegrationPlan | str:
     """The weights of a fixed head go to the wrong layers of the flexible one, or nowhere if there is but one."""
     weighted = {head.cls: [name for name in head.modules if name] for head in plan.heads}
     for head in sorted(plan.heads, key=lambda head: -len(weighted[head.cls])):
@@ -139,13 +161,14 @@ def wrong_conversion(plan: IntegrationPlan) -> IntegrationPlan | None:
         if names:
             turned = iter(reversed(names) if len(names) > 1 else [""])
             return _with_head(plan, head.cls, modules=tuple(next(turned) if name else "" for name in head.modules))
-    return None
+    return "no class with a fixed head has weights for a flexible one"
 
 
 MISTAKES = (
     Mistake("hook at the wrong residual", wrong_residual),
     Mistake("swapped operands", swapped_operands),
-    Mistake("another norm", norm_of_another),
+    Mistake("norm of another addition", norm_of_another),
+    Mistake("norm of another layer", norm_of_the_first, NORM_OF_THE_FIRST),
     Mistake("dropped hook", dropped_hook),
     Mistake("prefix before the cache update", prefix_before_the_cache),
     Mistake("inverted mask", inverted_mask),
@@ -153,37 +176,47 @@ MISTAKES = (
     Mistake("missing inverse", missing_inverse, UNDONE),
     Mistake("wrong head conversion", wrong_conversion),
 )
+STALE_ROW = "stale row of a registry"
+TITLES = (*(mistake.title for mistake in MISTAKES), STALE_ROW)
 
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option("--write", is_flag=True, help=f"Write the table into {PAGE}.")
+@click.option("--mistake", "titles", multiple=True, type=click.Choice(TITLES), help="Plant this one alone.")
+@click.option("--write", is_flag=True, help=f"Write what is found into the table of {PAGE}; its other cells stay.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-def main(names: tuple[str, ...], write: bool, as_json: bool) -> None:
+def main(names: tuple[str, ...], titles: tuple[str, ...], write: bool, as_json: bool) -> None:
     """Plant each mistake in each of NAMES, and tell what notices it. Ends with 1 if something gets through."""
-    chosen = names or SPANNING_SET
-    found: dict[str, dict[str, str]] = {}
-    for name in chosen:
+    found: Found = {}
+    for name in names or SPANNING_SET:
         plan = load((ROOT / f"generated/models/{name}/plan.toml").read_text(), "plan.toml")
-        for title, notice in planted(plan):
+        for title, notice in planted(plan, titles or TITLES):
             found.setdefault(title, {})[name] = notice
             click.echo(f"{name}: {title}: {notice or 'NOT NOTICED'}", err=True)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     if write:
         page = ROOT / PAGE
-        page.write_text(TABLE.sub(lambda _: table(found, chosen), page.read_text()))
+        text = page.read_text()
+        page.write_text(TABLE.sub(lambda told: table(found, cells(told[0])), text))
     sys.exit(0 if all(notice for notices in found.values() for notice in notices.values()) else 1)
 
 
-def planted(plan: IntegrationPlan) -> Iterator[tuple[str, str]]:
-    """(mistake, what notices it) of all, and of a row of a table that is left behind; "" if nothing notices."""
-    for mistake in MISTAKES:
+def planted(plan: IntegrationPlan, titles: Collection[str] = TITLES) -> Iterator[tuple[str, str]]:
+    """
+    (mistake, what notices it) of these, one of which may be a row of a table that is left behind; "" if nothing
+    notices, and a dash with the reason where the architecture has nothing of the kind.
+    """
+    for mistake in (each for each in MISTAKES if each.title in titles):
         mutant = mistake.mutate(plan)
+        if isinstance(mutant, str):
+            yield mistake.title, f"{NOT_THERE} {mutant}"
+            continue
         with TemporaryDirectory(prefix="adaptergen-mutant-") as folder:
-            yield mistake.title, NOT_THERE if mutant is None else noticed(mutant, mistake.edit, Path(folder))
-    with TemporaryDirectory(prefix="adaptergen-mutant-") as folder:
-        yield "stale row of a registry", stale_row(plan, Path(folder))
+            yield mistake.title, noticed(mutant, mistake.edit, Path(folder))
+    if STALE_ROW in titles:
+        with TemporaryDirectory(prefix="adaptergen-mutant-") as folder:
+            yield STALE_ROW, stale_row(plan, Path(folder))
 
 
 def noticed(mutant: IntegrationPlan, edit: tuple[str, str, str] | None, folder: Path) -> str:
@@ -201,15 +234,29 @@ def noticed(mutant: IntegrationPlan, edit: tuple[str, str, str] | None, folder: 
     check = _run(folder, "-m", "adaptergen", "check", mutant.name)
     if check.returncode:
         return f"check: {_code(check.stderr)}"
-    for speed in ("not slow", "slow"):
+    for speed, names in PASSES:
         tests = f"tests_adapters/models/test_{mutant.name}.py"
-        result = _run(folder, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", speed, tests)
+        options = ("-x", "-q", "-p", "no:cacheprovider", "-m", speed, "-k", names)
+        result = _run(folder, "-m", "pytest", *options, tests)
         if result.returncode == 1:
-            failed = re.search(r"^FAILED [^:]+::\w+::(.+?)(?: - .*)?$", result.stdout, re.MULTILINE)
-            return f"test: {failed[1] if failed else 'at collection'}"
-        if result.returncode != 0:
+            failed = FAILED.search(result.stdout)
+            if failed is None:
+                return "test: at collection"
+            _expect_passed_without(failed["test"])
+            return f"test: {failed['name']}"
+        if result.returncode not in (0, NOTHING_SELECTED):
             return f"tests cannot be collected ({result.returncode})"
     return ""
+
+
+@cache
+def _expect_passed_without(test: str) -> None:
+    """
+    Raises:
+        click.ClickException: it fails without any mistake, too, so that it says nothing.
+    """
+    if _run(ROOT, "-m", "pytest", "-q", "-p", "no:cacheprovider", test).returncode != 0:
+        raise click.ClickException(f"{test} fails with nothing planted, too: mend that first")
 
 
 def stale_row(plan: IntegrationPlan, folder: Path) -> str:
@@ -222,19 +269,33 @@ def stale_row(plan: IntegrationPlan, folder: Path) -> str:
     return f"check: {_code(check.stderr)}" if check.returncode else ""
 
 
-def table(found: dict[str, dict[str, str]], names: Sequence[str]) -> str:
-    """Markdown: a row for each mistake, and by what it is noticed."""
+def cells(told: str) -> dict[str, dict[str, str]]:
+    """Mistake → model → cell of a table that was written here."""
+    rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in told.splitlines() if line[:1] == "|"]
+    head, body = rows[:1], rows[2:]
+    return {title: dict(zip(head[0][1:], row, strict=True)) for title, *row in body}
+
+
+def table(found: Found, before: Mapping[str, Mapping[str, str]]) -> str:
+    """Markdown: a row for each mistake with what notices it, where known now or before; and why there are dashes."""
+    told = {
+        title: {**before.get(title, {}), **{name: _cell(notice) for name, notice in found.get(title, {}).items()}}
+        for title in TITLES
+    }
+    names = [name for name in SPANNING_SET if any(name in notices for notices in told.values())]
     head = ["mistake", *names]
-    rows = [[title, *(_cell(notices.get(name, NOT_THERE)) for name in names)] for title, notices in found.items()]
+    rows = [[title, *(told[title].get(name, "") for name in names)] for title in TITLES]
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _cell(notice: str) -> str:
     """The check that a test runs, where it runs one; else the test, or what the command says."""
+    if notice.startswith(NOT_THERE):
+        return notice
     check = re.search(r"[\[-](\w+_\w+)-\w+\]$", notice)
     said = check[1] if check else notice.removeprefix("test: ").partition("[")[0]
-    return said if notice == NOT_THERE else f"`{said}`" if said else "**not**"
+    return f"`{said}`" if said else "**not**"
 
 
 def _copy(folder: Path) -> None:

@@ -61,6 +61,11 @@ FORMS = (
         "bottleneck",
         lambda rt: rt.BnConfig(**EVERYWHERE, **SMALL, original_ln_before=True, residual_before_ln=False),
     ),
+    AdapterForm(
+        "bottleneck (hypercomplex)",
+        "bottleneck",
+        lambda rt: rt.BnConfig(**EVERYWHERE, **SMALL, phm_layer=True, phm_dim=2),
+    ),
     AdapterForm("lora", "lora", lambda rt: rt.LoRAConfig(r=4, **ROLES)),
     AdapterForm("lora (dora)", "lora", lambda rt: rt.DoRAConfig(r=4, alpha=8, **ROLES)),
     AdapterForm("lora (vera)", "lora", lambda rt: rt.VeraConfig(r=4, init_weights_seed=5, **ROLES)),

@@ -22,6 +22,7 @@ from transformers import (
 import generated
 from generated.core.configuration import ConfigUnion, LoRAConfig, SeqBnConfig
 from generated.core.errors import UnknownAdapterError
+from generated.core.version import VERSION
 from tests_adapters.core.zoo import (
     LANGUAGE_MODELS,
     METHODS,
@@ -217,3 +218,8 @@ def test_shared_tensors_are_written_under_all_names(tmp_path: Path) -> None:
     weights = load_file(tmp_path / WEIGHTS)
     norm = "encoder.layer.0.output.adapters.double_seq_bn.adapter_norm_before.weight"
     assert torch.equal(weights[norm], weights[norm.replace("adapter_norm_before", "adapter_down.0")])
+
+
+def test_the_library_that_wrote_it_is_named(tmp_path: Path) -> None:
+    build_adapted("bert", "lora").save_adapter(tmp_path, "lora")
+    assert json.loads((tmp_path / CONFIG).read_text())["version"] == f"adaptergen.{VERSION}"

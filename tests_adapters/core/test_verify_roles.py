@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from transformers import BertConfig, GPTNeoConfig
+from transformers import BertConfig, GPT2Config, GPTNeoConfig
 
 from adaptergen.verify import places
 from adaptergen.verify.adapters import FORMS
@@ -16,11 +16,13 @@ from adaptergen.verify.outputs import CheckFailed
 from adaptergen.verify.subjects import ModelCase, Subject
 from generated.core.sites import LayerSites
 from generated.models.bert import BertAdapterModel
+from generated.models.gpt2 import GPT2AdapterModel
 from generated.models.gpt_neo import GPTNeoAdapterModel
 
 
 BERT = ModelCase("bert", BertAdapterModel, BertConfig).subjects[0]
 GPT_NEO = ModelCase("gpt_neo", GPTNeoAdapterModel, GPTNeoConfig).subjects[0]
+GPT2 = ModelCase("gpt2", GPT2AdapterModel, GPT2Config).subjects[0]
 BOTTLENECK = next(form for form in FORMS if form.label == "bottleneck")
 LORA = next(form for form in FORMS if form.label == "lora")
 
@@ -88,7 +90,33 @@ def test_roles_that_are_exchanged(
 
 
 @each_model
-def test_keys_that_are_called_queries(subject: Subject, told: Callable[..., None]) -> None:
-    told(with_roles(k="q", q="k"))
-    with pytest.raises(CheckFailed, match="makes the keys, and is called q"):
+@pytest.mark.parametrize(
+    ("roles", "message"),
+    [
+        ({"k": "q", "q": "k"}, "what is called q does not make the queries"),
+        ({"k": "q"}, "makes the keys, and is called q"),
+    ],
+    ids=["exchanged", "both queries"],
+)
+def test_keys_that_are_called_queries(
+    subject: Subject, told: Callable[..., None], roles: dict[str, str], message: str
+) -> None:
+    told(with_roles(**roles))
+    with pytest.raises(CheckFailed, match=message):
         projections_play_their_roles(subject, LORA)
+
+
+@pytest.mark.parametrize(
+    ("order", "wrong"), [("qkv", ""), ("vkq", "v"), ("qvk", "v"), ("kqv", "q")], ids=["right", "q", "k", "q and k"]
+)
+def test_parts_of_a_fused_map(order: str, wrong: str, told: Callable[..., None]) -> None:
+    def reordered(sites: LayerSites) -> LayerSites:
+        changed = (replace(each, roles=tuple(order)) if len(each.parts) > 1 else each for each in sites.projections)
+        return replace(sites, projections=tuple(changed))
+
+    told(reordered)
+    if not wrong:
+        projections_play_their_roles(GPT2, LORA)
+        return
+    with pytest.raises(CheckFailed, match=f"what is called {wrong} does not make the"):
+        projections_play_their_roles(GPT2, LORA)

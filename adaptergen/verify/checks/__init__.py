@@ -16,6 +16,7 @@ from adaptergen.verify.checks import (
     merging,
     roles,
     sites,
+    textbook,
     training,
     unchanged,
     writing,
@@ -53,6 +54,7 @@ MODEL_CHECKS = (unchanged.equals_upstream, heads.flexible_head_equals_fixed_head
 
 ADAPTER_CHECKS = (
     AdapterCheck(unchanged.idle_adapter_changes_nothing),
+    AdapterCheck(unchanged.neutral_adapter_changes_nothing, methods=("bottleneck", "lora", "ia3")),
     AdapterCheck(unchanged.deleting_leaves_no_trace),
     AdapterCheck(sites.every_site_is_reached),
     AdapterCheck(sites.every_layer_uses_its_own_norm, methods=("bottleneck",)),
@@ -66,6 +68,13 @@ ADAPTER_CHECKS = (
     AdapterCheck(attention.padding_is_not_seen, attention.reads_text, word_by_word=True),
     AdapterCheck(attention.future_is_not_seen, attention.shows_text, word_by_word=True),
     AdapterCheck(attention.prefix_is_seen_everywhere, attention.shows_states, methods=("prefix_tuning",)),
+    AdapterCheck(
+        textbook.prefix_does_what_the_formula_says,
+        textbook.reads_by_the_textbook,
+        methods=("prefix_tuning",),
+        word_by_word=True,
+    ),
+    AdapterCheck(writing.idle_adapter_writes_the_same, writing.generates),
     AdapterCheck(writing.cache_equals_recompute, writing.caches, word_by_word=True),
     AdapterCheck(writing.adapter_acts_while_writing, writing.generates),
     AdapterCheck(composition.stack_of_one_is_that_one, methods=("bottleneck", "lora", "ia3", "prefix_tuning")),

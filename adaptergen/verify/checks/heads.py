@@ -15,15 +15,18 @@ def flexible_head_equals_fixed_head(subject: Subject) -> None:
     """A checkpoint of a class with a fixed head, loaded as the adapter model, gives what the class gives."""
     if subject.cls.__name__ not in _convertible(subject):
         return
-    fixed = subject.upstream()
-    with TemporaryDirectory() as folder:
-        fixed.save_pretrained(folder)
-        flexible = subject.case.adapter_model_class.from_pretrained(folder, attn_implementation="eager")
-    # Some weights are computed, not saved; those of the test model are random all the same.
-    flexible.base_model.load_state_dict(fixed.base_model.state_dict(), strict=False)
-    inputs = subject.inputs(fixed, padded=True)
-    expected, actual = run(fixed, inputs), run(flexible.eval(), inputs)
-    expect_close({key: actual[key] for key in expected if key in actual}, expected, "the flexible head")
+    for attention in subject.attentions:
+        fixed = subject.upstream(attention)
+        with TemporaryDirectory() as folder:
+            fixed.save_pretrained(folder)
+            flexible = subject.case.adapter_model_class.from_pretrained(folder, attn_implementation=attention).eval()
+        # Some weights are computed, not saved; those of the test model are random all the same.
+        flexible.base_model.load_state_dict(fixed.base_model.state_dict(), strict=False)
+        for padded in (False, True):
+            inputs = subject.inputs(fixed, padded=padded)
+            expected, actual = run(fixed, inputs), run(flexible, inputs)
+            what = f"the flexible head, {attention}, {'padded' if padded else 'not padded'}"
+            expect_close({key: actual[key] for key in expected if key in actual}, expected, what)
 
 
 def _convertible(subject: Subject) -> Mapping[str, Any]:

@@ -42,6 +42,19 @@ class _Addition:
     like_it: int
 
 
+@dataclass(frozen=True)
+class _Map:
+    """
+    What plays one role: a map, or a part of its output.
+
+    Args:
+        twice: 2, or the factor of each channel that doubles the part and leaves the others as they are.
+    """
+
+    module: nn.Module
+    twice: Tensor | float = 2.0
+
+
 Given = tuple[Tensor, Tensor | None]  # what an addition takes: of the sub-layer, and the residual
 
 
@@ -81,37 +94,64 @@ def _judged(
 
 
 def projections_play_their_roles(subject: Subject, form: AdapterForm) -> None:
-    """Queries, keys and values run before what takes the attention's output on, which follows values in proportion."""
+    """
+    Queries, keys and values run before what takes the attention's output on, which follows values in proportion; a
+    query is for its own word alone.
+    """
     model = subject.initialized()
     inputs = subject.inputs(model, padded=False)
     layers = list(places.placed_layers(subject.case.runtime, model.base_model))
     sublayers = [each for layer in layers for each in _sublayers(subject, layer)]
-    order = _order_of_calls(model, inputs, {module for _, roles in sublayers for module in roles.values()})
+    order = _order_of_calls(model, inputs, {each.module for _, roles in sublayers for each in roles.values()})
     for what, roles in sublayers:
         _expect_in_order(order, what, roles)
         _expect_values(model, inputs, what, roles)
+        _expect_queries(model, inputs, what, roles)
     for layer in layers:
         _expect_keys(layer)
 
 
-def _expect_in_order(order: Mapping[nn.Module, int], what: str, roles: Mapping[str, nn.Module]) -> None:
-    called = {role: order[module] for role, module in roles.items() if module in order}
+def _expect_in_order(order: Mapping[nn.Module, int], what: str, roles: Mapping[str, _Map]) -> None:
+    called = {role: order[each.module] for role, each in roles.items() if each.module in order}
     for last, earlier in EARLIER.items():
         late = [role for role in earlier if called.get(role, -1) > called.get(last, len(order))]
         if late:
             raise CheckFailed(f"{what}: {', '.join(late)} runs after {last}")
 
 
-def _expect_values(
-    model: PreTrainedModel, inputs: Mapping[str, Any], what: str, roles: Mapping[str, nn.Module]
-) -> None:
+def _expect_values(model: PreTrainedModel, inputs: Mapping[str, Any], what: str, roles: Mapping[str, _Map]) -> None:
     """Twice the values make twice the output of the attention; neither queries nor keys do."""
     if not {"q", "k", "v", "o"} <= roles.keys():
         return
-    usual = _input_of(model, inputs, roles["o"])
-    doubles = {role: _doubled(model, inputs, roles[role], roles["o"], usual) for role in ("q", "k", "v")}
+    last = roles["o"].module
+    usual = _input_of(model, inputs, last)
+    doubles = {role: _doubled(model, inputs, roles[role], last, usual) for role in ("q", "k", "v")}
     if not doubles["v"] and (doubles["q"] or doubles["k"]):
         raise CheckFailed(f"{what}: what is called v does not make the values")
+
+
+def _expect_queries(model: PreTrainedModel, inputs: Mapping[str, Any], what: str, roles: Mapping[str, _Map]) -> None:
+    """The query of the first word is for that word alone; its key is for all that see it."""
+    if not {"q", "k", "o"} <= roles.keys():
+        return
+    last = roles["o"].module
+    usual = _input_of(model, inputs, last)
+    query, key = (_elsewhere(usual, _read_with(model, inputs, roles[role], last, _at_first)) for role in ("q", "k"))
+    if query and not key:
+        raise CheckFailed(f"{what}: what is called q does not make the queries")
+
+
+def _elsewhere(usual: Tensor | None, changed: Tensor | None) -> bool:
+    """Is anything else behind the first position? Positions stand in front of channels."""
+    if usual is None or changed is None or usual.dim() < 2 or usual.shape != changed.shape:
+        return False
+    return not are_close(changed[..., 1:, :], usual[..., 1:, :])
+
+
+def _at_first(output: Tensor, factor: Tensor | float) -> Tensor:
+    changed = output.clone()
+    changed[..., 0, :] = factor * changed[..., 0, :]
+    return changed
 
 
 def _expect_keys(layer: Any) -> None:
@@ -123,17 +163,32 @@ def _expect_keys(layer: Any) -> None:
             raise CheckFailed(f"layer {layer.index}: {site.keys} makes the keys, and is called {called}")
 
 
-def _sublayers(subject: Subject, layer: Any) -> Iterator[tuple[str, dict[str, nn.Module]]]:
-    """(name, role → module) of each attention of a layer, and of the rest; of those with one module for a role."""
-    found: dict[str, dict[str, list[nn.Module]]] = {}
+def _sublayers(subject: Subject, layer: Any) -> Iterator[tuple[str, dict[str, _Map]]]:
+    """(name, role → map) of each attention of a layer, and of the rest; of those with one map for a role."""
+    found: dict[str, dict[str, list[_Map]]] = {}
     for place in layer.sites.projections:
         module = places.module_at(subject.case.runtime, layer.module, place)
-        if module is not None and len(place.parts) == 1:
+        if module is not None:
             owner = _attention_of(place.path, layer) if place.parts[0] in "qkvo" else ""
-            found.setdefault(owner, {}).setdefault(place.parts[0], []).append(module)
+            for role, played in _played(subject, layer, place, module).items():
+                found.setdefault(owner, {}).setdefault(role, []).append(played)
     for owner, roles in found.items():
-        alone = {role: modules[0] for role, modules in roles.items() if len(modules) == 1}
+        alone = {role: maps[0] for role, maps in roles.items() if len(maps) == 1}
         yield f"layer {layer.index} {owner}".strip(), alone
+
+
+def _played(subject: Subject, layer: Any, place: Any, module: nn.Module) -> dict[str, _Map]:
+    """The roles of one module, with the part of its output that plays each, as the runtime finds it."""
+    if len(place.parts) == 1:
+        return {place.parts[0]: _Map(module)}
+    runtime = subject.case.runtime
+    placed = places.core(runtime, "placed").PlacedProjection(place.path, layer, place, module)
+    width = places.core(runtime, "layers.lora.projection").features(module)[1]
+    played = {}
+    for role in place.parts:
+        part = places.core(runtime, "fused").fused_parts(placed, tuple(role == other for other in place.parts))
+        played[role] = _Map(module, part.spread(torch.full((part.count, part.width(width)), 2.0), fill=1.0))
+    return played
 
 
 def _attention_of(path: str, layer: Any) -> str:
@@ -223,9 +278,20 @@ def _input_of(model: PreTrainedModel, inputs: Mapping[str, Any], module: nn.Modu
 
 
 def _doubled(
-    model: PreTrainedModel, inputs: Mapping[str, Any], scaled: nn.Module, read: nn.Module, usual: Tensor | None
+    model: PreTrainedModel, inputs: Mapping[str, Any], scaled: _Map, read: nn.Module, usual: Tensor | None
 ) -> bool:
-    """Is twice as much read if one module gives twice as much?"""
-    with _output_changed(scaled, lambda output: 2 * output):
-        twice = _input_of(model, inputs, read)
+    """Is twice as much read if one map gives twice as much?"""
+    twice = _read_with(model, inputs, scaled, read, lambda output, factor: factor * output)
     return usual is not None and twice is not None and bool(usual.any()) and are_close(twice, 2 * usual)
+
+
+def _read_with(
+    model: PreTrainedModel,
+    inputs: Mapping[str, Any],
+    scaled: _Map,
+    read: nn.Module,
+    change: Callable[[Tensor, Tensor | float], Tensor],
+) -> Tensor | None:
+    """What a module is given when a map gives something else."""
+    with _output_changed(scaled.module, lambda output: change(output, scaled.twice)):
+        return _input_of(model, inputs, read)

@@ -8,12 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from adaptergen.verify.adapters import NAME, AdapterForm, add_random
-from adaptergen.verify.outputs import CheckFailed, expect_identical, run
+from adaptergen.verify.adapters import NAME, AdapterForm, add_random, parameters
+from adaptergen.verify.exact import told_exactly
+from adaptergen.verify.outputs import CheckFailed, expect_close, expect_identical, run
 from adaptergen.verify.subjects import Subject
+
+
+# What makes an adapter neutral: weights whose names have this in them, and their value.
+NEUTRAL = {"bottleneck": ("adapter_up", 0.0), "lora": ("lora_B", 0.0), "ia3": ("lora_B", 1.0)}
 
 
 def equals_upstream(subject: Subject) -> None:
@@ -36,6 +42,22 @@ def idle_adapter_changes_nothing(subject: Subject, form: AdapterForm) -> None:
         for padded in (False, True):
             what = f"deactivated, {attention}, {'padded' if padded else 'not padded'}"
             expect_identical(_recorded(subject, model, padded), _recorded(subject, upstream, padded), what)
+
+
+@told_exactly
+def neutral_adapter_changes_nothing(subject: Subject, form: AdapterForm) -> None:
+    """One that acts, and adds nothing or multiplies by one, leaves norms and residuals of each layer as they are."""
+    if form.label not in NEUTRAL:
+        return
+    upstream, model = subject.upstream(), subject.initialized()
+    add_random(model, subject.case, form)
+    ending, value = NEUTRAL[form.label]
+    with torch.no_grad():
+        for name, parameter in parameters(model).items():
+            if ending in name:
+                parameter.fill_(value)
+    inputs = subject.inputs(model, padded=True)
+    expect_close(run(model, inputs), run(upstream, inputs), "with an adapter that adds nothing")
 
 
 def deleting_leaves_no_trace(subject: Subject, form: AdapterForm) -> None:

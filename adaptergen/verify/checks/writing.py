@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from adaptergen.verify import inputs
 from adaptergen.verify.adapters import AdapterForm, add_random
-from adaptergen.verify.outputs import CheckFailed, expect_close, upstream_does
+from adaptergen.verify.outputs import CheckFailed, expect_close, expect_identical, upstream_does
 from adaptergen.verify.subjects import Subject
 
 
@@ -28,6 +28,16 @@ def cache_equals_recompute(subject: Subject, form: AdapterForm) -> None:
         if has_static and _upstream_writes(subject, **STATIC_CACHE):
             static = _write(subject, model, **STATIC_CACHE)
             expect_close(static, expected, f"{attention}: with a static cache")
+
+
+def idle_adapter_writes_the_same(subject: Subject, form: AdapterForm) -> None:
+    """From a cache, with an adapter that does not act, what upstream's model writes: to the last bit."""
+    for attention in subject.attentions:
+        upstream, model = subject.upstream(attention), subject.initialized(attention)
+        add_random(model, subject.case, form)
+        model.set_active_adapters(None)
+        written, expected = (_write(subject, each, use_cache=True) for each in (model, upstream))
+        expect_identical(written, expected, f"deactivated, written with {attention}")
 
 
 def adapter_acts_while_writing(subject: Subject, form: AdapterForm) -> None:
