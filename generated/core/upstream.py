@@ -6,6 +6,9 @@ supported releases have is here, and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
 import transformers
 from packaging.version import Version
@@ -29,4 +32,9 @@ except ImportError:  # before 5.21
         return hidden_states[:, kept, :]
 
 
-__all__ = ["slice_logits_to_keep"]
+def used_conversions(steps: Iterable[Any]) -> list[Any]:
+    """Those of transformers' conversions that changed something in a checkpoint; before 5.6 all of them count."""
+    return [step for step in steps if not hasattr(step, "was_used") or step.was_used()]
+
+
+__all__ = ["slice_logits_to_keep", "used_conversions"]

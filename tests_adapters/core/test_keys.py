@@ -53,12 +53,13 @@ def test_prefix_of_the_saving_class() -> None:
     expected = names("encoder.layer.0.output.adapters.task.up")
     for prefix in ("", "bert.", "roberta."):
         key = f"{prefix}encoder.layer.0.output.adapters.task.up"
-        assert match_names([key], "task", expected, [], unchanged) == {key: expected[0]}
+        assert match_names([key], "task", expected, [], unchanged, {}) == {key: expected[0]}
 
 
 def test_names_that_lead_nowhere_are_left_out() -> None:
     expected = names("layers.0.output_adapters.adapters.task.up")
-    assert match_names(["layers.1.output_adapters.adapters.task.up"], "task", expected, ["layers.0"], unchanged) == {}
+    key = "layers.1.output_adapters.adapters.task.up"
+    assert match_names([key], "task", expected, ["layers.0"], unchanged, {}) == {}
 
 
 def test_rearranged_layer() -> None:
@@ -70,27 +71,27 @@ def test_rearranged_layer() -> None:
         "layers.1.output_adapters.adapters.task.up",
     )
     key = "vit.layers.0.output.output_adapters.adapters.task.up"
-    assert match_names([key], "task", expected, layers, unchanged) == {key: expected[1]}
+    assert match_names([key], "task", expected, layers, unchanged, {}) == {key: expected[1]}
     unknown = "layers.0.elsewhere.adapters.task.up"
-    assert match_names([unknown], "task", expected, layers, unchanged) == {}
+    assert match_names([unknown], "task", expected, layers, unchanged, {}) == {}
 
 
 def test_two_candidates_are_none() -> None:
     expected = names("layers.0.a.output.adapters.task.up", "layers.0.b.output.adapters.task.up")
-    assert match_names(["layers.0.output.adapters.task.up"], "task", expected, ["layers.0"], unchanged) == {}
+    assert match_names(["layers.0.output.adapters.task.up"], "task", expected, ["layers.0"], unchanged, {}) == {}
 
 
 def test_two_names_for_one_tensor_are_refused() -> None:
     expected = names("layers.0.adapters.task.up")
     keys = ["layers.0.adapters.task.up", "model.layers.0.adapters.task.up"]
     with pytest.raises(AdapterFileError, match=r"both mean layers\.0\.adapters\.task\.up"):
-        match_names(keys, "task", expected, [], unchanged)
+        match_names(keys, "task", expected, [], unchanged, {})
 
 
 def test_copies_of_the_prefixes_in_each_layer_are_no_conflict() -> None:
     key = "prefix_tuning.prefix_tunings.task.self_prefix.wte"
     expected, keys = names(key), [key, "h.0.attn.prefix_tuning.pool.prefix_tunings.task.self_prefix.wte"]
-    assert set(match_names(keys, "task", expected, [], unchanged)) == set(keys)
+    assert set(match_names(keys, "task", expected, [], unchanged, {})) == set(keys)
 
 
 def test_renamed_modules() -> None:
@@ -100,7 +101,7 @@ def test_renamed_modules() -> None:
     def rename(name: str) -> str:
         return name.replace("encoder.layer.", "layers.").replace("attention.query", "q_proj")
 
-    assert match_names([key], "task", expected, [], rename) == {key: expected[0]}
+    assert match_names([key], "task", expected, [], rename, {}) == {key: expected[0]}
 
 
 def test_legacy_folder(tmp_path: Path) -> None:
