@@ -11,10 +11,7 @@ the model must fail.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+from scratch import ROOT, SPANNING_SET, copy_project, run
 
 from adaptergen.plan import BottleneckPlace, IntegrationPlan, LayerPlan, PrefixHook, ProjectionPlace, ResidualHook
 from adaptergen.plan_file import dump, load
@@ -29,9 +27,6 @@ from adaptergen.sources import source_of
 from adaptergen.upstream import installed_transformers
 
 
-ROOT = Path(__file__).parents[1]
-COPIED = ("adapter_docs", "generated", "templates", "tests_adapters", "utils", "pyproject.toml", "README.md")
-SPANNING_SET = ("gpt_neo", "bert", "distilbert", "gpt2", "llama", "bart", "t5", "vit", "whisper")
 PAGE = "adapter_docs/mutations.md"
 TABLE = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
 CACHE_UPDATE = re.compile(r"\.update\(")
@@ -188,22 +183,22 @@ def planted(plan: IntegrationPlan) -> Iterator[tuple[str, str]]:
 
 def noticed(mutant: IntegrationPlan, edit: tuple[str, str, str] | None, folder: Path) -> str:
     """What fails on a project with this plan: the generator, the check, or a test, by its name."""
-    _copy(folder)
+    copy_project(folder)
     if edit is not None:
         path, old, new = edit
         text = (folder / path).read_text()
         assert text.count(old) == 1
         (folder / path).write_text(text.replace(old, new))
     (folder / f"generated/models/{mutant.name}/plan.toml").write_text(dump(mutant))
-    update = _run(folder, "-m", "adaptergen", "update", mutant.name, "--no-verify")
+    update = run(folder, "-m", "adaptergen", "update", mutant.name, "--no-verify")
     if update.returncode:
         return f"update: {_code(update.stderr)}"
-    check = _run(folder, "-m", "adaptergen", "check", mutant.name)
+    check = run(folder, "-m", "adaptergen", "check", mutant.name)
     if check.returncode:
         return f"check: {_code(check.stderr)}"
     for speed in ("not slow", "slow"):
         tests = f"tests_adapters/models/test_{mutant.name}.py"
-        result = _run(folder, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", speed, tests)
+        result = run(folder, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", speed, tests)
         if result.returncode == 1:
             failed = re.search(r"^FAILED [^:]+::\w+::(.+?)(?: - .*)?$", result.stdout, re.MULTILINE)
             return f"test: {failed[1] if failed else 'at collection'}"
@@ -214,11 +209,11 @@ def noticed(mutant: IntegrationPlan, edit: tuple[str, str, str] | None, folder: 
 
 def stale_row(plan: IntegrationPlan, folder: Path) -> str:
     """A line of a registry is that of another architecture."""
-    _copy(folder)
+    copy_project(folder)
     registry = folder / "generated/models/__init__.py"
     text = registry.read_text()
     registry.write_text(text.replace(f'"{plan.adapter_model.name}"', '"GoneAdapterModel"', 1))
-    check = _run(folder, "-m", "adaptergen", "check", plan.name)
+    check = run(folder, "-m", "adaptergen", "check", plan.name)
     return f"check: {_code(check.stderr)}" if check.returncode else ""
 
 
@@ -235,22 +230,6 @@ def _cell(notice: str) -> str:
     check = re.search(r"[\[-](\w+_\w+)-\w+\]$", notice)
     said = check[1] if check else notice.removeprefix("test: ").partition("[")[0]
     return said if notice == NOT_THERE else f"`{said}`" if said else "**not**"
-
-
-def _copy(folder: Path) -> None:
-    for path in COPIED:
-        ignored = shutil.ignore_patterns("__pycache__", "_build")
-        if (ROOT / path).is_dir():
-            shutil.copytree(ROOT / path, folder / path, ignore=ignored)
-        else:
-            shutil.copy(ROOT / path, folder / path)
-
-
-def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    paths = os.pathsep.join([str(folder), str(ROOT)])
-    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def _code(errors: str) -> str:
