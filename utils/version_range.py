@@ -39,7 +39,11 @@ Found = dict[str, Any]
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--versions", default=",".join(RELEASES), show_default=True, help="The releases, with commas.")
-@click.option("--verify/--no-verify", default=True, help="Run all checks of each model, which takes most of the time.")
+@click.option(
+    "--verify/--no-verify",
+    default=True,
+    help="Run all checks of each model, which takes long. Else nothing is written of models.",
+)
 @click.option("--environments", type=click.Path(path_type=Path), default=ROOT, help="Where .venv-VERSION is made.")
 @click.option("--write", is_flag=True, help="Write what is found into adapter_docs/versions.json, and the tables.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
@@ -72,7 +76,8 @@ def main(names: tuple[str, ...], versions: str, verify: bool, environments: Path
     if as_json:
         click.echo(json.dumps(found, indent=2))
     if write:
-        everything = joined(json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}, found)
+        proven = found if verify else {"adapters": found["adapters"]}
+        everything = joined(json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}, proven)
         RESULTS.write_text(json.dumps(everything, indent=1, sort_keys=True) + "\n")
         PAGE.write_text(with_tables(PAGE.read_text(), everything))
     sys.exit(1 if list(failures(found)) else 0)
