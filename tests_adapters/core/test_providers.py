@@ -123,7 +123,9 @@ def test_a_head_is_saved_and_loaded(tmp_path: Path) -> None:
     assert torch.equal(flexible.heads["task"].state_dict()["1.weight"], fixed.score.weight)
 
 
-def test_a_stale_package_is_generated_anew(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_package_is_generated_anew(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     plan = integrations._read_plan
 
     def stale(package: str) -> dict:
@@ -132,7 +134,9 @@ def test_a_stale_package_is_generated_anew(empty_cache: Path, monkeypatch: pytes
 
     monkeypatch.setattr(integrations, "_read_plan", stale)
     integrations.load_integration.cache_clear()
-    model = generated.init(BertModel(BertConfig(**TEXT)))
+    with caplog.at_level(logging.WARNING, logger="generated.core.providers"):
+        model = generated.init(BertModel(BertConfig(**TEXT)))
+    assert "`adaptergen update --all` brings it up to date" in caplog.text
     adapter_model = generated.AutoAdapterModel.from_config(BertConfig(**TEXT))
     integrations.load_integration.cache_clear()
 
