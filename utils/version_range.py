@@ -217,7 +217,7 @@ def adapters_table(found: Found) -> str:
     for name in _known(found["adapters"]):
         saved = found["adapters"][name]
         read = [[said for of in saved.values() for said in of.get(release, {}).values()] for release in RELEASES]
-        rows.append([name, *(f"{sum(not said for said in each)} of {len(each)}" for each in read)])
+        rows.append([name, *(_read_of(each) for each in read)])
     return _markdown(["", *RELEASES], rows)
 
 
@@ -245,6 +245,11 @@ def _cell(result: Found | None) -> str:
         return NOTHING
     problems = f", **{len(result['problems'])} problems**" if result["problems"] else ""
     return f"{result['fate']}, {_checks(result)}{problems}"
+
+
+def _read_of(said: Sequence[str]) -> str:
+    read = sum(not each for each in said)
+    return NOTHING if not said else f"all {len(said)}" if read == len(said) else f"**{read} of {len(said)}**"
 
 
 def _checks(result: Found) -> str:

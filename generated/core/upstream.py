@@ -24,7 +24,7 @@ if Version(transformers.__version__) < OLDEST:
 
 try:
     from transformers.modeling_utils import slice_logits_to_keep
-except ImportError:  # before 5.21
+except ImportError:  # 5.16 and earlier
 
     def slice_logits_to_keep(hidden_states: torch.Tensor, logits_to_keep: int | torch.Tensor) -> torch.Tensor:
         """The states of these positions: of that many last ones (0: all), or of those that a 1-D tensor names."""
@@ -33,7 +33,7 @@ except ImportError:  # before 5.21
 
 
 def used_conversions(steps: Iterable[Any]) -> list[Any]:
-    """Those of transformers' conversions that changed something in a checkpoint; before 5.6 all of them count."""
+    """Those of transformers' conversions that changed something in a checkpoint; in 5.5, which does not tell, all."""
     return [step for step in steps if not hasattr(step, "was_used") or step.was_used()]
 
 
