@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import venv
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -62,10 +63,12 @@ def main(names: tuple[str, ...], versions: str, verify: bool, environments: Path
     with TemporaryDirectory(prefix="adaptergen-versions-") as folder:
         projects = {release: Path(folder) / release for release in releases}
         pythons = {release: environment(release, environments) for release in releases}
-        found: Found = {"models": {}, "adapters": {}}
+        found: Found = {"models": {}, "adapters": {}, "all": {}}
         for release, project in projects.items():
             copy_project(project)
             (project / COVERAGE).unlink()  # a survey is of one release
+            if not names:
+                found["all"][release] = fates(project, pythons[release])
             generated = regenerated(project, pythons[release], release, chosen)
             for name, result in generated.items():
                 found["models"].setdefault(name, {})[release] = result
@@ -76,7 +79,7 @@ def main(names: tuple[str, ...], versions: str, verify: bool, environments: Path
     if as_json:
         click.echo(json.dumps(found, indent=2))
     if write:
-        proven = found if verify else {"adapters": found["adapters"]}
+        proven = found if verify else {key: value for key, value in found.items() if key != "models"}
         everything = joined(json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}, proven)
         RESULTS.write_text(json.dumps(everything, indent=1, sort_keys=True) + "\n")
         PAGE.write_text(with_tables(PAGE.read_text(), everything))
@@ -106,6 +109,13 @@ def constraints(release: str) -> str:
     names = {_distribution(line) for line in own}
     usual = (ROOT / "constraints.txt").read_text().splitlines()
     return "".join(f"{line}\n" for line in [*(line for line in usual if _distribution(line) not in names), *own])
+
+
+def fates(project: Path, python: Path) -> dict[str, int]:
+    """How many models of the whole project would be unchanged, regenerated, …; nothing is written."""
+    update = run(project, "-m", "adaptergen", "update", "--all", "--dry-run", "--json", python=python)
+    counts = Counter(model["fate"] for model in json.loads(update.stdout)["models"].values())
+    return dict(counts.most_common())
 
 
 def regenerated(project: Path, python: Path, release: str, names: Sequence[str]) -> dict[str, Found]:
@@ -208,7 +218,10 @@ def models_table(found: Found) -> str:
         [name, *(_cell(found["models"][name].get(release)) for release in RELEASES)]
         for name in _known(found["models"])
     ]
-    return _markdown(["", *RELEASES], rows)
+    whole = [
+        ", ".join(f"{count} {fate}" for fate, count in found["all"].get(release, {}).items()) for release in RELEASES
+    ]
+    return _markdown(["", *RELEASES], [*rows, ["every model of the project", *(each or NOTHING for each in whole)]])
 
 
 def adapters_table(found: Found) -> str:
