@@ -78,6 +78,7 @@ def test_tables(script: ModuleType) -> None:
             "t5": {"5.5.4": result(refused={"prefix_tuning": "why", "prompt_tuning": "so"})}
             | {"5.23.0": result(refused={"prompt_tuning": "so"})},
         },
+        "all": {"5.5.4": {"regenerated": 3, "needs a person": 1}},
         "adapters": {
             "vit": {"5.5.4": {"5.23.0": {"lora": "", "ia3": "KeyError: x"}}, "5.16.1": {"5.23.0": {"lora": ""}}}
         },
@@ -88,6 +89,7 @@ def test_tables(script: ModuleType) -> None:
         "| --- | --- | --- | --- | --- |\n"
         "| t5 | unchanged, 5 checks | – | – | unchanged, 5 checks |\n"
         "| vit | replanned, 9 checks | – | – | unchanged, **1 failed** of 5, **1 problems** |\n"
+        "| every model of the project | 3 regenerated, 1 needs a person | – | – | – |\n"
     )
     assert script.adapters_table(found).splitlines()[2] == "| vit | – | – | – | **2 of 3** |"
     assert script.refusals(found) == "- t5 under 5.5.4: no prefix_tuning: why\n"
