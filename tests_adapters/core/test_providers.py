@@ -30,7 +30,7 @@ from transformers import (
 import generated
 from adaptergen.verify.tiny import tiny_config
 from generated.core import integrations, providers
-from generated.core.errors import UnsupportedModelError
+from generated.core.errors import StaleModuleError, UnsupportedModelError
 from tests_adapters.core.zoo import TEXT, add_random
 
 
@@ -138,6 +138,8 @@ def test_a_stale_package_is_generated_anew(
         model = generated.init(BertModel(BertConfig(**TEXT)))
     assert "`adaptergen update --all` brings it up to date" in caplog.text
     adapter_model = generated.AutoAdapterModel.from_config(BertConfig(**TEXT))
+    with pytest.raises(StaleModuleError, match="`adaptergen update --all`"):
+        generated.BertAdapterModel(BertConfig(**TEXT))  # it is the project's own, and no other
     integrations.load_integration.cache_clear()
 
     assert providers.architecture_of(model.model_package) == "bert"
