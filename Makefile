@@ -14,7 +14,7 @@ export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test test-all lint check fast models verify mutations docs clean
+.PHONY: help demo test test-all lint check fast models verify mutations test-versions docs clean
 
 help:
 	@sed -n 's/^# \?//p' Makefile | head -5
@@ -62,9 +62,13 @@ verify: $(VENV)/ready
 mutations: $(VENV)/ready
 	$(BIN)/python utils/mutation_proof.py --write
 
+# A spanning set of architectures under each of four releases of transformers, in an environment of its own.
+test-versions: $(VENV)/ready
+	$(BIN)/python utils/version_range.py --write
+
 docs: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]' -c constraints.txt
 	$(BIN)/sphinx-build -q -W -b html adapter_docs adapter_docs/_build
 
 clean:
-	rm -rf adapter_docs/_build $(DEMO) $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf adapter_docs/_build $(DEMO) $(VENV) .venv-* .mypy_cache .pytest_cache .ruff_cache

@@ -21,6 +21,7 @@ from adaptergen.in_memory import Request, generated_package, installed, request
 from adaptergen.plan import IntegrationPlan
 from adaptergen.plan_file import load
 from adaptergen.problems import ProblemsFound
+from adaptergen.supported import refuse_too_old
 from adaptergen.text_files import read_text
 from adaptergen.upstream import Upstream, installed_transformers
 
@@ -66,6 +67,7 @@ def provided(architecture: str, upstream: Upstream | None = None) -> tuple[Integ
 
 
 def _folder(wanted: Request, upstream: Upstream) -> Path:
+    refuse_too_old(upstream)
     found = package_cache.find(wanted.name(upstream.version))
     if found is not None and all(_digest(upstream, module) == sha256 for module, sha256 in found.read.items()):
         return found.folder

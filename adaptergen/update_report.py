@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, is_dataclass
 from textwrap import indent
 from typing import Any
 
@@ -86,10 +87,19 @@ def _as_json(update: Update) -> dict[str, Any]:
                 "what": each.what,
                 "was_at": each.was_at or None,
                 "at": each.at or None,
-                "changes": {name: {"was": was, "is": now} for name, (was, now) in each.changes.items()},
+                "changes": {
+                    name: {"was": _plain(was), "is": _plain(now)} for name, (was, now) in each.changes.items()
+                },
                 "because": each.because or None,
             }
             for each in update.differences
         ],
         "by_hand": [{"what": what, "at": entry.at or None} for what, entry in update.by_hand],
     }
+
+
+def _plain(value: object) -> object:
+    """A decision of a plan, in which may be others, as JSON has it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value

@@ -18,7 +18,9 @@ from adaptergen.source import SourceModule, parse_source
 from adaptergen.text_files import read_python, read_text
 
 
+REQUIREMENT = "transformers>=5.4,<5.24"  # what pip is told; `supported.py` says the same to people
 AUTO = "auto"  # the package of the auto classes is beside the architectures, and is none
+LATER_TABLES = "auto_mappings.py"  # earlier releases have all of their tables in the files of the auto classes
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ class Upstream:
     def _auto(self) -> dict[str, dict[str, object]]:
         """The `…_MAPPING_NAMES` of the auto package, by name, with what later `.update()` calls add."""
         tables: dict[str, dict[str, object]] = {}
-        for file in ("auto_mappings.py", "configuration_auto.py", "modeling_auto.py"):
+        if (self.root / "models" / AUTO / LATER_TABLES).is_file():
+            _collect_tables(self._text(f"models/{AUTO}/{LATER_TABLES}"), tables)
+        for file in ("configuration_auto.py", "modeling_auto.py"):
             _collect_tables(self._text(f"models/{AUTO}/{file}"), tables)
         return tables
 
@@ -170,7 +174,7 @@ def installed_transformers() -> Upstream:
     spec = importlib.util.find_spec("transformers")
     if spec is None or not spec.submodule_search_locations:
         raise ProblemsFound(
-            Problem("no-transformers", "transformers is not installed", fix="pip install 'transformers>=5.23,<5.24'")
+            Problem("no-transformers", "transformers is not installed", fix=f"pip install '{REQUIREMENT}'")
         )
     return Upstream(Path(next(iter(spec.submodule_search_locations))))
 

@@ -11,10 +11,7 @@ the model must fail.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+from scratch import ROOT, SPANNING_SET, copy_project, run
 
 from adaptergen.plan import BottleneckPlace, IntegrationPlan, LayerPlan, PrefixHook, ProjectionPlace, ResidualHook
 from adaptergen.plan_file import dump, load
@@ -30,9 +28,6 @@ from adaptergen.sources import source_of
 from adaptergen.upstream import installed_transformers
 
 
-ROOT = Path(__file__).parents[1]
-COPIED = ("adapter_docs", "generated", "templates", "tests_adapters", "utils", "pyproject.toml", "README.md")
-SPANNING_SET = ("gpt_neo", "bert", "distilbert", "gpt2", "llama", "bart", "t5", "vit", "whisper")
 PAGE = "adapter_docs/mutations.md"
 TABLE = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
 CACHE_UPDATE = re.compile(r"\.update\(")
@@ -221,23 +216,23 @@ def planted(plan: IntegrationPlan, titles: Collection[str] = TITLES) -> Iterator
 
 def noticed(mutant: IntegrationPlan, edit: tuple[str, str, str] | None, folder: Path) -> str:
     """What fails on a project with this plan: the generator, the check, or a test, by its name."""
-    _copy(folder)
+    copy_project(folder)
     if edit is not None:
         path, old, new = edit
         text = (folder / path).read_text()
         assert text.count(old) == 1
         (folder / path).write_text(text.replace(old, new))
     (folder / f"generated/models/{mutant.name}/plan.toml").write_text(dump(mutant))
-    update = _run(folder, "-m", "adaptergen", "update", mutant.name, "--no-verify")
+    update = run(folder, "-m", "adaptergen", "update", mutant.name, "--no-verify")
     if update.returncode:
         return f"update: {_code(update.stderr)}"
-    check = _run(folder, "-m", "adaptergen", "check", mutant.name)
+    check = run(folder, "-m", "adaptergen", "check", mutant.name)
     if check.returncode:
         return f"check: {_code(check.stderr)}"
     for speed, names in PASSES:
         tests = f"tests_adapters/models/test_{mutant.name}.py"
         options = ("-x", "-q", "-p", "no:cacheprovider", "-m", speed, "-k", names)
-        result = _run(folder, "-m", "pytest", *options, tests)
+        result = run(folder, "-m", "pytest", *options, tests)
         if result.returncode == 1:
             failed = FAILED.search(result.stdout)
             if failed is None:
@@ -255,17 +250,17 @@ def _expect_passed_without(test: str) -> None:
     Raises:
         click.ClickException: it fails without any mistake, too, so that it says nothing.
     """
-    if _run(ROOT, "-m", "pytest", "-q", "-p", "no:cacheprovider", test).returncode != 0:
+    if run(ROOT, "-m", "pytest", "-q", "-p", "no:cacheprovider", test).returncode != 0:
         raise click.ClickException(f"{test} fails with nothing planted, too: mend that first")
 
 
 def stale_row(plan: IntegrationPlan, folder: Path) -> str:
     """A line of a registry is that of another architecture."""
-    _copy(folder)
+    copy_project(folder)
     registry = folder / "generated/models/__init__.py"
     text = registry.read_text()
     registry.write_text(text.replace(f'"{plan.adapter_model.name}"', '"GoneAdapterModel"', 1))
-    check = _run(folder, "-m", "adaptergen", "check", plan.name)
+    check = run(folder, "-m", "adaptergen", "check", plan.name)
     return f"check: {_code(check.stderr)}" if check.returncode else ""
 
 
@@ -296,22 +291,6 @@ def _cell(notice: str) -> str:
     check = re.search(r"[\[-](\w+_\w+)-\w+\]$", notice)
     said = check[1] if check else notice.removeprefix("test: ").partition("[")[0]
     return f"`{said}`" if said else "**not**"
-
-
-def _copy(folder: Path) -> None:
-    for path in COPIED:
-        ignored = shutil.ignore_patterns("__pycache__", "_build")
-        if (ROOT / path).is_dir():
-            shutil.copytree(ROOT / path, folder / path, ignore=ignored)
-        else:
-            shutil.copy(ROOT / path, folder / path)
-
-
-def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    paths = os.pathsep.join([str(folder), str(ROOT)])
-    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def _code(errors: str) -> str:

@@ -23,6 +23,8 @@ KEEPS_KEYS = frozenset(
     ("transpose", "permute", "swapaxes", "contiguous", "to", "float", "type_as", "mul", "div", "normalize")
 )
 
+CASTS = frozenset(("float", "to", "type_as"))
+
 
 def find_hiding(call: AttentionCall, site: Site, key: Value) -> ScoreTerm:
     """The softmax, in the method where `key` is complete, and the name of the scores that it takes.
@@ -38,9 +40,16 @@ def find_hiding(call: AttentionCall, site: Site, key: Value) -> ScoreTerm:
         raise Unclear("no mask is added to the scores, and keys are laid out anew for them")
     read = {name.value for name in descendants(at.expression, cst.Name)}
     for name, value in at.names.items():
-        if name in read and value is call.softmax.args[0]:
+        if name in read and value is _as_computed(call.softmax.args[0]):
             return ScoreTerm(statement_site(at), name)
     raise Unclear("no mask is added to the scores, and they have no name before their softmax")
+
+
+def _as_computed(scores: Value) -> Value:
+    """The scores before they become numbers of another precision: `scores` in `softmax(scores.float())`."""
+    while isinstance(scores, Operation) and scores.name in CASTS:
+        scores = scores.args[0]
+    return scores
 
 
 def _changes_keys(value: Value, key: Value) -> bool:

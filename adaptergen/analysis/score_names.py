@@ -5,6 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from adaptergen.analysis.attention import INTERFACE, AttentionCall, is_nothing, score_sums
+from adaptergen.analysis.handed_on import is_handed_on
 from adaptergen.tracing.graph import depends_on, walk
 from adaptergen.tracing.values import Attribute, Config, Constant, Instance, Item, Operation, Site, Value
 
@@ -62,10 +63,17 @@ def mask_given(call: AttentionCall, site: Site) -> cst.BaseExpression | None:
 
 
 def _named_mask(call: AttentionCall, names: dict[str, Value]) -> str | None:
-    """The name from which something is made that is added to the scores and has nothing to do with states."""
+    """
+    The name from which something is made that is added to the scores and has nothing to do with states. What is used
+    again is no mask: a prefix in front of it would be there, too.
+    """
     assert call.softmax is not None
     assert call.product is not None
-    added = (term for _, term in score_sums(call.softmax, call.product) if not depends_on(term, call.query))
+    added = (
+        term
+        for total, term in score_sums(call.softmax, call.product)
+        if not depends_on(term, call.query) and not is_handed_on(total, term)
+    )
     return next((name for term in added if (name := _holding(term, names))), None)
 
 

@@ -107,14 +107,19 @@ def _binds_term(statement: Statement, terms: Sequence[ScoreTerm]) -> bool:
 
 
 def _are_measured_for(terms: Sequence[ScoreTerm], site: Site, key: str) -> bool:
-    """Is the number of keys read after the scores to make what is added to them, and for nothing else?"""
+    """
+    Is the number of keys read after the scores to make what is added to them, and for nothing else? The method may
+    return it, too: it is for keys of tokens only, as without a prefix.
+    """
     after = statements_from(site, site.statement)
     added = {term.term for term in terms}
-    made = set(measured_names(after, {key}))
+    measured = set(measured_names(after, {key}))
+    made = set(measured)
     for statement in after:
-        if isinstance(statement, cst.SimpleStatementLine) and _reads(statement) & (made - added):
+        if isinstance(statement, cst.SimpleStatementLine) and (read := _reads(statement) & (made - added)):
             bound = {name.value for name in _targets(statement) if isinstance(name, cst.Name)}
-            made |= bound or {""}
+            is_returned = isinstance(statement.body[0], cst.Return) and not read & measured
+            made |= bound or (set() if is_returned else {""})
     adding = {term.site.text for term in terms}
     scores = {name for s in after if site.module.header(s) in adding for name in _reads(s) - added}
     return bool(made & added) and "" not in made and not made & scores

@@ -18,12 +18,36 @@ if TYPE_CHECKING:
     from adaptergen.workspace import Workspace
 
 
-def opened(folder: Path, tree: Path | None = None) -> tuple[Workspace, Upstream]:
-    """The project of a folder, and the transformers in another one, or the installed one."""
-    from adaptergen.upstream import installed_transformers, transformers_in
+def opened(folder: Path, tree: Path | None = None, *, may_be_newer: bool = True) -> tuple[Workspace, Upstream]:
+    """The project of a folder, and the transformers in another one, or the installed one.
+
+    Raises:
+        ProblemsFound: there is no project, or no such transformers that is supported.
+    """
     from adaptergen.workspace import find_workspace
 
-    return find_workspace(folder), transformers_in(tree) if tree else installed_transformers()
+    return find_workspace(folder), opened_upstream(tree, may_be_newer=may_be_newer)
+
+
+def opened_upstream(tree: Path | None = None, *, may_be_newer: bool = True) -> Upstream:
+    """The transformers in a folder, or the installed one.
+
+    Args:
+        may_be_newer: people are warned of a release that is newer than all that are supported, and it is used.
+
+    Raises:
+        ProblemsFound: there is none, or it is not supported.
+    """
+    from adaptergen.supported import too_new, too_old
+    from adaptergen.upstream import installed_transformers, transformers_in
+
+    upstream = transformers_in(tree) if tree else installed_transformers()
+    old, new = too_old(upstream), too_new(upstream)
+    if old or (new and not may_be_newer):
+        raise ProblemsFound(*filter(None, (old, new)))
+    if new:
+        click.echo(f"warning: {new.message}", err=True)
+    return upstream
 
 
 def known_models(workspace: Workspace, names: Iterable[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from adaptergen.cli.group import json_option
-from adaptergen.cli.project import integrate_name, opened
+from adaptergen.cli.project import integrate_name, opened, opened_upstream
 from adaptergen.cli.reporting import echo_diff, echo_json, reported
 
 
@@ -75,11 +75,12 @@ def list_models(folder: Path, available: bool, as_json: bool) -> None:
     adaptergen list --available
     """
     from adaptergen.plan import METHODS
+    from adaptergen.workspace import find_workspace
 
     with reported(as_json):
-        workspace, upstream = opened(folder)
+        workspace = find_workspace(folder)
         if available:
-            _echo_names(upstream.folders, as_json)
+            _echo_names(opened_upstream().folders, as_json)
             return
         supported = {
             made.name: {method: made.methods[method].supported for method in METHODS} for made in workspace.plans()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from adaptergen.cli.group import optional_names_argument
+from adaptergen.cli.project import opened_upstream
 from adaptergen.cli.reporting import reported
 from adaptergen.cli.survey_runs import analysed, verified
 from adaptergen.problems import Location, Problem, ProblemsFound
@@ -16,7 +17,6 @@ from adaptergen.problems import Location, Problem, ProblemsFound
 
 if TYPE_CHECKING:
     from adaptergen.surveying.record import Survey
-    from adaptergen.upstream import Upstream
     from adaptergen.workspace import Workspace
 
 
@@ -69,7 +69,7 @@ def survey(
     if write and (json_file or check):
         raise click.UsageError("--write has a file of its own: it goes without --json and --check")
     with reported(False):
-        upstream, workspace = _upstream(tree), _project(folder, is_needed=write or check)
+        upstream, workspace = opened_upstream(tree), _project(folder, is_needed=write or check)
         chosen = tuple(dict.fromkeys(map(upstream.folder_of, names))) or upstream.folders
         store = opened_store(_file(json_file, workspace if write else None), upstream.version, is_partial=bool(names))
         found = analysed(chosen, upstream, workspace, jobs, () if restart else store.earlier.architectures, verify)
@@ -91,12 +91,6 @@ def survey(
         else:
             _echo_tables(found, explain=bool(names), reasons=reasons)
         _complain(found, fail_unproven=fail_unproven)
-
-
-def _upstream(tree: Path | None) -> Upstream:
-    from adaptergen.upstream import installed_transformers, transformers_in
-
-    return transformers_in(tree) if tree else installed_transformers()
 
 
 def _project(folder: Path, *, is_needed: bool) -> Workspace | None:

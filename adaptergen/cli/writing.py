@@ -49,7 +49,7 @@ def add_model(
     if source is not None and len(names) > 1:
         raise click.UsageError("--source takes exactly one NAME")
     with reported(as_json) as told:
-        workspace, upstream = opened(folder)
+        workspace, upstream = opened(folder, may_be_newer=False)
         made = integrate_all(workspace, upstream, names, source)
         proven = verify and not dry_run
         if proven:
@@ -74,9 +74,10 @@ def remove_model(folder: Path, names: tuple[str, ...], dry_run: bool, force: boo
     adaptergen remove-model gpt_neo --dry-run
     """
     from adaptergen.pipeline import change_set
+    from adaptergen.workspace import find_workspace
 
     with reported(as_json):
-        workspace, _ = opened(folder)
+        workspace = find_workspace(folder)
         changes = change_set(workspace, (), known_models(workspace, names))
         if not dry_run:
             workspace.apply(changes, force=force)

@@ -22,6 +22,7 @@ from generated.core.heads.static_checkpoint import StaticHeadCheckpointMixin
 from generated.core.heads.storage import head_folders, read_head, write_head
 from generated.core.hub import folders_of_model
 from generated.core.init import init
+from generated.core.integrations import load_integration
 from generated.core.loading import ADAPTERS_FOLDER, FOLDERS, FUSIONS_FOLDER, HEADS_FOLDER, remove_others
 from generated.core.mixins import ModelWithHeadsAdaptersMixin
 
@@ -42,6 +43,10 @@ class ModelWithFlexibleHeadsAdaptersMixin(
     repeats_batch = False  # the base model does it: each head gets the rows of its adapter
 
     def post_init(self) -> None:
+        for cls in type(self).__mro__:
+            package, _, module = cls.__module__.rpartition(".")
+            if module == "adapter_model":
+                load_integration(package)  # or it is for another release, though its base model may have been provided
         super().post_init()
         init(self)
 

@@ -211,8 +211,8 @@ def _refuse_stale(package: str, source: Source) -> None:
     state = "has no such module" if installed is None else "differs from it"
     raise StaleModuleError(
         f"{package} was generated from {source.module} of transformers {source.transformers}; the installed "
-        f"transformers {transformers.__version__} {state}. Run `adaptergen update {name}`, or install "
-        f"transformers {source.transformers}"
+        f"transformers {transformers.__version__} {state}. Run `adaptergen update --all` (for this model alone: "
+        f"`adaptergen update {name}`) in the project that it belongs to, or install transformers {source.transformers}"
     )
 
 

@@ -28,6 +28,7 @@ import transformers
 from transformers.utils import logging
 
 from generated.core.errors import UnsupportedModelError
+from generated.models import MODEL_PACKAGES
 
 
 logger = logging.get_logger(__name__)
@@ -102,13 +103,18 @@ def _ask(key: tuple[str, str], file: str) -> None:
         _refusals.pop(key, None)
         package = _packages[key] = add_package(folder)
         logger.warning(
-            "adapters for %s of transformers %s were generated in memory; `adaptergen add-model %s` writes them into "
-            "your project",
+            "adapters for %s of transformers %s were generated in memory; %s",
             module,
             transformers.__version__,
-            architecture_of(package),
+            _advice(module, package),
         )
         return
+
+
+def _advice(module: str, package: str) -> str:
+    if module in MODEL_PACKAGES:
+        return "those in your project are for another release: `adaptergen update --all` brings it up to date"
+    return f"`adaptergen add-model {architecture_of(package)}` writes them into your project"
 
 
 class _Loader(SourceFileLoader):

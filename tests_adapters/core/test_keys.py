@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import BertModel
+from transformers import BartForCausalLM, BertModel
 
 import generated
-from generated.core.errors import AdapterFileError
+from generated.core.errors import AdapterFileError, UnsupportedMethodError
 from generated.core.loading.keys import WeightName, match_names, parse_name
+from generated.core.loading.places import moved_paths, places_of
 from tests_adapters.core.zoo import add_random, assert_identical, build, build_adapted, call, inputs_for
 
 
@@ -53,12 +54,13 @@ def test_prefix_of_the_saving_class() -> None:
     expected = names("encoder.layer.0.output.adapters.task.up")
     for prefix in ("", "bert.", "roberta."):
         key = f"{prefix}encoder.layer.0.output.adapters.task.up"
-        assert match_names([key], "task", expected, [], unchanged) == {key: expected[0]}
+        assert match_names([key], "task", expected, [], unchanged, {}) == {key: expected[0]}
 
 
 def test_names_that_lead_nowhere_are_left_out() -> None:
     expected = names("layers.0.output_adapters.adapters.task.up")
-    assert match_names(["layers.1.output_adapters.adapters.task.up"], "task", expected, ["layers.0"], unchanged) == {}
+    key = "layers.1.output_adapters.adapters.task.up"
+    assert match_names([key], "task", expected, ["layers.0"], unchanged, {}) == {}
 
 
 def test_rearranged_layer() -> None:
@@ -70,27 +72,27 @@ def test_rearranged_layer() -> None:
         "layers.1.output_adapters.adapters.task.up",
     )
     key = "vit.layers.0.output.output_adapters.adapters.task.up"
-    assert match_names([key], "task", expected, layers, unchanged) == {key: expected[1]}
+    assert match_names([key], "task", expected, layers, unchanged, {}) == {key: expected[1]}
     unknown = "layers.0.elsewhere.adapters.task.up"
-    assert match_names([unknown], "task", expected, layers, unchanged) == {}
+    assert match_names([unknown], "task", expected, layers, unchanged, {}) == {}
 
 
 def test_two_candidates_are_none() -> None:
     expected = names("layers.0.a.output.adapters.task.up", "layers.0.b.output.adapters.task.up")
-    assert match_names(["layers.0.output.adapters.task.up"], "task", expected, ["layers.0"], unchanged) == {}
+    assert match_names(["layers.0.output.adapters.task.up"], "task", expected, ["layers.0"], unchanged, {}) == {}
 
 
 def test_two_names_for_one_tensor_are_refused() -> None:
     expected = names("layers.0.adapters.task.up")
     keys = ["layers.0.adapters.task.up", "model.layers.0.adapters.task.up"]
     with pytest.raises(AdapterFileError, match=r"both mean layers\.0\.adapters\.task\.up"):
-        match_names(keys, "task", expected, [], unchanged)
+        match_names(keys, "task", expected, [], unchanged, {})
 
 
 def test_copies_of_the_prefixes_in_each_layer_are_no_conflict() -> None:
     key = "prefix_tuning.prefix_tunings.task.self_prefix.wte"
     expected, keys = names(key), [key, "h.0.attn.prefix_tuning.pool.prefix_tunings.task.self_prefix.wte"]
-    assert set(match_names(keys, "task", expected, [], unchanged)) == set(keys)
+    assert set(match_names(keys, "task", expected, [], unchanged, {})) == set(keys)
 
 
 def test_renamed_modules() -> None:
@@ -100,7 +102,78 @@ def test_renamed_modules() -> None:
     def rename(name: str) -> str:
         return name.replace("encoder.layer.", "layers.").replace("attention.query", "q_proj")
 
-    assert match_names([key], "task", expected, [], rename) == {key: expected[0]}
+    assert match_names([key], "task", expected, [], rename, {}) == {key: expected[0]}
+
+
+def test_places_that_the_file_names() -> None:
+    expected = names("layers.0.output_adapters.adapters.task.up", "layers.0.attention_adapters.adapters.task.up")
+    key = "vit.encoder.layer.0.output.adapters.task.up"
+    moved = {"vit.encoder.layer.0.output": "layers.0.output_adapters"}
+    assert match_names([key], "task", expected, ["layers.0"], unchanged, moved) == {key: expected[0]}
+
+
+@pytest.mark.parametrize("method", ["seq_bn", "double_seq_bn", "lora", "prefix_tuning_flat", "loreft"])
+@pytest.mark.parametrize("architecture", ["bart", "bert", "vit"])
+def test_modules_that_moved_altogether(architecture: str, method: str, tmp_path: Path) -> None:
+    """Their names have nothing in common with those of the model; the file says what places they were."""
+    saved = build_adapted(architecture, method)
+    saved.save_adapter(tmp_path, method)
+    path, weights = tmp_path / "adapter_config.json", tmp_path / "adapter.safetensors"
+    stored = json.loads(path.read_text())
+    others = {host: f"once.{number}.here" for number, host in enumerate(stored["places"])}
+    stored["places"] = {others[host]: place for host, place in stored["places"].items()}
+    path.write_text(json.dumps(stored))
+    save_file({moved(key, method, others): tensor for key, tensor in load_file(weights).items()}, weights)
+
+    loaded, inputs = generated.init(build(architecture)), inputs_for(architecture)
+    loaded.load_adapter(tmp_path, set_active=True)
+    assert_identical(call(loaded, inputs), call(saved, inputs))
+    if others and method != "prefix_tuning_flat":
+        path.write_text(json.dumps(stored | {"places": {}}))
+        with pytest.raises((AdapterFileError, UnsupportedMethodError)):
+            generated.init(build(architecture)).load_adapter(tmp_path)
+
+
+def moved(key: str, adapter: str, others: dict[str, str]) -> str:
+    host = parse_name(key, adapter).host
+    return key.replace(f"{host}.", f"{others[host]}.", 1) if host in others else key
+
+
+def test_the_layout_of_earlier_releases(tmp_path: Path) -> None:
+    """As a ViT of transformers 5.5 wrote it: its feed-forward output added the residual itself."""
+    saved = build_adapted("vit", "double_seq_bn")
+    saved.save_adapter(tmp_path, "double_seq_bn")
+    path, weights = tmp_path / "adapter_config.json", tmp_path / "adapter.safetensors"
+
+    def earlier(text: str) -> str:
+        return text.replace("layers.", "encoder.layer.").replace("output_adapters", "output")
+
+    path.write_text(earlier(path.read_text()))
+    save_file({earlier(key): tensor for key, tensor in load_file(weights).items()}, weights)
+    loaded, inputs = generated.init(build("vit")), inputs_for("vit")
+    loaded.load_adapter(tmp_path, set_active=True)
+    assert_identical(call(loaded, inputs), call(saved, inputs))
+
+
+def test_places_are_of_the_part_that_is_there() -> None:
+    """Where everything has moved, a decoder finds what was the decoder's, and nothing of the encoder."""
+    whole = build_adapted("bart", "lora")
+    places = places_of(whole.base_model, whole.state_dict(), "lora", "")
+    alone = generated.init(BartForCausalLM(whole.config)).base_model
+
+    found = moved_paths(alone, {f"once.there.{path}": place for path, place in places.items()})
+    assert found
+    assert all(f"once.there.{path}" == stored for stored, path in found.items())
+    assert moved_paths(alone, places) == {}, "what leads somewhere has not moved"
+
+
+@pytest.mark.parametrize("places", [["layers.0"], {"layers.0": 0}, "layers.0"])
+def test_places_that_are_none(places: object, tmp_path: Path) -> None:
+    build_adapted("bert", "lora").save_adapter(tmp_path, "lora")
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"places": places}))
+    with pytest.raises(AdapterFileError, match="`places` of an adapter says of each path what place it is"):
+        generated.init(build("bert")).load_adapter(tmp_path)
 
 
 def test_legacy_folder(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from transformers import (
 import generated
 from adaptergen.verify.tiny import tiny_config
 from generated.core import integrations, providers
-from generated.core.errors import UnsupportedModelError
+from generated.core.errors import StaleModuleError, UnsupportedModelError
 from tests_adapters.core.zoo import TEXT, add_random
 
 
@@ -123,7 +123,9 @@ def test_a_head_is_saved_and_loaded(tmp_path: Path) -> None:
     assert torch.equal(flexible.heads["task"].state_dict()["1.weight"], fixed.score.weight)
 
 
-def test_a_stale_package_is_generated_anew(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_package_is_generated_anew(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     plan = integrations._read_plan
 
     def stale(package: str) -> dict:
@@ -132,8 +134,12 @@ def test_a_stale_package_is_generated_anew(empty_cache: Path, monkeypatch: pytes
 
     monkeypatch.setattr(integrations, "_read_plan", stale)
     integrations.load_integration.cache_clear()
-    model = generated.init(BertModel(BertConfig(**TEXT)))
+    with caplog.at_level(logging.WARNING, logger="generated.core.providers"):
+        model = generated.init(BertModel(BertConfig(**TEXT)))
+    assert "`adaptergen update --all` brings it up to date" in caplog.text
     adapter_model = generated.AutoAdapterModel.from_config(BertConfig(**TEXT))
+    with pytest.raises(StaleModuleError, match="`adaptergen update --all`"):
+        generated.BertAdapterModel(BertConfig(**TEXT))  # it is the project's own, and no other
     integrations.load_integration.cache_clear()
 
     assert providers.architecture_of(model.model_package) == "bert"

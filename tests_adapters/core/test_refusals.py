@@ -1,6 +1,9 @@
 """What cannot work is refused before anything is changed, and what merely looks odd is not."""
 
 import functools
+import os
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -165,7 +168,7 @@ def test_stale_module_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     model = build("bert")
     before = tree(model)
     with pytest.raises(
-        StaleModuleError, match=r"generated from .*modeling_bert of transformers .*adaptergen update bert"
+        StaleModuleError, match=r"generated from .*modeling_bert of transformers .*`adaptergen update --all`"
     ):
         generated.init(model)
     assert tree(model) == before
@@ -174,6 +177,20 @@ def test_stale_module_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 def test_source_that_is_gone_is_stale() -> None:
     with pytest.raises(StaleModuleError, match="has no such module"):
         integrations._refuse_stale("generated.models.gone", Source("transformers.models.gone", "5.0.0", ""))
+
+
+def test_releases_that_are_too_old_are_refused_at_once(tmp_path: Path) -> None:
+    """Before anything is imported that they lack."""
+    (tmp_path / "transformers").mkdir()
+    (tmp_path / "transformers/__init__.py").write_text('__version__ = "5.3.0"\n')
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(generated.__file__).parents[1])])}
+    command = [sys.executable, "-c", "import generated"]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert process.stderr.splitlines()[-1] == (
+        "ImportError: transformers 5.3.0 is installed, which is too old for adapters: "
+        "run `pip install 'transformers>=5.4,<5.24'`"
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
+from adaptergen.plan import TermHook
+from adaptergen.plan_differences import Difference
+from adaptergen.update_report import as_json
+from adaptergen.updating import Fate, Update
 from tests_adapters.generator.projects import run, two_models
 from tests_adapters.generator.test_update_and_remove import PLAN, edit
 from tests_adapters.generator.trees import fingerprint
@@ -84,6 +89,18 @@ def test_machines_get_the_same(two: Path, site: Path) -> None:
     (difference,) = told["models"]["case"]["differences"]
     assert difference["kind"] == "changed"
     assert difference["changes"]["nth"] == {"was": 1, "is": 0}
+
+
+def test_machines_get_decisions_inside_of_others() -> None:
+    term = TermHook(method="forward", statement="scores += bias", nth=0, term="bias")
+    changed = Difference("changed", "prefixes", changes={"terms": ((), (term,)), "mask": ("mask", "")})
+    update = Update(SimpleNamespace(name="case"), Fate.REPLANNED, differences=(changed,))
+    told = json.loads(json.dumps(as_json([update])))
+
+    assert told["case"]["differences"][0]["changes"] == {
+        "terms": {"was": [], "is": [{"method": "forward", "statement": "scores += bias", "nth": 0, "term": "bias"}]},
+        "mask": {"was": "mask", "is": ""},
+    }
 
 
 def test_another_transformers_is_read_and_not_run(two: Path, tmp_path: Path) -> None:

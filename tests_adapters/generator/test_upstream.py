@@ -60,6 +60,25 @@ def upstream(tmp_path: Path) -> Upstream:
     return Upstream(tmp_path / "transformers")
 
 
+def test_earlier_releases_have_all_tables_in_the_files_of_the_auto_classes(upstream: Upstream) -> None:
+    tables = upstream.root / "models/auto/auto_mappings.py"
+    configuration = upstream.root / "models/auto/configuration_auto.py"
+    expected = upstream.find("one"), upstream.folder_of("two.5"), upstream.auto_tasks
+    configuration.write_text(
+        tables.read_text().replace("OrderedDict(", "OrderedDict[str, str](") + configuration.read_text()
+    )
+    tables.unlink()
+
+    earlier = Upstream(upstream.root)
+    found = earlier.find("one"), earlier.folder_of("two.5"), earlier.auto_tasks
+    assert (found[0].config_class, found[0].base_class, found[0].tasks, *found[1:]) == (
+        expected[0].config_class,
+        expected[0].base_class,
+        expected[0].tasks,
+        *expected[1:],
+    )
+
+
 def test_available_are_folders_with_a_modeling_file_of_their_name(upstream: Upstream) -> None:
     """The auto classes are in such a folder, and are no architecture."""
     assert upstream.folders == ("one", "three", "two_words", "unmapped")

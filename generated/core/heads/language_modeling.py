@@ -12,11 +12,11 @@ import torch
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.loss.loss_utils import ForCausalLMLoss, ForMaskedLMLoss
-from transformers.modeling_utils import slice_logits_to_keep
 from transformers.utils import ModelOutput
 
 from generated.core.config_names import config_value
 from generated.core.heads.base import PredictionHead, activations, config_value_or_none
+from generated.core.upstream import slice_logits_to_keep
 
 
 class LanguageModelingHead(PredictionHead):

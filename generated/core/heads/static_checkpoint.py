@@ -21,6 +21,7 @@ from generated.core.heads.conversion import Labels, StaticHead, convert_head
 from generated.core.heads.errors import HeadConversionError
 from generated.core.heads.filling import fill_head
 from generated.core.heads.tables import convertible_heads, unconvertible_heads
+from generated.core.upstream import used_conversions
 
 
 logger = logging.get_logger(__name__)
@@ -54,7 +55,8 @@ class GuestHead:
             else:
                 model.register_buffer(root, part)
         model.all_tied_weights_keys = model.all_tied_weights_keys | self._ties(model)
-        model._keys_to_ignore_on_load_missing |= self.donor._keys_to_ignore_on_load_missing
+        ignored = (model._keys_to_ignore_on_load_missing, self.donor._keys_to_ignore_on_load_missing)
+        model._keys_to_ignore_on_load_missing = {pattern for patterns in ignored for pattern in patterns or ()}
 
     def leave(self, model: PreTrainedModel) -> dict[str, torch.Tensor]:
         """Take the modules out again and return their tensors, without one that is the model's input embeddings."""
@@ -141,7 +143,7 @@ class StaticHeadCheckpointMixin:
         plan = guest.loading_plan(model, load_config)
         result = super()._load_pretrained_model(model, state_dict, files, plan, *args)
         # transformers undoes the conversions that it used when the model is saved; the guest's are not for saving.
-        model._weight_conversions = [step for step in load_config.weight_mapping or () if step.was_used()]
+        model._weight_conversions = used_conversions(load_config.weight_mapping or ())
         return result
 
     @classmethod

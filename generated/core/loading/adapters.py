@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from generated.core.loading.placement import (
     with_true_matrices,
     with_true_roles,
 )
+from generated.core.loading.places import PLACES, moved_paths, places_of, read_places
 from generated.core.loading.stored_form import from_file, to_file
 from generated.core.methods.prefix_tuning import adds_position_bias
 from generated.core.version import VERSION
@@ -47,13 +48,20 @@ logger = logging.get_logger(__name__)
 
 @dataclass(frozen=True)
 class StoredAdapter:
-    """An adapter as read from a folder; `version` is the library that wrote it."""
+    """
+    An adapter as read from a folder.
+
+    Args:
+        version: of the library that wrote it.
+        places: path → place of what its tensors hang on, if the file says so.
+    """
 
     path: Path
     version: str
     name: str
     config: AdapterConfig
     tensors: Mapping[str, Tensor]
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 def save_adapter(
@@ -68,8 +76,11 @@ def save_adapter(
     description = describe(model, model.adapters_config[name].to_dict(), name)
     with at_hand(parts_of(model.adapted_base, name)):
         tensors = lifecycle.adapter_tensors(model.adapted_base, name)
-        named = {key_prefix(model) + usual_name(key, name): to_file(key, tensor) for key, tensor in tensors.items()}
-        write(directory, ADAPTER_FILES, {**(meta or {}), **description}, named, use_safetensors=use_safetensors)
+        prefix = key_prefix(model)
+        places = places_of(model.adapted_base, tensors, name, prefix)
+        named = {prefix + usual_name(key, name): to_file(key, tensor) for key, tensor in tensors.items()}
+        config = {**(meta or {}), **description, PLACES: places}
+        write(directory, ADAPTER_FILES, config, named, use_safetensors=use_safetensors)
 
 
 def read_adapter(
@@ -92,7 +103,8 @@ def read_adapter(
     parsed, left_out = config_from_dict(config), leave_out or ()
     tensors = tensors_without(model.adapted_base, parsed, tensors, name, left_out)
     parsed = config_without(parsed, left_out)
-    return StoredAdapter(path, str(description.get("version", "")), name, parsed, tensors)
+    version, places = str(description.get("version", "")), read_places(description)
+    return StoredAdapter(path, version, name, parsed, tensors, places)
 
 
 def add_stored(model: nn.Module, name: str, stored: StoredAdapter, complete: Callable[[], None] | None = None) -> None:
@@ -181,12 +193,12 @@ def _warn_of_shifted_positions(base: nn.Module, stored: StoredAdapter) -> None:
 
 def _add_with_weights(base: nn.Module, name: str, stored: StoredAdapter, complete: Callable[[], None] | None) -> None:
     def filled() -> None:
-        fill(base, name, lifecycle.adapter_tensors(base, name), stored.name, stored.tensors, stored.path)
+        fill(base, name, lifecycle.adapter_tensors(base, name), stored.name, stored.tensors, stored.path, moved)
         if complete is not None:
             complete()
 
-    rename = renaming(base)
-    names = (reading for key in stored.tensors for reading in readings(key, stored.name, rename))
+    rename, moved = renaming(base), moved_paths(base, stored.places)
+    names = (reading for key in stored.tensors for reading in readings(key, stored.name, rename, moved))
     places = stored_places(base, names)
     projections = projections_of(stored.config, places)
     config = with_true_matrices(with_true_roles(base, stored.config, places), stored.tensors)
@@ -200,6 +212,7 @@ def fill(
     stored_name: str,
     stored: Mapping[str, Tensor],
     path: Path,
+    moved: Mapping[str, str],
 ) -> None:
     """
     Copy the weights of a file into a new adapter or mixture, after checking that all of them are there and fit.
@@ -210,12 +223,13 @@ def fill(
         stored_name: what it is called in the file.
         stored: the tensors in the file.
         path: of the file, for messages.
+        moved: see `match_names`.
 
     Raises:
         AdapterFileError: something is missing or has another shape; nothing was copied.
     """
     expected = {parse_name(key, name): tensor for key, tensor in targets.items()}
-    matched = match_names(stored, stored_name, expected, layer_paths(base), renaming(base))
+    matched = match_names(stored, stored_name, expected, layer_paths(base), renaming(base), moved)
     _refuse_unfit_tensors(path, stored, name, expected, matched)
     with torch.no_grad():
         for key, target in matched.items():

@@ -17,6 +17,7 @@ from generated.core.errors import AdapterFileError
 from generated.core.layers.offloading import at_hand
 from generated.core.loading.adapters import describe, fill, key_prefix
 from generated.core.loading.folder import FUSION_FILES, read_config, read_tensors, write
+from generated.core.loading.places import PLACES, moved_paths, places_of, read_places
 
 
 def save_fusion(
@@ -33,8 +34,11 @@ def save_fusion(
     parts = (part for mixture in fusions.fusion_modules(model.adapted_base, name) for part in mixture.modules())
     with at_hand(parts):
         tensors = fusions.fusion_tensors(model.adapted_base, name)
-        named = {key_prefix(model) + key: tensor for key, tensor in tensors.items()}
-        write(directory, FUSION_FILES, {**(meta or {}), **description}, named, use_safetensors=use_safetensors)
+        prefix = key_prefix(model)
+        places = places_of(model.adapted_base, tensors, name, prefix)
+        named = {prefix + key: tensor for key, tensor in tensors.items()}
+        stored = {**(meta or {}), **description, PLACES: places}
+        write(directory, FUSION_FILES, stored, named, use_safetensors=use_safetensors)
 
 
 def load_fusion(model: nn.Module, directory: str | PathLike, load_as: str | None, *, allow_pickle: bool) -> str:
@@ -53,13 +57,13 @@ def load_fusion(model: nn.Module, directory: str | PathLike, load_as: str | None
     # Before adapters 1.0 the name alone said what is mixed.
     adapters = description.get("adapter_names") or stored_name.split(",")
     base, name = model.adapted_base, load_as or stored_name
-    parsed = AdapterFusionConfig.load(config)
+    parsed, moved = AdapterFusionConfig.load(config), moved_paths(base, read_places(description))
     taken = base.adapters_config.fusions
     if name in taken:
         rehearsal = next(other for other in map(f"{name}__{{}}".format, count()) if other not in taken)
-        _add_filled(base, Fuse(*adapters, name=rehearsal), parsed, stored_name, tensors, path)
+        _add_filled(base, Fuse(*adapters, name=rehearsal), parsed, stored_name, tensors, path, moved)
         lifecycle.remove_fusion(base, rehearsal)
-    _add_filled(base, Fuse(*adapters, name=name), parsed, stored_name, tensors, path)
+    _add_filled(base, Fuse(*adapters, name=name), parsed, stored_name, tensors, path, moved)
     return name
 
 
@@ -70,10 +74,11 @@ def _add_filled(
     stored_name: str,
     tensors: Mapping[str, Tensor],
     path: Path,
+    moved: Mapping[str, str],
 ) -> None:
     fusions.add_fusion(base, fuse, config, overwrite_ok=True)
     try:
-        fill(base, fuse.name, fusions.fusion_tensors(base, fuse.name), stored_name, tensors, path)
+        fill(base, fuse.name, fusions.fusion_tensors(base, fuse.name), stored_name, tensors, path, moved)
     except BaseException:
         lifecycle.remove_fusion(base, fuse.name)
         raise

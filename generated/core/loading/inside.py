@@ -129,7 +129,7 @@ def _add_mixture(
     own = {key: tensor for key, tensor in tensors.items() if parse_name(key, name) is not None}
     try:
         fusions.add_fusion(base, Fuse(*mixed, name=name), AdapterFusionConfig.load(config), overwrite_ok=True)
-        fill(base, name, fusions.fusion_tensors(base, name), name, own, source)
+        fill(base, name, fusions.fusion_tensors(base, name), name, own, source, {})
     except AdapterError as error:
         if name in base.adapters_config.fusions:
             fusions.delete_fusion(base, name)

@@ -5,14 +5,15 @@ A name is read as host, container, adapter and rest:
     bert.encoder.layer.0.output . adapters . sst-2 . adapter_down.0.weight
 
 The container and the rest are stable; the host is not. A file may name it from another model class, so that a first
-segment is there or missing; by the module names of another transformers version; or in a layer whose inner modules
-have been rearranged. These are tried in this order, and the first that leads to a tensor of the model counts.
+segment is there or missing; by the module names of another transformers version, which the file may say what place
+they are or which transformers can translate; or in a layer whose inner modules have been rearranged. These are tried
+in this order, and the first that leads to a tensor of the model counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from generated.core.errors import AdapterFileError
@@ -74,17 +75,22 @@ def usual_name(key: str, adapter: str) -> str:
     return key if name is None else name.full(adapter)
 
 
-def readings(key: str, adapter: str, rename: Renaming) -> Iterator[WeightName]:
+def readings(key: str, adapter: str, rename: Renaming, moved: Mapping[str, str]) -> Iterator[WeightName]:
     """All ways to read a name from a file, the most literal first."""
     spellings = (key, key.partition(".")[2])
-    for spelling in (*spellings, *map(rename, spellings)):
-        name = parse_name(spelling, adapter)
-        if name is not None:
-            yield name
+    names = [parse_name(spelling, adapter) for spelling in (*spellings, *map(rename, spellings))]
+    literal, renamed = names[: len(spellings)], names[len(spellings) :]
+    own = [replace(name, host=moved[name.host]) for name in literal if name is not None and name.host in moved]
+    yield from (name for name in (*literal, *own, *renamed) if name is not None)
 
 
 def match_names(
-    keys: Iterable[str], adapter: str, expected: Collection[WeightName], layers: Collection[str], rename: Renaming
+    keys: Iterable[str],
+    adapter: str,
+    expected: Collection[WeightName],
+    layers: Collection[str],
+    rename: Renaming,
+    moved: Mapping[str, str],
 ) -> dict[str, WeightName]:
     """
     For each name in a file the name in the model; names that lead nowhere are left out.
@@ -95,11 +101,12 @@ def match_names(
         expected: names in the model.
         layers: paths of the layers of the model.
         rename: from module names of other transformers versions to those of the installed one.
+        moved: host in the file → host in the model, as far as the file says what its hosts are.
 
     Raises:
         AdapterFileError: two names that are not duplicates of each other lead to the same tensor.
     """
-    options = {key: list(readings(key, adapter, rename)) for key in keys}
+    options = {key: list(readings(key, adapter, rename, moved)) for key in keys}
     exact = {key: next((name for name in names if name in expected), None) for key, names in options.items()}
     free = set(expected) - set(exact.values())  # what has its own name in the file is not meant by another
     near = {

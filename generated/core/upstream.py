@@ -1,0 +1,40 @@
+"""Which releases of transformers does this package run on, and what is not the same in all of them?
+
+Generated code is made for one release and knows its own. What the runtime needs of transformers and what not all
+supported releases have is here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import transformers
+from packaging.version import Version
+
+
+OLDEST, TOO_NEW = Version("5.4"), Version("5.24")
+
+if Version(transformers.__version__) < OLDEST:
+    raise ImportError(
+        f"transformers {transformers.__version__} is installed, which is too old for adapters: "
+        f"run `pip install 'transformers>={OLDEST},<{TOO_NEW}'`"
+    )
+
+try:
+    from transformers.modeling_utils import slice_logits_to_keep
+except ImportError:  # 5.16 and earlier
+
+    def slice_logits_to_keep(hidden_states: torch.Tensor, logits_to_keep: int | torch.Tensor) -> torch.Tensor:
+        """The states of these positions: of that many last ones (0: all), or of those that a 1-D tensor names."""
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        return hidden_states[:, kept, :]
+
+
+def used_conversions(steps: Iterable[Any]) -> list[Any]:
+    """Those of transformers' conversions that changed something in a checkpoint; in 5.5, which does not tell, all."""
+    return [step for step in steps if not hasattr(step, "was_used") or step.was_used()]
+
+
+__all__ = ["slice_logits_to_keep", "used_conversions"]
