@@ -1,0 +1,88 @@
+"""Does a model with adapters do in a test of transformers what upstream's own class does there?"""
+
+from __future__ import annotations
+
+import os
+import unittest
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from transformers import set_seed
+
+from adaptergen.verify.outputs import CheckFailed
+from tests_adapters.core.upstream.cases import test_case
+from tests_adapters.core.upstream.flavours import Flavour
+from tests_adapters.core.upstream.skips import reason_to_skip
+
+
+SEED = 0
+LONGEST = 160
+
+
+def run_upstream_test(flavour: Flavour, test: str) -> None:
+    """
+    Run one test.
+
+    Raises:
+        unittest.SkipTest: it is about nothing that the class has, or upstream's own class fails it, too.
+        CheckFailed: it passes over it, while it runs with upstream's own class.
+        Exception: what the test raises, while upstream's own class passes it.
+    """
+    reason = reason_to_skip(test, flavour)
+    if reason is not None:
+        raise unittest.SkipTest(reason)
+    case, control = test_case(flavour), test_case(flavour.control)
+    try:
+        _run(case, test)
+    except unittest.SkipTest as skipped:
+        if _failure(control, test) is None:
+            raise CheckFailed(f"skipped, and run with upstream's own class: {skipped}") from skipped
+        raise
+    except Exception as failed:
+        of_upstream = _failure(control, test)
+        if of_upstream is None:
+            raise
+        raise unittest.SkipTest(_said(of_upstream)) from failed
+
+
+def _said(failure: Exception) -> str:
+    what = "is skipped" if isinstance(failure, unittest.SkipTest) else "fails"
+    return f"upstream's own class {what} as well with this tiny model: {_in_one_line(failure)}"
+
+
+def _in_one_line(failure: Exception) -> str:
+    text = f"{type(failure).__name__}: {failure}".partition("\n")[0]
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _failure(case: type[unittest.TestCase], test: str) -> Exception | None:
+    """What the test raises, if it does not pass."""
+    try:
+        _run(case, test)
+    except Exception as raised:
+        return raised
+    return None
+
+
+def _run(cls: type[unittest.TestCase], test: str) -> None:
+    case = cls(test)
+    with _as_before():
+        set_seed(SEED)
+        try:
+            case.debug()  # raises what `run` would collect
+        finally:
+            case.doCleanups()
+
+
+@contextmanager
+def _as_before() -> Iterator[None]:
+    """What tests change for all that come after them is as it was."""
+    threads, environment = torch.get_num_threads(), dict(os.environ)
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            os.environ.clear()
+            os.environ.update(environment)
