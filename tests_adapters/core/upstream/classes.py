@@ -14,8 +14,9 @@ from adaptergen.verify.proof import first_forms
 from adaptergen.verify.subjects import ModelCase
 
 
-# Methods that make a text longer or attention wider: what upstream's tests say of shapes does not hold with them.
-LENGTHENING = ("prefix_tuning", "prompt_tuning")
+# Methods that make a text longer or attention wider: what upstream's tests say of shapes does not hold with them. And
+# (IA)³, which does not share a projection with LoRA.
+OTHERS = ("prefix_tuning", "prompt_tuning", "ia3")
 SPREAD = 0.1  # of random weights: several adapters act at once, in half precision, too
 
 
@@ -44,18 +45,19 @@ def finished(cls: type[PreTrainedModel], finish: Callable[[PreTrainedModel], Pre
 
 def with_adapters(case: ModelCase, model: PreTrainedModel) -> PreTrainedModel:
     """
-    The model with one adapter of each method that keeps lengths, all of them active, none of them idle, and the same
+    The model with one adapter of each method that keeps lengths (and gets along with others), all of them active, none of them idle, and the same
     in each model. A model without values gets none: `from_pretrained` gives it some first.
     """
     case.runtime.init(model)
     if any(parameter.is_meta for parameter in model.parameters()) or torch.empty(0).is_meta:
         return model
-    forms = {form.method: form for form in first_forms(case) if form.method not in LENGTHENING}
+    forms = {form.method: form for form in first_forms(case) if form.method not in OTHERS}
+    order = sorted(forms, key=lambda method: method != "invertible")  # of a stack the first acts on embeddings
     with same_numbers():
         for name, form in forms.items():
             model.add_adapter(name, config=form.make(case.runtime))
             for parameter in parameters(model, name).values():
                 parameter.data.normal_(std=SPREAD)
     if forms:
-        model.set_active_adapters(case.runtime.Stack(*forms))
+        model.set_active_adapters(case.runtime.Stack(*order))
     return model
