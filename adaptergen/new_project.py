@@ -24,6 +24,7 @@ OWN = Settings()  # how this repository calls its folders
 OWN_SUITES = (Path(__file__).parent / "_suite", Path(__file__).parent.parent / OWN.tests / "core")
 SUITE = ("__init__.py", "model_suite.py")
 HEADS = ("__init__.py", "conversion_suite.py", "examples.py", "random_models.py")
+UPSTREAM = "upstream"  # all of it
 RUNTIME_NEEDS = ("huggingface-hub", "packaging", "safetensors", "torch", "transformers")
 OWN_PACKAGE = "|".join(
     (
@@ -112,7 +113,8 @@ def _runtime(package_folder: str) -> Iterator[tuple[str, str]]:
 def _suite(tests: str) -> Iterator[tuple[str, str]]:
     """What generated test modules are made of."""
     root = next(folder for folder in OWN_SUITES if folder.is_dir())
-    for name in (*SUITE, *(f"heads/{name}" for name in HEADS)):
+    upstream = sorted(f"{UPSTREAM}/{path.name}" for path in (root / UPSTREAM).glob("*.py"))
+    for name in (*SUITE, *(f"heads/{name}" for name in HEADS), *upstream):
         yield f"{tests}/core/{name}", read_text(root / name, name)
 
 

@@ -14,6 +14,8 @@ os.environ["ADAPTERGEN_CACHE"] = str(Path(__file__).parent.parent / ".pytest_cac
 
 pytest.register_assert_rewrite("tests_adapters.core.model_suite", "tests_adapters.core.heads.conversion_suite")
 
+from tests_adapters.core.upstream.report import pytest_addoption, pytest_terminal_summary  # noqa: E402, F401
+
 
 @pytest.fixture
 def without_providers(monkeypatch: pytest.MonkeyPatch) -> None:

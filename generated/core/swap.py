@@ -36,7 +36,7 @@ def masquerade(adapted: type, original: type) -> type:
 
 def _initializer(original: type) -> Callable[..., None]:
     """
-    What is made of a masquerade, as by `type(model)(config)`, is of the class that it looks like: it was never adapted.
+    What is made of a masquerade, as by `type(model)(config)`, is of the class that it looks like: it is not adapted.
     """
 
     @functools.wraps(original.__init__)

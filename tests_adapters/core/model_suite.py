@@ -39,6 +39,7 @@ from generated.core.towers import keeps_rows
 from tests_adapters.core.heads.conversion_suite import ClassConversionSuite
 from tests_adapters.core.heads.examples import NUM_LABELS, example_inputs, example_prompts
 from tests_adapters.core.heads.random_models import changed, with_head
+from tests_adapters.core.upstream.suite import UpstreamTests
 
 
 __all__ = ["AdapterModelTests", "AdapterTests", "ClassConversionTests", "ModelCase"]
@@ -124,12 +125,13 @@ class AdapterTests:
 
 
 @thorough
-class AdapterModelTests:
-    """The class with flexible heads: each kind of head with each adapter method."""
+class AdapterModelTests(UpstreamTests):
+    """The class with flexible heads: each kind of head with each adapter method; and transformers' own tests."""
 
     case: ClassVar[ModelCase]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        super().pytest_generate_tests(metafunc)
         kinds = self.case.adapter_model_class.head_types
         if "kind" in metafunc.fixturenames:
             metafunc.parametrize("kind", kinds)

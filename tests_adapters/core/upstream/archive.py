@@ -1,8 +1,8 @@
 """Where are transformers' own tests? Its wheel has none; its source distribution has those that all models share.
 
 `python -m tests_adapters.core.upstream.archive` fetches the distribution of the installed version with pip, once, and
-keeps its folder `tests` in the user's cache. `TRANSFORMERS_TESTS` names a checkout to use instead, which has generation
-and the tests of each model, too. Tests themselves never fetch anything.
+keeps its folder `tests` in the user's cache. `TRANSFORMERS_TESTS` names a checkout to use instead, which has tests of
+generation and of each model, too. Tests themselves never fetch anything.
 """
 
 from __future__ import annotations

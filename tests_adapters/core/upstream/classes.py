@@ -1,4 +1,4 @@
-"""Classes whose models are prepared for adapters, for tests that make models by `cls(config)` and `from_pretrained`."""
+"""Classes whose models are prepared for adapters, for tests that call `cls(config)` and `cls.from_pretrained`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ OTHERS = ("prefix_tuning", "prompt_tuning", "ia3")
 SPREAD = 0.1  # of random weights: several adapters act at once, in half precision, too
 
 
-def finished(cls: type[PreTrainedModel], finish: Callable[[PreTrainedModel], PreTrainedModel]) -> type[PreTrainedModel]:
+def finished(
+    cls: type[PreTrainedModel], finish: Callable[[PreTrainedModel], PreTrainedModel]
+) -> type[PreTrainedModel]:
     """A class that looks like `cls`, each of whose models is what `finish` makes of one of `cls`."""
 
     def __new__(_: type, *args: Any, **kwargs: Any) -> PreTrainedModel:
@@ -45,8 +47,8 @@ def finished(cls: type[PreTrainedModel], finish: Callable[[PreTrainedModel], Pre
 
 def with_adapters(case: ModelCase, model: PreTrainedModel) -> PreTrainedModel:
     """
-    The model with one adapter of each method that keeps lengths (and gets along with others), all of them active, none of them idle, and the same
-    in each model. A model without values gets none: `from_pretrained` gives it some first.
+    The model with one adapter of each method that keeps lengths and goes together with others: all of them active, none
+    of them idle, and the same in each model. A model without values gets none: `from_pretrained` gives it some first.
     """
     case.runtime.init(model)
     if any(parameter.is_meta for parameter in model.parameters()) or torch.empty(0).is_meta:

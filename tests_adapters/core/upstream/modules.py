@@ -1,8 +1,8 @@
 """How are transformers' tests imported? As a package under a name of its own, wherever they lie: a project may have a
 package `tests`, too.
 
-A source distribution leaves folders out that its modules import from. What they would take from there is empty: a mixin
-brings no tests, and a test that calls something skips itself, with the module that is not there as its reason.
+A source distribution leaves folders out that its modules import from. What they would take from there is empty: a
+mixin brings no tests, and a test that calls something skips itself, with the module that is not there as its reason.
 """
 
 from __future__ import annotations

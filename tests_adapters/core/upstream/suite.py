@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import pytest
@@ -11,9 +12,10 @@ from tests_adapters.core.upstream.archive import NotAtHand
 from tests_adapters.core.upstream.cases import test_names
 from tests_adapters.core.upstream.flavours import Flavour, flavours
 from tests_adapters.core.upstream.outcomes import run_upstream_test
+from tests_adapters.core.upstream.report import KIND, OPTION
 
 
-OPTION = "--upstream"
+Recorder = Callable[[str, object], None]
 
 
 class UpstreamTests:
@@ -33,5 +35,6 @@ class UpstreamTests:
         metafunc.parametrize("flavour", tested, ids=[each.label for each in tested])
         metafunc.parametrize("upstream_test", names)
 
-    def test_upstream(self, flavour: Flavour, upstream_test: str) -> None:
+    def test_upstream(self, flavour: Flavour, upstream_test: str, record_property: Recorder) -> None:
+        record_property(KIND, str(flavour.kind))
         run_upstream_test(flavour, upstream_test)

@@ -64,7 +64,7 @@ class TinyModelTester:
         return {}
 
     def tensors(self, name: str) -> tuple[Tensor, ...]:
-        """One for each layer, of the encoder where there are two stacks; none if upstream's class has no such thing."""
+        """One for each layer, of the encoder where there are two stacks; none if upstream's class has none."""
         found = self.outputs.get(name) or self.outputs.get(f"encoder_{name}") or ()
         return tuple(each for each in found if isinstance(each, Tensor))
 

@@ -1,0 +1,59 @@
+"""What became of transformers' own tests? Hooks for `conftest.py`: an option, and a summary that counts every skip.
+
+One that applies to nothing of a class, as transformers itself says, is not one of ours; nor is one that upstream's own
+class fails, too. What is left are the rules of `skips.py`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from tests_adapters.core.upstream.outcomes import AS_UPSTREAM
+from tests_adapters.core.upstream.skips import SKIPS
+
+
+KIND = "transformers' tests"  # the property of a report that says what was tested
+OPTION = "--upstream"
+OUTCOMES = ("passed", "failed", "skipped")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        OPTION,
+        action="store_true",
+        help="run transformers' own tests on every class after `init`, and with adapters, not only on adapter models",
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [each for name in OUTCOMES for each in terminalreporter.stats.get(name, ())]
+    lines = list(summary(reports))
+    if lines:
+        terminalreporter.section("transformers' own tests")
+        terminalreporter.write_line("\n".join(lines))
+
+
+def summary(reports: Iterable[pytest.TestReport]) -> Iterator[str]:
+    """Lines that say, of each kind of class, how many tests did what, and why some did nothing."""
+    counts: dict[str, Counter[str]] = {}
+    for report in reports:
+        kind = dict(getattr(report, "user_properties", ())).get(KIND)
+        if kind is not None:
+            counts.setdefault(str(kind), Counter())[_became(report)] += 1
+    for kind in sorted(counts):
+        done = counts[kind]
+        total = sum(done.values()) - done["passed"] - done["failed"]
+        yield f"{kind}: {done.pop('passed', 0)} passed, {done.pop('failed', 0)} failed, {total} skipped"
+        yield from (f"  {count:6} {reason}" for reason, count in done.most_common())
+
+
+def _became(report: pytest.TestReport) -> str:
+    if not report.skipped:
+        return str(report.outcome)
+    reason = report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
+    if reason in {skip.reason for skip in SKIPS}:
+        return reason
+    return AS_UPSTREAM if reason.startswith(AS_UPSTREAM) else "transformers' test says itself that it does not apply"
