@@ -6,9 +6,13 @@ import inspect
 import unittest
 from collections.abc import Iterator
 from functools import cache, lru_cache
+from typing import ClassVar
 
+from transformers import PreTrainedModel
+
+from adaptergen.verify.subjects import ModelCase
 from tests_adapters.core.upstream.flavours import Flavour
-from tests_adapters.core.upstream.modules import upstream_module
+from tests_adapters.core.upstream.modules import is_left_out, upstream_module
 from tests_adapters.core.upstream.tester import TinyModelTester
 
 
@@ -31,18 +35,49 @@ def mixins() -> tuple[type, ...]:
 @lru_cache(maxsize=8)  # tests of a class follow each other
 def test_case(flavour: Flavour) -> type[unittest.TestCase]:
     """The case of a class. Its name is a model's, as transformers' tests know it."""
+    own = _tests_of_model(flavour.case)
+    bases, members = ((own,), {}) if own is not None else _bases_and_members(flavour)
+    name = f"{flavour.case.base.cls.__name__}Test"
+    return type(name, (_OverOneClass, *bases), {**members, "tested_class": flavour.model_class})
+
+
+class _OverOneClass:
+    """What is tested is one class, whichever the tests of a model list."""
+
+    tested_class: ClassVar[type[PreTrainedModel]]
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.all_model_classes = (self.tested_class,)
+
+
+def _bases_and_members(flavour: Flavour) -> tuple[tuple[type, ...], dict[str, object]]:
+    """Transformers' mixins over a tiny model of ours."""
     cls, tester = flavour.model_class, TinyModelTester(flavour.subject, flavour.model_class)
     config = tester.get_config()
-    bases = (*_generation(cls), *mixins(), unittest.TestCase)
     members = {
-        "all_model_classes": (cls,),
         "model_tester": tester,
         "is_encoder_decoder": config.is_encoder_decoder,
         "has_attentions": bool(tester.tensors("attentions")),
         "test_resize_embeddings": tester.has_words,
         "_is_composite": bool(config.sub_configs),
     }
-    return type(f"{flavour.case.base.cls.__name__}Test", bases, members)
+    return (*_generation(cls), *mixins(), unittest.TestCase), members
+
+
+def _tests_of_model(case: ModelCase) -> type[unittest.TestCase] | None:
+    """Transformers' own tests of the model, `<Model>ModelTest`, if they are at hand: a checkout has them."""
+    folder, modeling = case.base.cls.__module__.split(".")[-2:]
+    name = f"models.{folder}.test_{modeling}"
+    if is_left_out(name):
+        return None
+    module = upstream_module(name)
+    found = (each for each in vars(module).values() if _is_of_model(each) and each.__module__ == module.__name__)
+    return next(found, None)
+
+
+def _is_of_model(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, unittest.TestCase) and issubclass(value, mixins()[0])
 
 
 def _generation(cls: type) -> Iterator[type]:
@@ -51,22 +86,22 @@ def _generation(cls: type) -> Iterator[type]:
         yield getattr(upstream_module(module), name)
 
 
-@cache
-def test_names() -> tuple[str, ...]:
-    """The tests that run on this machine, whatever the class is."""
-    return tuple(name for name, reason in _all_tests() if reason is None)
+def test_names(case: ModelCase) -> tuple[str, ...]:
+    """
+    The tests of a model that can be run on this machine, whatever the class is.
+
+    Raises:
+        NotAtHand: there are no tests of transformers.
+    """
+    return _names(_tests_of_model(case))
 
 
 @cache
-def left_out() -> tuple[tuple[str, str], ...]:
-    """The others, with the reason that transformers gives: they need an accelerator, say."""
-    return tuple((name, reason) for name, reason in _all_tests() if reason is not None)
-
-
-def _all_tests() -> Iterator[tuple[str, str | None]]:
+def _names(own: type[unittest.TestCase] | None) -> tuple[str, ...]:
     module, name = GENERATION
-    every = type("Every", (getattr(upstream_module(module), name), *mixins()), {})
-    for name, test in inspect.getmembers(every, callable):
-        if name.startswith("test_"):
-            is_skipped = getattr(test, "__unittest_skip__", False)
-            yield name, test.__unittest_skip_why__ if is_skipped else None
+    tests = own or type("Every", (getattr(upstream_module(module), name), *mixins()), {})
+    return tuple(
+        name
+        for name, test in inspect.getmembers(tests, callable)
+        if name.startswith("test_") and not getattr(test, "__unittest_skip__", False)
+    )

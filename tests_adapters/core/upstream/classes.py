@@ -47,8 +47,8 @@ def finished(
 
 def with_adapters(case: ModelCase, model: PreTrainedModel) -> PreTrainedModel:
     """
-    The model with one adapter of each method that keeps lengths and goes together with others: all of them active, none
-    of them idle, and the same in each model. A model without values gets none: `from_pretrained` gives it some first.
+    The model with one adapter of each method that keeps lengths and goes together with others: all of them active,
+    none idle, and the same in each model. A model without values gets none: `from_pretrained` gives it some first.
     """
     case.runtime.init(model)
     if any(parameter.is_meta for parameter in model.parameters()) or torch.empty(0).is_meta:

@@ -19,6 +19,13 @@ KIND = "transformers' tests"  # the property of a report that says what was test
 OPTION = "--upstream"
 OUTCOMES = ("passed", "failed", "skipped")
 
+# That transformers' tests have; in a project with strict markers each must be known before they are imported.
+MARKERS = (
+    *("accelerate_tests", "agent_tests", "bitsandbytes", "flash_attn_test", "flash_attn_3_test", "flash_attn_4_test"),
+    *("generate", "is_agent_test", "is_expert_parallel_test", "is_fsdp_test", "is_pipeline_test", "is_staging_test"),
+    *("is_tensor_parallel_test", "is_training_test", "not_device_test", "order", "torch_compile_test"),
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -26,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run transformers' own tests on every class after `init`, and with adapters, not only on adapter models",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in MARKERS:
+        config.addinivalue_line("markers", f"{marker}: of transformers' own tests")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

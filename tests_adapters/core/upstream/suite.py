@@ -28,7 +28,7 @@ class UpstreamTests:
             return
         everything = metafunc.config.getoption(OPTION, default=False)
         try:
-            names: tuple[object, ...] = test_names()
+            names: tuple[object, ...] = test_names(self.case)
         except NotAtHand as problem:
             names = (pytest.param("none", marks=pytest.mark.skip(reason=str(problem))),)
         tested = list(flavours(self.case, everything=everything))
