@@ -24,8 +24,8 @@ from tests_adapters.core.upstream.cases import test_names as names_of_tests
 from tests_adapters.core.upstream.classes import finished, with_adapters
 from tests_adapters.core.upstream.flavours import Flavour, Kind, flavours
 from tests_adapters.core.upstream.modules import upstream_module
-from tests_adapters.core.upstream.outcomes import AS_UPSTREAM, run_upstream_test
-from tests_adapters.core.upstream.report import KIND, summary
+from tests_adapters.core.upstream.outcomes import AS_UPSTREAM, FailsUpstream, Ruled, run_upstream_test, why
+from tests_adapters.core.upstream.report import KIND, WHY, summary
 from tests_adapters.core.upstream.skips import SKIPS, reason_to_skip
 
 
@@ -198,10 +198,10 @@ def test_adapters_of_a_finished_class_act_and_are_the_same_each_time(tmp_path: P
 def test_each_skip_is_counted_with_its_reason() -> None:
     reports = [
         *(reported("after init", "passed") for _ in range(3)),
-        reported("after init", "skipped", f"{AS_UPSTREAM}: ValueError: tiny"),
+        reported("after init", "skipped", why(FailsUpstream(f"{AS_UPSTREAM}: ValueError: tiny"))),
         reported("with adapters", "failed"),
-        *(reported("with adapters", "skipped", SKIPS[-1].reason) for _ in range(2)),
-        reported("with adapters", "skipped", "no MoE"),
+        *(reported("with adapters", "skipped", why(Ruled(SKIPS[-1].reason))) for _ in range(2)),
+        reported("with adapters", "skipped", why(unittest.SkipTest("no MoE"))),
         SimpleNamespace(user_properties=[], outcome="passed", skipped=False),
     ]
     assert list(summary(reports)) == [
@@ -214,9 +214,8 @@ def test_each_skip_is_counted_with_its_reason() -> None:
 
 
 def reported(kind: str, outcome: str, reason: str = "") -> SimpleNamespace:
-    skipped = outcome == "skipped"
-    longrepr = ("suite.py", 1, f"Skipped: {reason}") if skipped else None
-    return SimpleNamespace(user_properties=[(KIND, kind)], outcome=outcome, skipped=skipped, longrepr=longrepr)
+    properties = [(KIND, kind), *([(WHY, reason)] if reason else [])]
+    return SimpleNamespace(user_properties=properties, outcome=outcome, skipped=outcome == "skipped")
 
 
 @pytest.mark.slow

@@ -17,8 +17,17 @@ from tests_adapters.core.upstream.skips import reason_to_skip
 
 
 AS_UPSTREAM = "upstream's own class does not pass it either, with this tiny model"
+INAPPLICABLE = "transformers' test says itself that it does not apply"
 SEED = 0
 LONGEST = 160
+
+
+class Ruled(unittest.SkipTest):
+    """A rule of ours says that the test says nothing of such a model."""
+
+
+class FailsUpstream(unittest.SkipTest):
+    """Upstream's own class does not pass the test either."""
 
 
 def run_upstream_test(flavour: Flavour, test: str) -> None:
@@ -32,7 +41,7 @@ def run_upstream_test(flavour: Flavour, test: str) -> None:
     """
     reason = reason_to_skip(test, flavour)
     if reason is not None:
-        raise unittest.SkipTest(reason)
+        raise Ruled(reason)
     case, control = test_case(flavour), test_case(flavour.control)
     try:
         _run(case, test)
@@ -44,7 +53,17 @@ def run_upstream_test(flavour: Flavour, test: str) -> None:
         of_upstream = _failure(control, test)
         if of_upstream is None:
             raise
-        raise unittest.SkipTest(f"{AS_UPSTREAM}: {_in_one_line(of_upstream)}") from failed
+        raise FailsUpstream(f"{AS_UPSTREAM}: {_in_one_line(of_upstream)}") from failed
+
+
+def why(skipped: unittest.SkipTest) -> str:
+    """The reason of a skip, as it is counted."""
+    match skipped:
+        case Ruled():
+            return str(skipped)
+        case FailsUpstream():
+            return AS_UPSTREAM
+    return INAPPLICABLE
 
 
 def _in_one_line(failure: Exception) -> str:

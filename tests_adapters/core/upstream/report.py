@@ -11,11 +11,9 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from tests_adapters.core.upstream.outcomes import AS_UPSTREAM
-from tests_adapters.core.upstream.skips import SKIPS
 
-
-KIND = "transformers' tests"  # the property of a report that says what was tested
+# Properties of a report: what was tested, and why nothing was.
+KIND, WHY = "transformers' tests", "why not"
 OPTION = "--upstream"
 OUTCOMES = ("passed", "failed", "skipped")
 
@@ -52,9 +50,9 @@ def summary(reports: Iterable[pytest.TestReport]) -> Iterator[str]:
     """Lines that say, of each kind of class, how many tests did what, and why some did nothing."""
     counts: dict[str, Counter[str]] = {}
     for report in reports:
-        kind = dict(getattr(report, "user_properties", ())).get(KIND)
-        if kind is not None:
-            counts.setdefault(str(kind), Counter())[_became(report)] += 1
+        properties = dict(getattr(report, "user_properties", ()))
+        if KIND in properties:
+            counts.setdefault(str(properties[KIND]), Counter())[_became(report, properties.get(WHY))] += 1
     for kind in sorted(counts):
         done = counts[kind]
         total = sum(done.values()) - done["passed"] - done["failed"]
@@ -62,10 +60,5 @@ def summary(reports: Iterable[pytest.TestReport]) -> Iterator[str]:
         yield from (f"  {count:6} {reason}" for reason, count in done.most_common())
 
 
-def _became(report: pytest.TestReport) -> str:
-    if not report.skipped:
-        return str(report.outcome)
-    reason = report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
-    if reason in {skip.reason for skip in SKIPS}:
-        return reason
-    return AS_UPSTREAM if reason.startswith(AS_UPSTREAM) else "transformers' test says itself that it does not apply"
+def _became(report: pytest.TestReport, why: object) -> str:
+    return str(why) if report.skipped else str(report.outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unittest
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -11,8 +12,8 @@ from adaptergen.verify.subjects import ModelCase
 from tests_adapters.core.upstream.archive import NotAtHand
 from tests_adapters.core.upstream.cases import test_names
 from tests_adapters.core.upstream.flavours import Flavour, flavours
-from tests_adapters.core.upstream.outcomes import run_upstream_test
-from tests_adapters.core.upstream.report import KIND, OPTION
+from tests_adapters.core.upstream.outcomes import run_upstream_test, why
+from tests_adapters.core.upstream.report import KIND, OPTION, WHY
 
 
 Recorder = Callable[[str, object], None]
@@ -37,4 +38,8 @@ class UpstreamTests:
 
     def test_upstream(self, flavour: Flavour, upstream_test: str, record_property: Recorder) -> None:
         record_property(KIND, str(flavour.kind))
-        run_upstream_test(flavour, upstream_test)
+        try:
+            run_upstream_test(flavour, upstream_test)
+        except unittest.SkipTest as skipped:
+            record_property(WHY, why(skipped))
+            raise
