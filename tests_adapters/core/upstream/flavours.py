@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, partial
+from itertools import islice
 
 from transformers import PreTrainedModel
 
@@ -56,9 +57,13 @@ class Flavour:
                 return self.subject.cls
 
     @cached_property
-    def control(self) -> Flavour:
-        """Upstream's own class."""
-        return Flavour(self.subject, Kind.UPSTREAM)
+    def controls(self) -> tuple[Flavour, ...]:
+        """Classes of upstream that are like it: its own; for the adapter model, one with a head around the base, too."""
+        controls = [self.subject]
+        if self.kind is Kind.ADAPTER_MODEL:
+            heads = (each for each in self.case.subjects if each.cls is not self.subject.cls and not each.is_part)
+            controls += islice(heads, 1)
+        return tuple(Flavour(each, Kind.UPSTREAM) for each in controls)
 
 
 def flavours(case: ModelCase, *, everything: bool) -> Iterator[Flavour]:

@@ -42,15 +42,15 @@ def run_upstream_test(flavour: Flavour, test: str) -> None:
     reason = reason_to_skip(test, flavour)
     if reason is not None:
         raise Ruled(reason)
-    case, control = test_case(flavour), test_case(flavour.control)
+    case = test_case(flavour)
     try:
         _run(case, test)
     except unittest.SkipTest as skipped:
-        if _failure(control, test) is None:
+        if _failure(flavour, test) is None:
             raise CheckFailed(f"skipped, and run with upstream's own class: {skipped}") from skipped
         raise
     except Exception as failed:
-        of_upstream = _failure(control, test)
+        of_upstream = _failure(flavour, test)
         if of_upstream is None:
             raise
         raise FailsUpstream(f"{AS_UPSTREAM}: {_in_one_line(of_upstream)}") from failed
@@ -71,12 +71,13 @@ def _in_one_line(failure: Exception) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
-def _failure(case: type[unittest.TestCase], test: str) -> Exception | None:
-    """What the test raises, if it does not pass."""
-    try:
-        _run(case, test)
-    except Exception as raised:
-        return raised
+def _failure(flavour: Flavour, test: str) -> Exception | None:
+    """What the test raises with a class of upstream, if there is one with which it does not pass."""
+    for control in flavour.controls:
+        try:
+            _run(test_case(control), test)
+        except Exception as raised:
+            return raised
     return None
 
 

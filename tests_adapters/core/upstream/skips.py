@@ -45,11 +45,6 @@ SKIPS = (
         "a model with flexible heads has no loss before it is given a head; the suite trains it with each kind",
     ),
     Skip(
-        ("test_model_rope_*", "test_vision_axial_rope"),
-        _has_no_head,
-        "the test looks for a base model by its name; the base model that is inside is tested as itself",
-    ),
-    Skip(
         ("test_eager_matches_sdpa_inference_*_output_attentions",),
         _has_no_head,
         "the test looks for attentions among the annotations of `**kwargs`, which are those of no one base model",

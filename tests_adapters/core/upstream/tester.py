@@ -95,4 +95,7 @@ class TinyModelTester:
     @property
     def has_words(self) -> bool:
         """Are there embeddings of words that can become more or fewer?"""
-        return isinstance(self._model.get_input_embeddings(), nn.Embedding)
+        try:
+            return isinstance(self._model.get_input_embeddings(), nn.Embedding)
+        except NotImplementedError:  # what is heard has none
+            return False
