@@ -58,12 +58,10 @@ class Flavour:
 
     @cached_property
     def controls(self) -> tuple[Flavour, ...]:
-        """Classes of upstream that are like it: its own; for the adapter model, one with a head around the base, too."""
-        controls = [self.subject]
-        if self.kind is Kind.ADAPTER_MODEL:
-            heads = (each for each in self.case.subjects if each.cls is not self.subject.cls and not each.is_part)
-            controls += islice(heads, 1)
-        return tuple(Flavour(each, Kind.UPSTREAM) for each in controls)
+        """Classes of upstream that are like it: its own, and for the adapter model one with a head around it."""
+        heads = (each for each in self.case.subjects if each.cls is not self.subject.cls and not each.is_part)
+        around = islice(heads, 1) if self.kind is Kind.ADAPTER_MODEL else ()
+        return tuple(Flavour(each, Kind.UPSTREAM) for each in (self.subject, *around))
 
 
 def flavours(case: ModelCase, *, everything: bool) -> Iterator[Flavour]:
