@@ -1,5 +1,5 @@
 # make demo   the main job on real input: adapters for transformers' own GPT Neo, its diff, and the proof
-# make test   what CI runs; make test-all adds the slow suites
+# make test   what CI runs; make test-all adds the slow suites, make test-upstream all tests of transformers
 #
 # All of them make a virtual environment in .venv first. PYTHON is the interpreter (3.11 or later), TORCH what pip
 # installs before anything that depends on torch.
