@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests_adapters.core.upstream.archive import located
+from tests_adapters.core.upstream.archive import NotAtHand, located
 
 
 PACKAGE = "transformers_tests"
@@ -30,14 +30,17 @@ def upstream_module(name: str) -> ModuleType:
     A module of transformers' tests, e.g. `test_modeling_common`.
 
     Raises:
-        NotAtHand: there are no tests of transformers.
+        NotAtHand: there are no tests of transformers, or something that they import.
     """
     if PACKAGE not in sys.modules:
         package = ModuleType(PACKAGE)
         package.__path__ = [str(located())]
         sys.modules[PACKAGE] = package
         sys.meta_path.append(_LeftOutFinder())
-    return importlib.import_module(f"{PACKAGE}.{name}")
+    try:
+        return importlib.import_module(f"{PACKAGE}.{name}")
+    except ModuleNotFoundError as missing:
+        raise NotAtHand(f"transformers' tests import {missing.name}, which is not installed") from missing
 
 
 def is_left_out(name: str) -> bool:
