@@ -1,5 +1,5 @@
 # make demo   the main job on real input: adapters for transformers' own GPT Neo, its diff, and the proof
-# make test   what CI runs; make test-all adds the slow suites
+# make test   what CI runs; make test-all adds the slow suites, make test-upstream all tests of transformers
 #
 # All of them make a virtual environment in .venv first. PYTHON is the interpreter (3.11 or later), TORCH what pip
 # installs before anything that depends on torch.
@@ -14,7 +14,7 @@ export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test test-all lint check fast models verify mutations test-versions docs clean
+.PHONY: help demo test test-all test-upstream upstream-tests test-versions lint check fast models verify mutations docs clean
 
 help:
 	@sed -n 's/^# \?//p' Makefile | head -5
@@ -49,11 +49,19 @@ check: $(VENV)/ready
 fast: $(VENV)/ready
 	$(BIN)/pytest tests_adapters/generator -m 'not slow' -n 2
 
-models: $(VENV)/ready
+models: upstream-tests
 	$(BIN)/pytest tests_adapters --ignore tests_adapters/generator -m 'not slow' -n 2
 
-test-all: lint check $(VENV)/ready
+test-all: lint check upstream-tests
 	$(BIN)/pytest tests_adapters -n 2
+
+# Transformers' own tests of its models, from its source distribution, once into the user's cache.
+upstream-tests: $(VENV)/ready
+	@$(BIN)/python -m tests_adapters.core.upstream.archive
+
+# All of them, over every class of every architecture.
+test-upstream: upstream-tests
+	$(BIN)/pytest tests_adapters/models -k test_upstream --upstream -n 2
 
 verify: $(VENV)/ready
 	$(BIN)/adaptergen verify --all

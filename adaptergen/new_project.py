@@ -24,7 +24,7 @@ OWN = Settings()  # how this repository calls its folders
 OWN_SUITES = (Path(__file__).parent / "_suite", Path(__file__).parent.parent / OWN.tests / "core")
 SUITE = ("__init__.py", "made_tokenizer.py", "model_suite.py")
 HEADS = ("__init__.py", "conversion_suite.py", "examples.py", "random_models.py")
-SUBJECTS = "suite"  # a folder of which every module is taken
+SUBJECTS = ("suite", "upstream")  # folders of which every module is taken
 RUNTIME_NEEDS = ("huggingface-hub", "packaging", "safetensors", "torch", "transformers")
 OWN_PACKAGE = "|".join(
     (
@@ -113,8 +113,8 @@ def _runtime(package_folder: str) -> Iterator[tuple[str, str]]:
 def _suite(tests: str) -> Iterator[tuple[str, str]]:
     """What generated test modules are made of."""
     root = next(folder for folder in OWN_SUITES if folder.is_dir())
-    subjects = sorted(path.name for path in (root / SUBJECTS).glob("*.py"))
-    for name in (*SUITE, *(f"heads/{name}" for name in HEADS), *(f"{SUBJECTS}/{name}" for name in subjects)):
+    subjects = sorted(f"{folder}/{path.name}" for folder in SUBJECTS for path in (root / folder).glob("*.py"))
+    for name in (*SUITE, *(f"heads/{name}" for name in HEADS), *subjects):
         yield f"{tests}/core/{name}", read_text(root / name, name)
 
 

@@ -46,10 +46,11 @@ def cache_folder() -> Path:
     given = os.environ.get(VARIABLE)
     if given:
         return Path(given).expanduser()
-    return _platform_folder() / "adaptergen"
+    return platform_cache_folder() / "adaptergen"
 
 
-def _platform_folder() -> Path:
+def platform_cache_folder() -> Path:
+    """Where the platform keeps caches of a user."""
     given = os.environ.get("XDG_CACHE_HOME")
     if given and Path(given).is_absolute():
         return Path(given)

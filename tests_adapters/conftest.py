@@ -14,6 +14,12 @@ os.environ["ADAPTERGEN_CACHE"] = str(Path(__file__).parent.parent / ".pytest_cac
 
 pytest.register_assert_rewrite("tests_adapters.core.suite", "tests_adapters.core.heads.conversion_suite")
 
+from tests_adapters.core.upstream.report import (  # noqa: E402, F401
+    pytest_addoption,
+    pytest_configure,
+    pytest_terminal_summary,
+)
+
 
 @pytest.fixture
 def without_providers(monkeypatch: pytest.MonkeyPatch) -> None:

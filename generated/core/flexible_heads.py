@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,14 @@ class ModelWithFlexibleHeadsAdaptersMixin(
                 load_integration(package)  # or it is for another release, though its base model may have been provided
         super().post_init()
         init(self)
+
+    def smart_apply(self, initialize: Callable[..., None], is_custom_code: bool) -> nn.Module:
+        """
+        Called by transformers to fill weights. What is not defined in transformers it takes for code that writes into
+        weights in place, and leaves modules out that have none of their own: the base model is filled as if it were
+        alone.
+        """
+        return super().smart_apply(initialize, self.base_model.is_custom_code())
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *model_args: Any, **kwargs: Any) -> Any:

@@ -18,7 +18,7 @@ from generated.core.loading import FOLDERS
 from generated.core.methods.invertible import undo_in_front_of
 from generated.core.mixins import ModelAdaptersMixin, ModelWithHeadsAdaptersMixin
 from generated.core.mixins.model import ADAPTED_MODELS
-from generated.core.swap import adapt, is_swapped, restore, unmask
+from generated.core.swap import adapt, is_swapped, restore
 from generated.core.vocabularies import DEFAULT
 
 
@@ -48,7 +48,6 @@ def init(model: Model) -> Model:
     integration = _integration_of(inner)
     base = _base_of(inner, integration)
     for part in (base, inner):
-        unmask(part)
         if not isinstance(part, ModelAdaptersMixin):
             adapt(part, _adapted_class(integration, type(part), is_base=part is base))
     if inner is not base:

@@ -7,9 +7,10 @@ the class from the two that it is made of.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
-from functools import cache
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
@@ -17,19 +18,34 @@ from torch import nn
 from generated.core.errors import SwapError
 
 
-@cache
+@functools.cache
 def masquerade(adapted: type, original: type) -> type:
     """The class that behaves as `adapted` and looks like `original`."""
     disguise = {
         "__module__": original.__module__,
         "__qualname__": original.__qualname__,
         "__doc__": original.__doc__,
+        "__init__": _initializer(original),
         "__reduce_ex__": _reduce,
         "_swapped": (adapted, original),
     }
     return types.new_class(
         original.__name__, (adapted, original), exec_body=lambda namespace: namespace.update(disguise)
     )
+
+
+def _initializer(original: type) -> Callable[..., None]:
+    """
+    What is made of a masquerade, as by `type(model)(config)`, is of the class that it looks like: it is not adapted.
+    """
+
+    @functools.wraps(original.__init__)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if is_swapped(self):  # and of no subclass that somebody has written
+            self.__class__ = original
+        original.__init__(self, *args, **kwargs)
+
+    return __init__
 
 
 def is_swapped(module: nn.Module) -> bool:
@@ -80,16 +96,6 @@ def restore(module: nn.Module) -> None:
         delattr(module, name)
     module.__class__ = original
     _rebind_forward(module, former)
-
-
-def unmask(module: nn.Module) -> None:
-    """
-    Give an instance that was made from a masquerade, as by `type(model)(config)`, the class that it looks like.
-
-    Such an instance was never adapted: it has no slots, and `adapt` is still to come.
-    """
-    if is_swapped(module) and "_adapter_attributes" not in module.__dict__:
-        module.__class__ = vars(type(module))["_swapped"][1]
 
 
 def _attributes(module: nn.Module) -> set[str]:

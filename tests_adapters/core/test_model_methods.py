@@ -3,7 +3,15 @@
 import pytest
 import torch
 from torch import nn
-from transformers import BertForSequenceClassification, LlamaForCausalLM, T5ForConditionalGeneration
+from transformers import (
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    BertLMHeadModel,
+    BertModel,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    T5ForConditionalGeneration,
+)
 
 import generated
 from generated.core.configuration import ConfigUnion, LoRAConfig, SeqBnConfig
@@ -43,6 +51,15 @@ def test_both_objects_give_the_same_answers() -> None:
     assert [layer for _, layer in model.iter_layers()] == [layer for _, layer in base.iter_layers()]
     base.delete_adapter("a")
     assert list(model.adapters_config) == ["b"]
+
+
+@pytest.mark.parametrize("cls", [BertModel, BertForMaskedLM, BertLMHeadModel])
+def test_a_model_writes_if_that_of_transformers_does(cls: type[PreTrainedModel]) -> None:
+    model = build("bert", cls)
+    writes = hasattr(model, "generate")
+    assert (
+        hasattr(generated.init(model), "generate") is hasattr(type(model), "generate") is writes is cls.can_generate()
+    )
 
 
 @each_architecture

@@ -192,10 +192,13 @@ def test_a_site_goes_back_when_only_its_children_hold_adapters() -> None:
     assert tree(model) == before
 
 
-def test_a_model_made_from_the_class_of_an_adapted_one() -> None:
+def test_a_model_made_from_the_class_of_an_adapted_one(tmp_path: Path) -> None:
     """`type(model)` looks like the class of transformers, and what it makes is a model without adapters."""
     model = generated.init(build("bert"))
     other = type(model)(model.config)
+    other.save_pretrained(tmp_path)
+    assert type(other) is type(type(model).from_pretrained(tmp_path)) is BertModel
+
     generated.init(other)
     add_random(other, "task", "lora")
     assert list(other.adapters_config) == ["task"]

@@ -20,6 +20,7 @@ from generated.core.heads.sentence import sentence_representation
 
 
 TARGETS = ("labels", "start_positions", "end_positions", "labels_arcs", "labels_rels")
+RECORDED = ("output_attentions", "output_hidden_states")  # where None is given, transformers asks no configuration
 NOT_PER_EXAMPLE = ("logits_to_keep", "num_items_in_batch")
 
 
@@ -47,6 +48,7 @@ class HeadForwardMixin:
         heads = self.used_heads(head)
         head_arguments = _take(arguments, (name for used in heads for name in used.argument_names()))
         return_dict = _take(arguments, ["return_dict"]).get("return_dict", self.config.return_dict)
+        arguments |= _take(arguments, RECORDED)
         unused = _take(arguments, TARGETS)
         if unused:
             names = ", ".join(used.name for used in heads)

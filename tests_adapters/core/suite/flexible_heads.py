@@ -22,6 +22,7 @@ from generated.core.towers import keeps_rows
 from tests_adapters.core.heads.examples import BATCH, NUM_LABELS, example_inputs, example_prompts
 from tests_adapters.core.heads.random_models import changed, with_head
 from tests_adapters.core.suite.forms import each_share, forms_of, thorough
+from tests_adapters.core.upstream.suite import UpstreamTests
 
 
 LABELLED = (
@@ -34,12 +35,13 @@ LABELLED = (
 
 
 @thorough
-class AdapterModelTests:
-    """The class with flexible heads: each kind of head with each adapter method."""
+class AdapterModelTests(UpstreamTests):
+    """The class with flexible heads: each kind of head with each adapter method; and transformers' own tests."""
 
     case: ClassVar[ModelCase]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        super().pytest_generate_tests(metafunc)
         kinds = self.case.adapter_model_class.head_types
         if "kind" in metafunc.fixturenames:
             metafunc.parametrize("kind", kinds)

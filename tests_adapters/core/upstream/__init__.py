@@ -1,0 +1,1 @@
+"""Transformers' own tests of its models, run over models with adapters."""

@@ -1,0 +1,67 @@
+"""Which of transformers' tests say nothing of a model with adapters? By a property of what is tested, with the reason.
+
+Tests that upstream's own class does not pass either, with the same tiny model, are not listed: `outcomes.py` finds
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from tests_adapters.core.upstream.flavours import Flavour, Kind
+
+
+@dataclass(frozen=True)
+class Skip:
+    """
+    Args:
+        tests: names of transformers' tests, with `*`.
+        applies: to which models.
+        reason: as people read it.
+    """
+
+    tests: tuple[str, ...]
+    applies: Callable[[Flavour], bool]
+    reason: str
+
+    def is_about(self, test: str) -> bool:
+        return any(fnmatchcase(test, each) for each in self.tests)
+
+
+def _has_no_head(flavour: Flavour) -> bool:
+    return flavour.kind is Kind.ADAPTER_MODEL
+
+
+def _has_adapters(flavour: Flavour) -> bool:
+    return flavour.kind is Kind.ADAPTED
+
+
+SKIPS = (
+    Skip(
+        ("test_training", "test_training_gradient_checkpointing*"),
+        _has_no_head,
+        "a model with flexible heads has no loss before it is given a head; the suite trains it with each kind",
+    ),
+    Skip(
+        ("test_eager_matches_sdpa_inference_*_output_attentions",),
+        _has_no_head,
+        "the test looks for attentions among the annotations of `**kwargs`, which are those of no one base model",
+    ),
+    Skip(
+        ("test_init_weights_can_init_buffers",),
+        _has_adapters,
+        "adapters get their values when they are added, not by `_init_weights` of the model",
+    ),
+    Skip(
+        ("test_model_weights_reload_no_missing_tied_weights",),
+        _has_adapters,
+        "adapters are in folders of their own: a checkpoint without them lacks nothing",
+    ),
+)
+
+
+def reason_to_skip(test: str, flavour: Flavour) -> str | None:
+    """Why this test is not run, or None if it is."""
+    return next((skip.reason for skip in SKIPS if skip.applies(flavour) and skip.is_about(test)), None)
