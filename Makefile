@@ -70,7 +70,7 @@ verify: $(VENV)/ready
 mutations: $(VENV)/ready
 	$(BIN)/python utils/mutation_proof.py --write
 
-# A spanning set of architectures under each of four releases of transformers, in an environment of its own.
+# A spanning set of architectures under each of four releases of transformers, in an environment of its own: hours.
 test-versions: $(VENV)/ready
 	$(BIN)/python utils/version_range.py --write
 

@@ -75,15 +75,21 @@ def main(names: tuple[str, ...], versions: str, verify: bool, environments: Path
                 if verify:
                     result |= verified(project, pythons[release], name)
                     _tell(f"{release} {name}: {result['fate']}, {_checks(result)}")
+                if verify and write:
+                    record({"models": {name: {release: result}}})
         found["adapters"] = exchanged(projects, pythons, Path(folder) / "adapters", chosen)
+    if write:
+        record({key: found[key] for key in ("adapters", "all")})
     if as_json:
         click.echo(json.dumps(found, indent=2))
-    if write:
-        proven = found if verify else {key: value for key, value in found.items() if key != "models"}
-        everything = joined(json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}, proven)
-        RESULTS.write_text(json.dumps(everything, indent=1, sort_keys=True) + "\n")
-        PAGE.write_text(with_tables(PAGE.read_text(), everything))
     sys.exit(1 if list(failures(found)) else 0)
+
+
+def record(found: Found) -> None:
+    """Write what is found, at once: a run takes hours."""
+    everything = joined(json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}, found)
+    RESULTS.write_text(json.dumps(everything, indent=1, sort_keys=True) + "\n")
+    PAGE.write_text(with_tables(PAGE.read_text(), everything))
 
 
 def environment(release: str, folder: Path) -> Path:
@@ -148,6 +154,8 @@ def verified(project: Path, python: Path, name: str) -> Found:
         failed = [problem["message"] for problem in json.loads(verify.stdout)["problems"]]
     except ValueError:
         failed = [(verify.stderr.strip().splitlines() or ["it ended without a word"])[-1]]
+    if not counts and not failed:
+        failed = ["nothing was run"]
     return {"checks": sum(count for count, _ in counts), "failed": failed}
 
 
