@@ -26,6 +26,7 @@ from adaptergen.plan import BottleneckPlace, IntegrationPlan, LayerPlan, PrefixH
 from adaptergen.plan_file import dump, load
 from adaptergen.sources import source_of
 from adaptergen.upstream import installed_transformers
+from adaptergen.verify.checks import ADAPTER_CHECKS, MODEL_CHECKS
 
 
 PAGE = "adapter_docs/mutations.md"
@@ -87,9 +88,7 @@ def swapped_operands(plan: IntegrationPlan) -> IntegrationPlan | str:
 def norm_of_another(plan: IntegrationPlan) -> IntegrationPlan | str:
     """Of two additions of a class that are followed by a norm, one gets the norm of the other."""
     normed = [hook for hook in plan.residuals if hook.norm]
-    found = next(
-        ((a, b) for a in normed for b in normed if a.cls == b.cls and a.norm != b.norm and not a.norm_statement), None
-    )
+    found = next(((a, b) for a in normed for b in normed if a.cls == b.cls and a.norm != b.norm), None)
     if found is None:
         return "no class has two additions that are followed by norms"
     return _with_residuals(plan, {found[0]: _by_hand(found[0], norm=found[1].norm)})
@@ -171,6 +170,7 @@ MISTAKES = (
     Mistake("missing inverse", missing_inverse, UNDONE),
     Mistake("wrong head conversion", wrong_conversion),
 )
+CHECKS = {*(check.__name__ for check in MODEL_CHECKS), *(check.name for check in ADAPTER_CHECKS)}
 STALE_ROW = "stale row of a registry"
 TITLES = (*(mistake.title for mistake in MISTAKES), STALE_ROW)
 
@@ -184,8 +184,7 @@ def main(names: tuple[str, ...], titles: tuple[str, ...], write: bool, as_json: 
     """Plant each mistake in each of NAMES, and tell what notices it. Ends with 1 if something gets through."""
     found: Found = {}
     for name in names or SPANNING_SET:
-        plan = load((ROOT / f"generated/models/{name}/plan.toml").read_text(), "plan.toml")
-        for title, notice in planted(plan, titles or TITLES):
+        for title, notice in planted(_plan(name), titles or TITLES):
             found.setdefault(title, {})[name] = notice
             click.echo(f"{name}: {title}: {notice or 'NOT NOTICED'}", err=True)
     if as_json:
@@ -281,16 +280,32 @@ def table(found: Found, before: Mapping[str, Mapping[str, str]]) -> str:
     head = ["mistake", *names]
     rows = [[title, *(told[title].get(name, "") for name in names)] for title in TITLES]
     lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    reasons = "".join(f"- {title}: {why} ({', '.join(models)}).\n" for (title, why), models in _reasons(names).items())
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + (reasons and f"\n{reasons}")
+
+
+def _reasons(names: Sequence[str]) -> dict[tuple[str, str], list[str]]:
+    """(mistake, why it cannot be planted) → in which of these."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        plan = _plan(name)
+        for mistake in MISTAKES:
+            if isinstance(why := mistake.mutate(plan), str):
+                reasons.setdefault((mistake.title, why), []).append(name)
+    return reasons
 
 
 def _cell(notice: str) -> str:
     """The check that a test runs, where it runs one; else the test, or what the command says."""
     if notice.startswith(NOT_THERE):
-        return notice
-    check = re.search(r"[\[-](\w+_\w+)-\w+\]$", notice)
-    said = check[1] if check else notice.removeprefix("test: ").partition("[")[0]
-    return f"`{said}`" if said else "**not**"
+        return NOT_THERE
+    name, _, arguments = notice.removeprefix("test: ").partition("[")
+    check = next((each for each in arguments.rstrip("]").split("-") if each in CHECKS), "")
+    return f"`{check or name}`" if name else "**not**"
+
+
+def _plan(name: str) -> IntegrationPlan:
+    return load((ROOT / f"generated/models/{name}/plan.toml").read_text(), "plan.toml")
 
 
 def _code(errors: str) -> str:

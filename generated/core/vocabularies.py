@@ -9,7 +9,7 @@ comes into use, and so do hooks, scales and ties; their parameters are exchanged
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -30,11 +30,14 @@ class Vocabulary:
         weight: (tokens, width) of the input embeddings.
         padding_idx: the token whose row gets no gradient.
         outputs: further parameters and buffers that score tokens, by their names in the model with the head.
+        said: how large the configuration says that it is; `None` for as many tokens as there are. Models may read
+            tokens that they never write, such as the place of a picture, and leave them out of the number.
     """
 
     weight: nn.Parameter
     padding_idx: int | None = None
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
+    said: int | None = None
 
     @property
     def size(self) -> int:
@@ -80,7 +83,8 @@ def input_embeddings(model: nn.Module) -> nn.Embedding:
 def vocabulary_of(model: nn.Module) -> Vocabulary:
     """The one in use. The model is the one with the head, where there is one."""
     embeddings = input_embeddings(model)
-    return Vocabulary(embeddings.weight, embeddings.padding_idx, _outputs(model, embeddings.weight))
+    said = model.config.get_text_config().vocab_size
+    return Vocabulary(embeddings.weight, embeddings.padding_idx, _outputs(model, embeddings.weight), said)
 
 
 def exchange(model: nn.Module, vocabulary: Vocabulary) -> Vocabulary:
@@ -152,7 +156,7 @@ def completed(vocabulary: Vocabulary, pattern: Vocabulary, model: nn.Module) -> 
             shape = list(tensor.shape)
             shape[pattern.row_dimension(name)] = vocabulary.size
             outputs[name] = _random(model, tensor, shape) if _is_matrix(tensor) else _zeros(tensor, shape)
-    return Vocabulary(vocabulary.weight, vocabulary.padding_idx, outputs)
+    return replace(vocabulary, outputs=outputs)
 
 
 def _outputs(model: nn.Module, shared: nn.Parameter) -> dict[str, Tensor]:
@@ -182,12 +186,13 @@ def _replace(model: nn.Module, old: Tensor, new: Tensor) -> None:
 
 def _tell_sizes(model: nn.Module, vocabulary: Vocabulary) -> None:
     """Modules and configurations that say how many tokens there are."""
-    embeddings, size = input_embeddings(model), vocabulary.size
+    embeddings = input_embeddings(model)
     for module in model.modules():
         if isinstance(module, nn.Embedding) and module.weight is embeddings.weight:
-            module.num_embeddings, module.padding_idx = size, vocabulary.padding_idx
+            module.num_embeddings, module.padding_idx = vocabulary.size, vocabulary.padding_idx
     for layer in output_layers(model):
-        layer.out_features = size
+        layer.out_features = layer.weight.shape[0]
+    size = vocabulary.size if vocabulary.said is None else vocabulary.said
     for head in getattr(model, "heads", {}).values():
         if head.get_output_embeddings() is not None:
             head.config["vocab_size"] = size
@@ -223,7 +228,9 @@ def _is_matrix(tensor: Tensor) -> bool:
 
 
 def _copy_rows(target: Tensor, source: Tensor, rows: Mapping[int, int]) -> None:
-    if rows:
-        to, origin = torch.tensor(list(rows)), torch.tensor(list(rows.values()))
+    """Those that the source has: outputs have none for tokens that are never written."""
+    there = {to: origin for to, origin in rows.items() if origin < len(source)}
+    if there:
+        to, origin = torch.tensor(list(there)), torch.tensor(list(there.values()))
         with torch.no_grad():
             target[to.to(target.device)] = source[origin.to(source.device)].to(target)

@@ -27,6 +27,7 @@ class EmbeddingTests:
         model, tokenizer = reader_of_words(subject)
         inputs = subject.inputs(model, padded=True)
         expected, weight = run(model, inputs), model.get_input_embeddings().weight.clone()
+        said = model.config.get_text_config().vocab_size
 
         model.add_embeddings("copied", tokenizer, reference_embedding="default", reference_tokenizer=tokenizer)
         expect_identical(run(model, inputs), expected, "with a copy of all embeddings")
@@ -46,6 +47,7 @@ class EmbeddingTests:
         model.delete_embeddings("copied")
         assert (model.active_embeddings, list(model.loaded_embeddings)) == ("default", ["default"])
         assert torch.equal(model.get_input_embeddings().weight, weight)
+        assert model.config.get_text_config().vocab_size == said
         expect_identical(run(model, inputs), expected, "after all others are gone")
 
     @thorough
@@ -62,7 +64,7 @@ class EmbeddingTests:
 
 
 def reader_of_words(subject: Subject) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A model, and a tokenizer of as many tokens as it has embeddings."""
+    """A model, and a tokenizer of all tokens that it reads and, where it writes, writes."""
     model = subject.initialized()
     try:
         embeddings = model.get_input_embeddings()
@@ -70,5 +72,7 @@ def reader_of_words(subject: Subject) -> tuple[PreTrainedModel, PreTrainedTokeni
         embeddings = None
     if not isinstance(embeddings, nn.Embedding) or "input_ids" not in subject.inputs(model, padded=True):
         pytest.skip("it reads no words")
-    words = (f"word{index}" for index in range(embeddings.num_embeddings - len(SPECIAL)))
+    written = model.get_output_embeddings()
+    size = min(each.weight.shape[0] for each in (embeddings, written) if each is not None)
+    words = (f"word{index}" for index in range(size - len(SPECIAL)))
     return model, made_tokenizer(words)
