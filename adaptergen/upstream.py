@@ -53,7 +53,9 @@ class Upstream:
     def _auto(self) -> dict[str, dict[str, object]]:
         """The `…_MAPPING_NAMES` of the auto package, by name, with what later `.update()` calls add."""
         tables: dict[str, dict[str, object]] = {}
-        for file in ("auto_mappings.py", "configuration_auto.py", "modeling_auto.py"):
+        generated = "auto_mappings.py"  # of transformers 5; what it lists is in the others before
+        given = [generated] if (self.root / "models" / AUTO / generated).is_file() else []
+        for file in (*given, "configuration_auto.py", "modeling_auto.py"):
             _collect_tables(self._text(f"models/{AUTO}/{file}"), tables)
         return tables
 

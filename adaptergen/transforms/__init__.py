@@ -9,7 +9,7 @@ import libcst as cst
 from adaptergen import naming
 from adaptergen.plan import IntegrationPlan
 from adaptergen.source import SourceModule
-from adaptergen.transforms.call_adapters import call_adapters
+from adaptergen.transforms.call_adapters import OWN_CALLS, AdapterCalls, call_adapters
 from adaptergen.transforms.call_prefixes import call_prefixes
 from adaptergen.transforms.edits import Edit, Replacement, call_lines, in_order, parsed
 from adaptergen.transforms.imports import Imports, imports_for, origin_of
@@ -31,14 +31,14 @@ class Borrowed:
     config_module: str
 
 
-def borrow_classes(source: SourceModule, plan: IntegrationPlan) -> Borrowed:
+def borrow_classes(source: SourceModule, plan: IntegrationPlan, calls: AdapterCalls = OWN_CALLS) -> Borrowed:
     """Apply the plan's hooks to the methods that they name, in subclasses that have only these methods.
 
     Raises:
         ProblemsFound: a statement that the plan names is gone, or undoing the edits does not give upstream back.
     """
     replacements = [
-        *call_adapters(source, plan.residuals),
+        *call_adapters(source, plan.residuals, calls),
         *(replacement for hook in plan.prefixes for replacement in call_prefixes(source, hook)),
     ]
     methods = sorted({(r.edit.cls, r.edit.method) for r in replacements}, key=lambda key: _place(source, *key))
