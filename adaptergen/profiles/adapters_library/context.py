@@ -45,9 +45,9 @@ def values_of(
         "stack": plan.stacks[0],
         "first_input": _first_parameter(source, plan.stacks[0].layer),
         "fused": is_fused(mixins),
-        "mixin_imports": written(mixin_imports(plan, mixins, is_invertible=is_invertible)),
-        "modeling_imports": written({*borrowed.imports, *_parents(plan, mixins)}),
-        "adapter_model_imports": written(_adapter_model_imports(plan, borrowed, is_documented(source, plan))),
+        "mixin_imports": library_imports(mixin_imports(plan, mixins, is_invertible=is_invertible)),
+        "modeling_imports": library_imports({*borrowed.imports, *_parents(plan, mixins)}),
+        "adapter_model_imports": library_imports(_adapter_model_imports(plan, borrowed, is_documented(source, plan))),
         "adapter_model_line": shared.class_line(own.name, _adapter_model_bases(plan)),
         "head_types_line": layout.lines(4, "head_types = ", [literal(found) for found in head_types(plan)], "[]"),
         "documented": is_documented(source, plan),
@@ -58,6 +58,14 @@ def values_of(
         "config_module": borrowed.config_module,
         "not_supported_line": layout.entries(4, "not_supported=", list(map(literal, not_supported(mixins))), "[]", ","),
     }
+
+
+def library_imports(imports: set[Import]) -> str:
+    """As the library's own import sorter has them: transformers is a section of its own."""
+    upstream = {found for found in imports if found.module.startswith("transformers")}
+    own = {found for found in imports if found.module.startswith(".")}
+    sections = (written(part) for part in (imports - upstream - own, upstream, own))
+    return "\n\n".join(section for section in sections if section)
 
 
 def is_fused(mixins: Sequence[ClassMixin]) -> bool:

@@ -23,7 +23,12 @@ BODY = 8  # columns in front of a statement of a method
 
 @dataclass(frozen=True)
 class ClassMixin:
-    """The mixin of one class below the base model; it is mapped by name where no method of the class is copied."""
+    """
+    The mixin of one class below the base model; it is mapped by name where no method of the class is copied.
+
+    Args:
+        statements: of `init_adapters`, which begin in the eighth column.
+    """
 
     cls: str
     doc: str
@@ -62,8 +67,8 @@ def _of_layer(layer: LayerPlan, source: SourceModule) -> Iterator[str]:
     optional = {place.path.partition(".")[0] for place in layer.attention if place.kind == "cross"}
     yield from _statements(layer, source, frozenset(), optional)
     for name in sorted(optional):
-        inner = list(_statements(layer, source, frozenset({name}), optional))
-        yield "\n".join([f"if hasattr(self, {quoted(name)}):", *(_indented(statement) for statement in inner)])
+        inner = _statements(layer, source, frozenset({name}), optional)
+        yield f"\n{' ' * (BODY + 4)}".join([f"if hasattr(self, {quoted(name)}):", *inner])
 
 
 def _statements(layer: LayerPlan, source: SourceModule, below: frozenset[str], optional: set[str]) -> Iterator[str]:
@@ -166,10 +171,6 @@ def key_projections(plan: IntegrationPlan) -> set[tuple[str, int]]:
 
 def _of_self(expression: str) -> str:
     return f"self.{expression}" if expression[0].isalpha() or expression[0] == "_" else expression
-
-
-def _indented(statement: str) -> str:
-    return "\n".join(f"    {line}" if number == 0 else line for number, line in enumerate(statement.split("\n")))
 
 
 def mixin_imports(plan: IntegrationPlan, mixins: Sequence[ClassMixin], *, is_invertible: bool) -> set[Import]:
