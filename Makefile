@@ -9,12 +9,13 @@ TORCH ?= torch==2.13.0
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := .demo
+PROFILE_VENV ?= .venv-adapters
 
 export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test test-all lint check fast models verify mutations docs clean
+.PHONY: help demo test test-all test-profile lint check fast models verify mutations docs clean
 
 help:
 	@sed -n 's/^# \?//p' Makefile | head -5
@@ -58,6 +59,16 @@ test-all: lint check $(VENV)/ready
 verify: $(VENV)/ready
 	$(BIN)/adaptergen verify --all
 
+$(PROFILE_VENV)/ready:
+	$(PYTHON) -m venv $(PROFILE_VENV)
+	$(PROFILE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(PROFILE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check adapters==1.3.0 transformers==4.57.6
+	@touch $@
+
+# Integrations for the library `adapters`, run with that library: its environment is one of its own.
+test-profile: $(VENV)/ready $(PROFILE_VENV)/ready
+	$(BIN)/python utils/prove_adapters_profile.py --python $(PROFILE_VENV)/bin/python
+
 # Plant mistakes in a spanning set of architectures, and see that each is noticed: half an hour.
 mutations: $(VENV)/ready
 	$(BIN)/python utils/mutation_proof.py --write
@@ -67,4 +78,4 @@ docs: $(VENV)/ready
 	$(BIN)/sphinx-build -q -W -b html adapter_docs adapter_docs/_build
 
 clean:
-	rm -rf adapter_docs/_build $(DEMO) $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf adapter_docs/_build $(DEMO) $(VENV) $(PROFILE_VENV) .mypy_cache .pytest_cache .ruff_cache

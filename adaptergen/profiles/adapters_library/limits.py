@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import libcst as cst
+
 from adaptergen.plan import (
     BottleneckPlace,
     Decision,
@@ -15,6 +17,7 @@ from adaptergen.plan import (
 )
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.profiles.adapters_library.mixins import key_projections
+from adaptergen.source import SourceModule
 
 
 # What its shared tests run on every model, and what would be silently inert otherwise.
@@ -34,12 +37,12 @@ OF_PREFIXES = {  # field of a prefix → what the library's prefixes would need 
 }
 
 
-def check_limits(plan: IntegrationPlan) -> None:
+def check_limits(plan: IntegrationPlan, source: SourceModule) -> None:
     """
     Raises:
         ProblemsFound: everything in the plan that `adapters` cannot do.
     """
-    problems = [_problem(plan, message, at) for message, at in _limits(plan)]
+    problems = [_problem(plan, message, at) for message, at in (*_limits(plan), *_variants(plan, source))]
     if problems:
         raise ProblemsFound(*problems)
 
@@ -66,6 +69,22 @@ def _limits(plan: IntegrationPlan) -> Iterator[tuple[str, str]]:
         yield from _of_roles(layer)
 
 
+def _variants(plan: IntegrationPlan, source: SourceModule) -> Iterator[tuple[str, str]]:
+    """Other classes of an attention, for other implementations than the one that was planned.
+
+    Flash attention is left to them, as the library itself does: prefix tuning then says that it has no place.
+    """
+    planned = {hook.cls: hook.at for hook in plan.prefixes}
+    for table in source.constants.values():
+        for element in table.elements if isinstance(table, cst.Dict) else ():
+            if not isinstance(element, cst.DictElement):
+                continue
+            implementation, cls = source.code(element.key).strip("\"'"), source.code(element.value)
+            parents = {parent.name for parent in source.ancestry(cls)} & set(planned)
+            if cls not in planned and parents and not implementation.startswith("flash"):
+                yield f"{cls} attends for {implementation}, and has no place for prefixes", planned[parents.pop()]
+
+
 def _of_model(plan: IntegrationPlan) -> Iterator[tuple[str, str]]:
     own = plan.adapter_model
     for inner in plan.sub_models:
@@ -84,6 +103,9 @@ def _of_model(plan: IntegrationPlan) -> Iterator[tuple[str, str]]:
         ):
             if holds:
                 yield f"{what}, which its layers are not told", stack.at
+    taken = {parameter.partition(":")[0] for parameter in own.parameters}
+    if lacking := sorted({"input_ids", "attention_mask"} - taken):
+        yield f"it takes no {' and no '.join(lacking)}, and this profile writes models of text", own.at
     if own.sentence not in SENTENCES:
         yield f"sentences are read at {own.sentence.replace('_', ' ')}", own.at
     for expression, what in ((own.lm_scale, "multiplies hidden states by"), (own.logit_softcap, "bounds logits by")):
@@ -123,6 +145,8 @@ def _of_place(layer: LayerPlan, place: BottleneckPlace, plan: IntegrationPlan) -
 
 
 def _of_projection(place: ProjectionPlace) -> str:
+    if not place.path.replace(".", "").isidentifier():
+        return f"{place.path} are modules of a list, which LoRA of adapters is not put around"
     if len(place.roles) == 1 or set(place.roles) <= set(FEED_FORWARD):
         return ""
     if set(place.roles) == set(QUERY_KEY_VALUE) and not place.widths:

@@ -15,6 +15,7 @@ from adaptergen.source import SourceModule
 
 
 WIDTH, LAYERS, HEADS, INNER = 32, 4, 4, 64
+VOCABULARY = 5000  # what the library's tests draw tokens from
 SMALL = (
     (r"hidden_size|d_model|n_embd|word_embed_proj_dim|embed_dim", WIDTH),
     (r"(num_)?(hidden_)?layers|n_layers?|num_hidden_layers", LAYERS),
@@ -25,7 +26,7 @@ SMALL = (
 
 def small_arguments(configuration: SourceModule | None, config_class: str) -> dict[str, object]:
     """Argument → value, in the order of the parameters."""
-    defaults = _defaults(configuration, config_class)
+    defaults = default_arguments(configuration, config_class)
     layers = next((value for name, value in defaults.items() if re.fullmatch(SMALL[1][0], name)), None)
     found: dict[str, object] = {}
     for name, default in defaults.items():
@@ -34,9 +35,12 @@ def small_arguments(configuration: SourceModule | None, config_class: str) -> di
             found[name] = size
         elif kinds := _kinds_of_layers(default, layers):
             found[name] = [[kinds, LAYERS // len(kinds)]]
+    vocabulary = defaults.get("vocab_size")
+    if not isinstance(vocabulary, int):
+        found["vocab_size"] = vocabulary = VOCABULARY
     if defaults.get("pad_token_id") is None:  # heads that read the last token have to know where padding begins
         end = defaults.get("eos_token_id")
-        found["pad_token_id"] = end if isinstance(end, int) else 0
+        found["pad_token_id"] = end if isinstance(end, int) and end < vocabulary else 0
     return found
 
 
@@ -48,7 +52,8 @@ def _kinds_of_layers(default: object, layers: object) -> list[object]:
     return []
 
 
-def _defaults(configuration: SourceModule | None, config_class: str) -> Mapping[str, object]:
+def default_arguments(configuration: SourceModule | None, config_class: str) -> Mapping[str, object]:
+    """Parameter → default of the constructor of a configuration, as far as they are literals."""
     cls = configuration.classes.get(config_class) if configuration else None
     method = cls.methods.get("__init__") if cls else None
     if configuration is None or method is None:

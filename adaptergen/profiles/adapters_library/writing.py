@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from adaptergen.profiles.adapters_library.mixins import class_mixins
 from adaptergen.profiles.adapters_library.modeling import LIBRARY_CALLS
 from adaptergen.profiles.adapters_library.pages import with_index_entry, with_row
 from adaptergen.profiles.adapters_library.registries import Entry, table_keys, with_entry, with_import
+from adaptergen.profiles.adapters_library.tiny import default_arguments
 from adaptergen.rendering.environment import environment, quoted
 from adaptergen.rendering.failures import failure
 from adaptergen.transforms import borrow_classes
@@ -43,6 +43,7 @@ class LibraryIntegration:
     plan: IntegrationPlan
     texts: dict[str, str]  # path in the package, or beside it → text of what is new
     mapped: dict[str, str]  # class of upstream → mixin, where no class of the library stands for it
+    heads: dict[str, tuple[str, ...]]  # class of upstream with a fixed head → its entry of the conversion table
 
 
 def library_integration(made: Integration, upstream: Upstream) -> LibraryIntegration:
@@ -51,17 +52,18 @@ def library_integration(made: Integration, upstream: Upstream) -> LibraryIntegra
         ProblemsFound: the plan has parts that the library has no counterpart for.
     """
     plan, source = made.plan, made.source
-    check_limits(plan)
+    check_limits(plan, source)
     borrowed = borrow_classes(source, plan, LIBRARY_CALLS)
     mixins = class_mixins(plan, source)
-    values = values_of(plan, source, borrowed, upstream.load(borrowed.config_module))
+    configuration = upstream.load(borrowed.config_module)
+    values = values_of(plan, source, borrowed, configuration)
     needed = "\n".join(statement for mixin in mixins for statement in mixin.statements)
     unneeded = {f"{PACKAGE}{path}" for path, name in SHARED.items() if name not in needed}
-    texts = {
-        path: text for path, text in _rendered(plan.name, values) if path not in unneeded
-    }
+    texts = {path: text for path, text in _rendered(plan.name, values) if path not in unneeded}
     mapped = {mixin.cls: mixin.name for mixin in mixins if not mixin.copied and mixin.statements}
-    return LibraryIntegration(plan, texts, {plan.classes.base: naming.mixin(plan.classes.base), **mapped})
+    defaults = default_arguments(configuration, plan.classes.config)
+    heads = {head.cls: head_entry(head, defaults) for head in convertible_heads(plan, source)}
+    return LibraryIntegration(plan, texts, {plan.classes.base: naming.mixin(plan.classes.base), **mapped}, heads)
 
 
 def _rendered(name: str, values: dict[str, object]) -> Iterator[tuple[str, str]]:
@@ -158,9 +160,9 @@ def _edited(checkout: Checkout, model: LibraryIntegration, texts: dict[str, str]
 
     heads = checkout.inside("head_utils.py")
     text = given(heads)
-    for number, head in enumerate(convertible_heads(plan)):
+    for number, (cls, lines) in enumerate(model.heads.items()):
         title = plan.title if number == 0 else ""
-        entry = Entry("STATIC_TO_FLEX_HEAD_MAP", head.cls, head_entry(head), sorts=False, title=title)
+        entry = Entry("STATIC_TO_FLEX_HEAD_MAP", cls, lines, sorts=False, title=title)
         text = with_entry(text, heads, entry)
     yield heads, text
 
