@@ -23,14 +23,17 @@ import adapters
 import torch
 from adapters import AutoAdapterModel
 from adapters.composition import BatchSplit
+from adapters.head_utils import STATIC_TO_FLEX_HEAD_MAP
 from torch import Tensor
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForMaskedLM,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     DynamicCache,
+    GemmaConfig,
     GPTNeoConfig,
     GPTNeoXConfig,
     OPTConfig,
@@ -50,12 +53,15 @@ CONFIGS: dict[str, Callable[[], PretrainedConfig]] = {
     ),
     "opt": lambda: OPTConfig(**SIZES, **LAYERS, ffn_dim=48, word_embed_proj_dim=32),
     "gpt_neox": lambda: GPTNeoXConfig(**SIZES, **LAYERS, intermediate_size=48, tie_word_embeddings=False),
+    # Heads of another width than the model's, of which two share keys
+    "gemma": lambda: GemmaConfig(**SIZES, **LAYERS, intermediate_size=48, head_dim=16, num_key_value_heads=2),
 }
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {  # other forwards of the same architecture
     "opt": {"norm after": {"do_layer_norm_before": False}},
     "gpt_neox": {"sequential": {"use_parallel_residual": False}},
 }
-ONLY_EAGER = ("gpt_neo",)
+ONLY_EAGER = ("gpt_neo", "ernie")
+ENCODERS = ("esm", "ernie")
 ADAPTERS = {
     "seq_bn": "seq_bn",
     "double_seq_bn": "double_seq_bn",
@@ -72,6 +78,7 @@ ADAPTERS = {
 }
 HEADS = {
     "causal_lm": AutoModelForCausalLM,
+    "masked_lm": AutoModelForMaskedLM,
     "classification": AutoModelForSequenceClassification,
     "tagging": AutoModelForTokenClassification,
     "question_answering": AutoModelForQuestionAnswering,
@@ -122,6 +129,10 @@ class Subject:
             setattr(config, key, value)
         config._attn_implementation = self.attention
         return config
+
+    @property
+    def language_model(self) -> Any:
+        return AutoModelForMaskedLM if self.name in ENCODERS else AutoModelForCausalLM
 
     @property
     def shown(self) -> str:
@@ -193,13 +204,15 @@ def unchanged(subject: Subject) -> Iterator[Found]:
     flexible.base_model.load_state_dict(base.state_dict(), strict=False)
     worst = difference(output(base, batches()["plain"]), output(flexible, batches()["plain"]))
     yield subject.at_most("AutoAdapterModel without a head", worst, CLOSE)
+    if subject.name in ENCODERS:
+        return
     cached = flexible(batches()["plain"]["input_ids"][:, :7], use_cache=True).past_key_values
     yield subject.found("cache after 7 tokens", cached.get_seq_length(), cached.get_seq_length() == 7)
 
 
 def acts_and_is_saved(subject: Subject, name: str, config: str) -> Iterator[Found]:
     """An adapter has an effect, alone gets gradients, learns, and is what it was after it is loaded."""
-    model = subject.made(AutoModelForCausalLM)
+    model = subject.made(subject.language_model)
     plain = {key: output(model, batch) for key, batch in batches().items()}
     adapters.init(model)
     model.add_adapter("a", config=config)
@@ -211,21 +224,23 @@ def acts_and_is_saved(subject: Subject, name: str, config: str) -> Iterator[Foun
     yield subject.found(f"{name}: effect", effect, effect > 1e-3)
 
     losses, touched, others = trained(model)
-    yield subject.found(f"{name}: loss after {STEPS} steps", f"{losses[0]:.4f} → {losses[-1]:.4f}", losses[-1] < losses[0])
+    yield subject.found(
+        f"{name}: loss after {STEPS} steps", f"{losses[0]:.4f} → {losses[-1]:.4f}", losses[-1] < losses[0]
+    )
     missed = sorted(set(adapter_parameters(model, "a")) - touched)
     yield subject.found(f"{name}: weights without gradient", ", ".join(missed) or 0, not missed)
     yield subject.found(f"{name}: other weights with gradient", ", ".join(sorted(others)) or 0, not others)
 
     with TemporaryDirectory() as folder:
         model.save_adapter(folder, "a")
-        twin = subject.made(AutoModelForCausalLM)
+        twin = subject.made(subject.language_model)
         adapters.init(twin)
         twin.load_adapter(folder, load_as="b", set_active=True)
     worst = max(difference(output(model, batch), output(twin.eval(), batch)) for batch in batches().values())
     yield subject.at_most(f"{name}: saved and loaded under another name", worst, SAME)
 
     model.delete_adapter("a")
-    base, as_before = model.base_model, subject.made(AutoModelForCausalLM).base_model
+    base, as_before = model.base_model, subject.made(subject.language_model).base_model
     worst = max(difference(output(base, batch), output(as_before, batch)) for batch in batches().values())
     yield subject.at_most(f"{name}: after it is deleted", worst, CLOSE)
 
@@ -331,36 +346,45 @@ def unequal_prefixes(subject: Subject) -> Found:
 
 
 def roles_of_lora(subject: Subject) -> Iterator[Found]:
-    """LoRA on one of queries, keys and values changes the channels of that alone, also where one projection has all."""
-    fused = "query_key_value"
+    """LoRA on one of queries, keys and values changes its channels alone, also where one projection has all."""
     base = subject.made(AutoModel)
     adapters.init(base)
-    for number, role in enumerate("qkv"):
+    projections = {key: module for key, module in base.named_modules() if key.endswith(tuple(ROLES))}
+    for role in "qkv":
         base.add_adapter(role, config=f"lora[r=4,attn_matrices=['{role}']]", set_active=True)
         randomised(base, role)
-        projections = {
-            key: module for key, module in base.named_modules() if key.endswith((fused, *(f"{r}_proj" for r in "qkv")))
-        }
-        states = torch.randn(2, 5, 32)
-        moved = set()
-        for key, module in projections.items():
-            with adapters.AdapterSetup(role), torch.no_grad():
-                with_adapter = module(states)
-            base.set_active_adapters(None)
-            with torch.no_grad():
-                delta = (with_adapter - module(states)).abs().amax((0, 1))
-            base.set_active_adapters(role)
-            if key.endswith(fused):
-                by_role = delta.view(4, 3, -1).amax((0, 2))
-                moved |= {"qkv"[place] for place in range(3) if by_role[place] > 0}
-            elif delta.max() > 0:
-                moved.add(key[-6])
-        yield subject.found(f"lora on {role} moves", "".join(sorted(moved)), moved == {"qkv"[number]})
+        moved = {found for key, module in projections.items() for found in moved_by(base, key, module)}
+        yield subject.found(f"lora on {role} moves", "".join(sorted(moved)), moved == {role})
         before = output(base, batches()["plain"])
         base.merge_adapter(role)
         yield subject.at_most(f"lora on {role}, merged", difference(before, output(base, batches()["plain"])), 1e-4)
         base.reset_adapter()
         base.set_active_adapters(None)
+
+
+ROLES = {
+    "q_proj": "q",
+    "k_proj": "k",
+    "v_proj": "v",
+    ".query": "q",
+    ".key": "k",
+    ".value": "v",
+    "query_key_value": "qkv",
+}
+
+
+def moved_by(base: PreTrainedModel, key: str, module: torch.nn.Module) -> Iterator[str]:
+    """The roles of a projection whose channels the active adapter changes; fused ones have them by head."""
+    active = base.active_adapters
+    states = torch.randn(2, 5, module.in_features)
+    with torch.no_grad():
+        with_adapter = module(states)
+        base.set_active_adapters(None)
+        moved = (with_adapter - module(states)).abs().amax((0, 1)) > 0
+        base.set_active_adapters(active)
+    roles = next(roles for end, roles in ROLES.items() if key.endswith(end))
+    by_role = moved.view(4, len(roles), -1).any(-1).any(0) if len(roles) > 1 else moved.any()[None]
+    yield from (role for role, is_moved in zip(roles, by_role, strict=True) if is_moved)
 
 
 def heads_convert(subject: Subject) -> Iterator[Found]:
@@ -369,6 +393,8 @@ def heads_convert(subject: Subject) -> Iterator[Found]:
         if not _has(auto, subject):
             continue
         static = subject.made(auto)
+        if type(static).__name__ not in STATIC_TO_FLEX_HEAD_MAP:
+            continue
         with TemporaryDirectory() as folder:
             static.save_pretrained(folder)
             loaded = AutoAdapterModel.from_pretrained(folder, attn_implementation=subject.attention).eval()
@@ -402,7 +428,22 @@ def flexible_heads_learn(subject: Subject) -> Iterator[Found]:
 
 
 def _has(auto: Any, subject: Subject) -> bool:
-    return type(subject.config) in auto._model_mapping
+    is_for_encoders = auto is AutoModelForMaskedLM
+    wrong = auto is AutoModelForCausalLM if subject.name in ENCODERS else is_for_encoders
+    return not wrong and type(subject.config) in auto._model_mapping
+
+
+def tests_are_for(name: str) -> Found:
+    """The configuration of the generated test module makes a model that takes what the library's tests give it."""
+    torch.manual_seed(0)
+    model = AutoAdapterModel.from_config(generated_tests(name).config())
+    model.add_adapter("a", config="mam", set_active=True)
+    model.add_classification_head("a", num_labels=2)
+    logits = model(torch.randint(0, 5000, (3, 64))).logits
+    is_right = logits.shape == (3, 2) and type(model).__name__ in dir(adapters)
+    return Found(
+        name, model.config._attn_implementation, "its test module's model takes (3, 64) tokens", len(logits), is_right
+    )
 
 
 def all_checks(name: str) -> Iterator[Found]:
@@ -414,12 +455,14 @@ def all_checks(name: str) -> Iterator[Found]:
             yield from acts_and_is_saved(Subject(name, attention, variant), "double_seq_bn", "double_seq_bn")
         for method, config in ADAPTERS.items():
             yield from acts_and_is_saved(subject, method, config)
-        for method in ("double_seq_bn", "lora", "prefix_tuning"):
-            yield generates(subject, method, ADAPTERS[method])
-        yield from prefix_reference(subject)
-        yield from prefix_is_causal(subject)
+        if name not in ENCODERS:
+            for method in ("double_seq_bn", "lora", "prefix_tuning"):
+                yield generates(subject, method, ADAPTERS[method])
+            yield from prefix_reference(subject)
+            yield from prefix_is_causal(subject)
         yield unequal_prefixes(subject)
         yield from roles_of_lora(subject)
+        yield tests_are_for(name)
         yield from heads_convert(subject)
         yield from flexible_heads_learn(subject)
 

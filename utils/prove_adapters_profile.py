@@ -1,10 +1,11 @@
-"""Are integrations that are written for the library `adapters` right? Write three, and run them with the library itself.
+"""Are integrations for the library `adapters` right? Write some, and run them with the library itself.
 
     python utils/prove_adapters_profile.py --python .venv-adapters/bin/python
     python utils/prove_adapters_profile.py --python .venv-adapters/bin/python --write     and the table in the docs
 
-The package that is installed there is copied, `adaptergen add-model --profile adapters` writes GPT Neo, OPT and
-GPT-NeoX into the copy, and `utils/adapters_profile_checks.py` runs them in that environment, with the copy in front.
+The package that is installed there is copied, `adaptergen add-model --profile adapters` writes GPT Neo, OPT, GPT-NeoX
+and a few of other structures into the copy, and `utils/adapters_profile_checks.py` runs them in that environment, with
+the copy in front.
 `make test-profile` makes the environment first.
 """
 
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 CHECKS = ROOT / "utils" / "adapters_profile_checks.py"
 PAGE = ROOT / "adapter_docs" / "adapters_profile.md"
 TABLE = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
-MODELS = ("gpt_neo", "opt", "gpt_neox")
+MODELS = ("gpt_neo", "opt", "gpt_neox", "gemma", "esm", "ernie")
 PRESENT = "gpt2"  # what the library has, and must not be overwritten
 WHERE = "import importlib.util as u; print(*(u.find_spec(n).submodule_search_locations[0] for n in {names!r}))"
 COLUMNS = {  # of the table: title → what the names of its checks begin with
@@ -103,7 +104,7 @@ def _worst(found: Iterable[Found], part: str) -> str:
 @click.option("--write", is_flag=True, help=f"Write the table into {PAGE.relative_to(ROOT)}.")
 @click.argument("models", nargs=-1)
 def main(python: Path, write: bool, models: tuple[str, ...]) -> None:
-    """Prove MODELS, by default GPT Neo, OPT and GPT-NeoX."""
+    """Prove MODELS, by default those of the table."""
     models = models or MODELS
     with TemporaryDirectory(prefix="adapters-profile-") as folder:
         written(python, Path(folder), models)

@@ -23,6 +23,8 @@ from adaptergen.profiles import PROFILES
 
 if TYPE_CHECKING:
     from adaptergen.pipeline import Integration
+    from adaptergen.problems import Problem
+    from adaptergen.profiles.adapters_library import LibraryIntegration
     from adaptergen.workspace import Workspace
 
 
@@ -106,10 +108,11 @@ def add_to_library(
         checkout = find_checkout(into)
         upstream = transformers_in(tree) if tree else installed_transformers()
         check_transformers(upstream)
-        made, problems = {}, []
+        made: dict[str, LibraryIntegration] = {}
+        problems: list[Problem] = []
         for name in names:
             try:
-                model = library_integration(integrate(upstream.find(name), upstream), upstream)
+                model = library_integration(integrate(upstream.find(name), upstream), upstream, checkout)
                 made[model.plan.name] = model
             except ProblemsFound as found:
                 problems.extend(found.problems)

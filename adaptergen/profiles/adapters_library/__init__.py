@@ -4,7 +4,14 @@ What is analysed and planned is the same; this package says where `adapters` wan
 """
 
 from adaptergen.profiles.adapters_library.checkout import Checkout, check_transformers, find_checkout
-from adaptergen.profiles.adapters_library.writing import library_changes, library_integration
+from adaptergen.profiles.adapters_library.writing import LibraryIntegration, library_changes, library_integration
 
 
-__all__ = ["Checkout", "check_transformers", "find_checkout", "library_changes", "library_integration"]
+__all__ = [
+    "Checkout",
+    "LibraryIntegration",
+    "check_transformers",
+    "find_checkout",
+    "library_changes",
+    "library_integration",
+]

@@ -56,7 +56,9 @@ def values_of(
         "returns": _takes_return_dict(source, plan),
         "small": small_arguments(configuration, plan.classes.config),
         "config_module": borrowed.config_module,
-        "not_supported_line": layout.entries(4, "not_supported=", list(map(literal, not_supported(mixins))), "[]", ","),
+        "not_supported_line": layout.entries(
+            4, "not_supported=", list(map(literal, not_supported(mixins))), "[]", ","
+        ),
     }
 
 
@@ -81,7 +83,7 @@ def is_documented(source: SourceModule, plan: IntegrationPlan) -> bool:
     """Upstream has documentation for both the base class and its forward, which the adapter model then takes over."""
     base = source.classes[plan.classes.base]
     forward = base.methods.get("forward")
-    return forward is not None and all(map(_has_documentation, (base.node, forward)))
+    return forward is not None and _has_documentation(base.node) and _has_documentation(forward)
 
 
 def _has_documentation(node: cst.ClassDef | cst.FunctionDef) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import libcst as cst
 
@@ -42,7 +42,10 @@ def check_limits(plan: IntegrationPlan, source: SourceModule) -> None:
     Raises:
         ProblemsFound: everything in the plan that `adapters` cannot do.
     """
-    problems = [_problem(plan, message, at) for message, at in (*_limits(plan), *_variants(plan, source))]
+    problems = [
+        _problem(plan, message, at)
+        for message, at in (*_limits(plan), *_variants(plan, source), *_absent(plan, source))
+    ]
     if problems:
         raise ProblemsFound(*problems)
 
@@ -83,6 +86,45 @@ def _variants(plan: IntegrationPlan, source: SourceModule) -> Iterator[tuple[str
             parents = {parent.name for parent in source.ancestry(cls)} & set(planned)
             if cls not in planned and parents and not implementation.startswith("flash"):
                 yield f"{cls} attends for {implementation}, and has no place for prefixes", planned[parents.pop()]
+
+
+def _absent(plan: IntegrationPlan, source: SourceModule) -> Iterator[tuple[str, str]]:
+    """Modules that only some layers of a class have, but for cross-attention, for which it is looked."""
+    for layer in plan.layers:
+        optional = {place.path.partition(".")[0] for place in layer.attention if place.kind == "cross"}
+        places = [*((a.path, a.at) for a in layer.attention), *((p.path, p.at) for p in layer.projections)]
+        tops = {path.partition(".")[0]: at for path, at in places}
+        found = source.find_method(layer.cls, "__init__")
+        for name, at in tops.items():
+            if found and name not in optional and _makes(source, found[1], name) == SOMETIMES:
+                yield f"not every {layer.cls} has {name}", at
+
+
+ALWAYS, SOMETIMES, NEVER = "always", "sometimes", "never"
+
+
+def _makes(source: SourceModule, node: cst.CSTNode, name: str) -> str:
+    """Whether a block assigns an attribute of itself, on every path through it or on some."""
+    found = {_made_by(source, statement, name) for statement in _block(node)}
+    return ALWAYS if ALWAYS in found else SOMETIMES if SOMETIMES in found else NEVER
+
+
+def _made_by(source: SourceModule, statement: cst.CSTNode, name: str) -> str:
+    if isinstance(statement, cst.SimpleStatementLine):
+        targets = (t.target for each in statement.body if isinstance(each, cst.Assign) for t in each.targets)
+        return ALWAYS if any(source.code(target) == f"self.{name}" for target in targets) else NEVER
+    if isinstance(statement, cst.If):
+        otherwise = statement.orelse
+        branch = _made_by if isinstance(otherwise, cst.If) else _makes
+        other = branch(source, otherwise, name) if otherwise else NEVER
+        both = {_makes(source, statement, name), other}
+        return both.pop() if len(both) == 1 else SOMETIMES
+    return NEVER
+
+
+def _block(node: cst.CSTNode) -> Sequence[cst.CSTNode]:
+    body = getattr(node, "body", None)
+    return body.body if isinstance(body, cst.IndentedBlock) else ()
 
 
 def _of_model(plan: IntegrationPlan) -> Iterator[tuple[str, str]]:
@@ -159,6 +201,7 @@ def _of_roles(layer: LayerPlan) -> Iterator[tuple[str, str]]:
     where: Decision | None = next(iter(layer.attention), None)
     for needed in (*QUERY_KEY_VALUE, "up", "down"):
         if needed not in roles:
-            yield f"{layer.cls} has no projection of role {needed}, and LoRA there would do nothing", (
-                where.at if where else ""
+            yield (
+                f"{layer.cls} has no projection of role {needed}, and LoRA there would do nothing",
+                (where.at if where else ""),
             )

@@ -184,7 +184,11 @@ def mixin_imports(plan: IntegrationPlan, mixins: Sequence[ClassMixin], *, is_inv
         "PrefixAttentionLayer": "...methods.prefix_attention",
         "patch_forward": "...utils",
     }
-    models = ["EmbeddingAdaptersMixin", "ModelBaseAdaptersMixin", *(["InvertibleAdaptersMixin"] if is_invertible else [])]
+    models = [
+        "EmbeddingAdaptersMixin",
+        "ModelBaseAdaptersMixin",
+        *(["InvertibleAdaptersMixin"] if is_invertible else []),
+    ]
     return {
         *(Import(module, name) for name, module in known.items() if name in text),
         *(Import("...model_mixin", name) for name in models),

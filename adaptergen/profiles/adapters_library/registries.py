@@ -41,7 +41,9 @@ def with_entry(text: str, path: str, entry: Entry) -> str:
     known = {key: value for key, value, _ in _pairs(table)}
     if entry.key in known:
         if ast.dump(known[entry.key]) != ast.dump(_value(entry)):
-            raise ProblemsFound(_taken(path, known[entry.key].lineno, f"{entry.table} has another entry {entry.key!r}"))
+            raise ProblemsFound(
+                _taken(path, known[entry.key].lineno, f"{entry.table} has another entry {entry.key!r}")
+            )
         return text
     lines = text.splitlines(keepends=True)
     after = (line for key, _, line in _pairs(table) if key > entry.key) if entry.sorts else iter(())
@@ -89,12 +91,10 @@ def table_keys(text: str, name: str) -> frozenset[str]:
 def _table(text: str, path: str, name: str) -> ast.Dict | ast.List:
     for node in _parsed(text, path).body:
         match node:
-            case ast.Assign(targets=[ast.Name(id=found)], value=value) if found == name:
-                match value:
-                    case ast.Dict():
-                        return value
-                    case ast.Call(args=[ast.List() as pairs]):
-                        return pairs
+            case ast.Assign(targets=[ast.Name(id=found)], value=ast.Dict() as table) if found == name:
+                return table
+            case ast.Assign(targets=[ast.Name(id=found)], value=ast.Call(args=[ast.List() as pairs])) if found == name:
+                return pairs
     raise ProblemsFound(_gone(path, f"the table {name} is not there"))
 
 
@@ -107,8 +107,8 @@ def _pairs(table: ast.Dict | ast.List) -> Iterator[tuple[str, ast.expr, int]]:
         return
     for pair in table.elts:
         match pair:
-            case ast.Tuple(elts=[ast.Constant(value=key), value]):
-                yield str(key), value, pair.lineno
+            case ast.Tuple(elts=[ast.Constant(value=named), value]):
+                yield str(named), value, pair.lineno
 
 
 def _value(entry: Entry) -> ast.expr:

@@ -20,6 +20,7 @@ SMALL = (
     (r"hidden_size|d_model|n_embd|word_embed_proj_dim|embed_dim", WIDTH),
     (r"(num_)?(hidden_)?layers|n_layers?|num_hidden_layers", LAYERS),
     (r"num_attention_heads|num_heads|n_heads?|num_key_value_heads", HEADS),
+    (r"head_dim", WIDTH // HEADS),
     (r"intermediate_size|ffn_dim|n_inner|d_ff", INNER),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from adaptergen import naming
@@ -46,13 +46,19 @@ class LibraryIntegration:
     heads: dict[str, tuple[str, ...]]  # class of upstream with a fixed head → its entry of the conversion table
 
 
-def library_integration(made: Integration, upstream: Upstream) -> LibraryIntegration:
+def library_integration(made: Integration, upstream: Upstream, checkout: Checkout) -> LibraryIntegration:
     """
     Raises:
-        ProblemsFound: the plan has parts that the library has no counterpart for.
+        ProblemsFound: the plan has parts that the library has no counterpart for, or the library has the model.
     """
     plan, source = made.plan, made.source
-    check_limits(plan, source)
+    try:
+        check_limits(plan, source)
+    except ProblemsFound:
+        there = checkout.workspace.files_below(checkout.inside(f"models/{plan.name}"))
+        if there:
+            raise ProblemsFound(_is_there(plan, there[0])) from None
+        raise
     borrowed = borrow_classes(source, plan, LIBRARY_CALLS)
     mixins = class_mixins(plan, source)
     configuration = upstream.load(borrowed.config_module)
@@ -122,9 +128,13 @@ def _present(checkout: Checkout, model: LibraryIntegration) -> Iterator[Problem]
     known = {_placed(checkout, path) for path in model.texts}
     others = [path for path in checkout.workspace.files_below(folder) if path not in known]
     if differing or others:
-        message = f"adapters has {plan.name} already, and it is not what would be written"
-        fix = "give a copy of adapters without it: what people wrote there is never overwritten"
-        yield Problem("present", message, Location(next(iter([*differing, *others]))), fix)
+        yield _is_there(plan, [*differing, *others][0])
+
+
+def _is_there(plan: IntegrationPlan, path: str) -> Problem:
+    message = f"adapters has {plan.name} already, and it is not what would be written"
+    fix = "give a copy of adapters without it: what people wrote there is never overwritten"
+    return Problem("present", message, Location(path), fix)
 
 
 def _edited(checkout: Checkout, model: LibraryIntegration, texts: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -137,7 +147,9 @@ def _edited(checkout: Checkout, model: LibraryIntegration, texts: dict[str, str]
 
     top = checkout.inside("__init__.py")
     package = f"models.{plan.name}"
-    text = with_entry(given(top), top, Entry("_import_structure", package, _pair(package, f"[{quoted(adapter_model)}]")))
+    text = with_entry(
+        given(top), top, Entry("_import_structure", package, _pair(package, f"[{quoted(adapter_model)}]"))
+    )
     yield top, with_import(text, top, package, [adapter_model], guarded=True)
 
     auto = checkout.inside("models/auto/adapter_model.py")
@@ -178,5 +190,5 @@ def _documented(checkout: Checkout, plan: IntegrationPlan, index: str, overview:
         yield OVERVIEW, with_row(overview, OVERVIEW, plan.name, plan.title, lacks)
 
 
-def _pair(key: str, value: str) -> Sequence[str]:
+def _pair(key: str, value: str) -> tuple[str, ...]:
     return (f"{quoted(key)}: {value},",)
