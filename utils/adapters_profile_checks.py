@@ -43,7 +43,7 @@ from transformers import (
 
 
 SAME, CLOSE = 0.0, 1e-5  # the same numbers; the same up to the order of sums of single precision
-STEPS = 8
+STEPS = 12
 TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 SIZES = {"vocab_size": 96, "hidden_size": 32, "max_position_embeddings": 64, **TOKENS}
 LAYERS = {"num_hidden_layers": 3, "num_attention_heads": 4}
@@ -74,7 +74,7 @@ ADAPTERS = {
     "prefix_tuning_flat": "prefix_tuning_flat[prefix_length=5]",
     "mam": "mam",
     "unipelt": "unipelt",
-    "loreft": "loreft",
+    "loreft": "loreft[suffix_positions=2]",
 }
 HEADS = {
     "causal_lm": AutoModelForCausalLM,
@@ -248,7 +248,7 @@ def acts_and_is_saved(subject: Subject, name: str, config: str) -> Iterator[Foun
 def trained(model: PreTrainedModel) -> tuple[list[float], set[str], set[str]]:
     """The losses, the adapter's weights that got a gradient, and any others."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=2e-3)
+    optimizer = torch.optim.AdamW(parameters, lr=5e-3)
     batch = batches()["plain"]
     losses, touched, others = [], set(), set()
     for _ in range(STEPS):
