@@ -16,8 +16,8 @@ from adaptergen.upstream import Upstream
 from adaptergen.workspace import Workspace
 
 
-LIBRARY = SpecifierSet(">=1.3,<1.4", prereleases=True)
-TRANSFORMERS = SpecifierSet(">=4.57.6,<4.58", prereleases=True)  # what that library pins
+LIBRARY = ">=1.3,<1.4"
+TRANSFORMERS = ">=4.57.6,<4.58"  # what that library pins
 PLACES = ("src/adapters", "adapters")  # in its repository, and beside other packages
 LANDMARKS = ("__init__.py", "model_mixin.py", "models/__init__.py", "wrappers/configuration.py")
 ENVIRONMENTS = ("site-packages", "dist-packages")
@@ -87,8 +87,8 @@ def _check_version(checkout: Checkout) -> None:
         raise ProblemsFound(Problem("wrong-adapters", message, Location(path), "give a copy of adapters 1.3"))
 
 
-def _is_in(version: str, known: SpecifierSet) -> bool:
+def _is_in(version: str, known: str) -> bool:
     try:
-        return Version(version) in known
+        return Version(version) in SpecifierSet(known, prereleases=True)
     except InvalidVersion:
         return False

@@ -17,6 +17,7 @@ from adaptergen.plan import (
 )
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.profiles.adapters_library.mixins import key_projections
+from adaptergen.rendering.context import parameter_names
 from adaptergen.source import SourceModule
 
 
@@ -145,8 +146,7 @@ def _of_model(plan: IntegrationPlan) -> Iterator[tuple[str, str]]:
         ):
             if holds:
                 yield f"{what}, which its layers are not told", stack.at
-    taken = {parameter.partition(":")[0] for parameter in own.parameters}
-    if lacking := sorted({"input_ids", "attention_mask"} - taken):
+    if lacking := sorted({"input_ids", "attention_mask"} - {*parameter_names(plan)}):
         yield f"it takes no {' and no '.join(lacking)}, and this profile writes models of text", own.at
     if own.sentence not in SENTENCES:
         yield f"sentences are read at {own.sentence.replace('_', ' ')}", own.at
