@@ -22,7 +22,7 @@ from typing import Any
 import adapters
 import torch
 from adapters import AutoAdapterModel
-from adapters.composition import BatchSplit
+from adapters.composition import BatchSplit, Parallel
 from adapters.head_utils import STATIC_TO_FLEX_HEAD_MAP
 from torch import Tensor
 from transformers import (
@@ -387,6 +387,19 @@ def moved_by(base: PreTrainedModel, key: str, module: torch.nn.Module) -> Iterat
     yield from (role for role, is_moved in zip(roles, by_role, strict=True) if is_moved)
 
 
+def parallel_is_refused(subject: Subject) -> Found:
+    """The block that repeats the batch inside of the model says that it is not supported."""
+    model = subject.made(AutoModel)
+    adapters.init(model)
+    for name in "ab":
+        model.add_adapter(name, config="seq_bn")
+    try:
+        model.set_active_adapters(Parallel("a", "b"))
+    except ValueError as error:
+        return subject.found("Parallel", str(error), "support" in str(error))
+    return subject.found("Parallel", "is taken", is_right=False)
+
+
 def heads_convert(subject: Subject) -> Iterator[Found]:
     """A checkpoint with a fixed head is loaded with a flexible one that returns the same."""
     for kind, auto in HEADS.items():
@@ -462,6 +475,7 @@ def all_checks(name: str) -> Iterator[Found]:
             yield from prefix_is_causal(subject)
         yield unequal_prefixes(subject)
         yield from roles_of_lora(subject)
+        yield parallel_is_refused(subject)
         yield tests_are_for(name)
         yield from heads_convert(subject)
         yield from flexible_heads_learn(subject)
