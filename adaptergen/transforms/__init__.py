@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import libcst as cst
@@ -31,8 +32,14 @@ class Borrowed:
     config_module: str
 
 
-def borrow_classes(source: SourceModule, plan: IntegrationPlan, calls: AdapterCalls = OWN_CALLS) -> Borrowed:
+def borrow_classes(
+    source: SourceModule, plan: IntegrationPlan, calls: AdapterCalls = OWN_CALLS, others: Iterable[Replacement] = ()
+) -> Borrowed:
     """Apply the plan's hooks to the methods that they name, in subclasses that have only these methods.
+
+    Args:
+        calls: of the runtime that the classes are for.
+        others: what else that runtime needs changed in these methods.
 
     Raises:
         ProblemsFound: a statement that the plan names is gone, or undoing the edits does not give upstream back.
@@ -40,6 +47,7 @@ def borrow_classes(source: SourceModule, plan: IntegrationPlan, calls: AdapterCa
     replacements = [
         *call_adapters(source, plan.residuals, calls),
         *(replacement for hook in plan.prefixes for replacement in call_prefixes(source, hook)),
+        *others,
     ]
     methods = sorted({(r.edit.cls, r.edit.method) for r in replacements}, key=lambda key: _place(source, *key))
     replacements += [r for cls, method in methods for r in name_parents(source, cls, method)]

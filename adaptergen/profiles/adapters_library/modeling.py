@@ -37,9 +37,15 @@ def _marked(lines: Sequence[str], start: int, edits: Sequence[Edit]) -> Iterator
         unchanged = edit.line - line
         yield from lines[taken : taken + unchanged]
         taken += unchanged
-        if edit.after:
-            indent = indentation(edit.after[0])
-            yield from (f"{indent}{START}", *edit.after, f"{indent}{END}")
+        changed = edit.after or tuple(f"{indentation(gone)}# Removed: {gone.strip()}" for gone in edit.before)
+        if not _is_decorator(edit):
+            indent = indentation(changed[0])
+            yield from (f"{indent}{START}", *changed, f"{indent}{END}")
         taken += len(edit.after)
         line = edit.line + len(edit.before)
     yield from lines[taken:]
+
+
+def _is_decorator(edit: Edit) -> bool:
+    """What documents upstream's own class goes without a word."""
+    return not edit.after and edit.before[0].lstrip().startswith("@")

@@ -18,6 +18,7 @@ from adaptergen.profiles.adapters_library.mixins import class_mixins
 from adaptergen.profiles.adapters_library.modeling import LIBRARY_CALLS
 from adaptergen.profiles.adapters_library.pages import with_index_entry, with_row
 from adaptergen.profiles.adapters_library.registries import Entry, table_keys, with_entry, with_import
+from adaptergen.profiles.adapters_library.rows import keep_examples
 from adaptergen.profiles.adapters_library.tiny import default_arguments
 from adaptergen.rendering.environment import environment, quoted
 from adaptergen.rendering.failures import failure
@@ -59,7 +60,7 @@ def library_integration(made: Integration, upstream: Upstream, checkout: Checkou
         if there:
             raise ProblemsFound(_is_there(plan, there[0])) from None
         raise
-    borrowed = borrow_classes(source, plan, LIBRARY_CALLS)
+    borrowed = borrow_classes(source, plan, LIBRARY_CALLS, keep_examples(source, plan.residuals))
     mixins = class_mixins(plan, source)
     configuration = upstream.load(borrowed.config_module)
     values = values_of(plan, source, borrowed, configuration)
