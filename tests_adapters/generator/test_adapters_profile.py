@@ -240,6 +240,124 @@ def test_a_norm_after_the_addition_goes_into_the_call(checkout: Path, tmp_path: 
     assert all("self." in call.rpartition(", ")[2] for call in calls), calls
 
 
+def edited(tree: Path, *replacements: tuple[str, str]) -> Path:
+    """The transformers of the case with other text in its modeling file."""
+    path = tree / "models" / "case" / "modeling_case.py"
+    text = path.read_text()
+    for old, new in replacements:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path.write_text(text)
+    return tree
+
+
+VARIANT = """
+class Case{kind}Attention(CaseAttention):
+    def forward(self, hidden_states, attention_mask=None, layer_past=None, cache_position=None):
+        return super().forward(hidden_states, attention_mask, layer_past, cache_position)
+
+
+CASE_ATTENTION_CLASSES = {{"eager": CaseAttention, "{name}": Case{kind}Attention}}
+
+
+class CaseMLP(nn.Module):"""
+
+
+def with_variant(tree: Path, kind: str, name: str) -> Path:
+    return edited(tree, ("class CaseMLP(nn.Module):", VARIANT.format(kind=kind, name=name).lstrip("\n")))
+
+
+def test_another_class_for_an_implementation_is_refused(checkout: Path, tree: Path) -> None:
+    told = refused(checkout, with_variant(tree, "Sdpa", "sdpa"))
+
+    assert "adapters cannot take Case: CaseSdpaAttention attends for sdpa, and has no place for prefixes" in told
+
+
+def test_flash_attention_may_have_a_class_of_its_own(checkout: Path, tree: Path) -> None:
+    assert "create" in added(checkout, with_variant(tree, "Flash", "flash_attention_2"))
+
+
+ATTENTION_MADE = "        self.attn = CaseAttention(config, layer_id)\n"
+
+
+def test_a_module_that_only_some_layers_have_is_refused(checkout: Path, tree: Path) -> None:
+    sometimes = f"        if layer_id % 2:\n    {ATTENTION_MADE}"
+
+    assert "not every CaseBlock has attn" in refused(checkout, edited(tree, (ATTENTION_MADE, sometimes)))
+
+
+def test_a_module_that_is_made_in_every_branch_is_there(checkout: Path, tree: Path) -> None:
+    made = "        self.mlp = CaseMLP(config)\n"
+    either = f"        if layer_id == 0:\n    {made}        elif layer_id == 1:\n    {made}"
+    always = f"{either}        else:\n    {made}"
+
+    assert "create" in added(checkout, edited(tree, (made, always)))
+
+
+def test_rows_of_all_examples_are_kept_apart(checkout: Path, tree: Path) -> None:
+    """Upstream flattens what a feed-forward takes, and brings the sum back into shape."""
+    norm = "        residual = hidden_states\n        hidden_states = self.ln_2(hidden_states)\n"
+    flat = (
+        "        hidden_states_shape = hidden_states.shape\n"
+        "        hidden_states = hidden_states.reshape(-1, hidden_states.size(-1))\n"
+    )
+    added(
+        checkout,
+        edited(
+            tree,
+            (norm, f"{flat}{norm}"),
+            (
+                "= residual + feed_forward_hidden_states",
+                "= (residual + feed_forward_hidden_states).view(hidden_states_shape)",
+            ),
+        ),
+    )
+
+    assert """
+        hidden_states_shape = hidden_states.shape
+        # >>> START AH Changes <<<
+        # Removed: hidden_states = hidden_states.reshape(-1, hidden_states.size(-1))
+        # >>> END AH Changes <<<
+        residual = hidden_states
+        hidden_states = self.ln_2(hidden_states)
+        feed_forward_hidden_states = self.mlp(hidden_states)
+        # residual connection
+        # >>> START AH Changes <<<
+        hidden_states = self.output_adapters(feed_forward_hidden_states, residual, None).view(hidden_states_shape)
+        # >>> END AH Changes <<<
+""" in (checkout / "src/adapters/models/case/modeling_case.py").read_text()
+
+
+def test_heads_of_checkpoints_that_call_the_base_otherwise_are_left_out(checkout: Path, tree: Path) -> None:
+    head = "class CaseForTokenClassification(CasePreTrainedModel):\n"
+    added(checkout, edited(tree, (head, f'{head}    base_model_prefix = "model"\n\n')))
+    table = (checkout / "src/adapters/head_utils.py").read_text()
+
+    assert "CaseForCausalLM" in table
+    assert "CaseForTokenClassification" not in table
+
+
+def test_another_interrupted_run_is_taken_back(checkout: Path, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is half-written, whatever stops the command."""
+    before = fingerprint(checkout)
+    moved: list[object] = []
+
+    def failing(self: Path, target: Path) -> Path:
+        moved.append(target)
+        if len(moved) == 5:
+            raise OSError(28, "No space left on device", str(target))
+        return original(self, target)
+
+    original = Path.replace
+    monkeypatch.setattr(Path, "replace", failing)
+    result = add(checkout, tree)
+    monkeypatch.undo()
+
+    assert result.exit_code == 1
+    assert "nothing was changed" in result.stderr
+    assert fingerprint(checkout) == before
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
