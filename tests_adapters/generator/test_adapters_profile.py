@@ -286,8 +286,8 @@ def test_a_module_that_only_some_layers_have_is_refused(checkout: Path, tree: Pa
     assert "not every CaseBlock has attn" in refused(checkout, edited(tree, (ATTENTION_MADE, sometimes)))
 
 
-def test_a_module_that_is_made_in_every_branch_is_there(checkout: Path, tree: Path) -> None:
-    made = "        self.mlp = CaseMLP(config)\n"
+@pytest.mark.parametrize("made", ["        self.mlp = CaseMLP(config)\n", ATTENTION_MADE])
+def test_a_module_that_is_made_in_every_branch_is_there(checkout: Path, tree: Path, made: str) -> None:
     either = f"        if layer_id == 0:\n    {made}        elif layer_id == 1:\n    {made}"
     always = f"{either}        else:\n    {made}"
 
