@@ -218,8 +218,6 @@ def notice(source_text: str) -> str:
     for line in source_text.splitlines():
         if not line.startswith("#"):
             break
-        if not re.match(
-            r"#\s*(coding|-\*-|!|🚨)|^#\s+(This file was automatically|Do NOT edit|the file from|modular_)", line
-        ):
+        if not re.match(r"#\s*(coding|-\*-|!|🚨)|^#\s+(This file was automatically|Do NOT edit|the file from)", line):
             lines.append(line.rstrip())
     return "\n".join(lines)
