@@ -30,10 +30,6 @@ class Checkout:
     workspace: Workspace
     package: str  # the folder of the package, relative to the copy
 
-    @property
-    def root(self) -> Path:
-        return self.workspace.root
-
     def inside(self, path: str) -> str:
         """A path of the package, relative to the copy."""
         return f"{self.package}/{path}"
