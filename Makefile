@@ -9,12 +9,13 @@ TORCH ?= torch==2.13.0
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := .demo
+PROFILE_VENV ?= .venv-adapters
 
 export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test test-all test-upstream upstream-tests test-versions lint check fast models verify mutations docs clean
+.PHONY: help demo test test-all test-upstream upstream-tests test-versions test-profile lint check fast models verify mutations docs clean
 
 help:
 	@sed -n 's/^# \?//p' Makefile | head -5
@@ -65,6 +66,16 @@ test-upstream: upstream-tests
 
 verify: $(VENV)/ready
 	$(BIN)/adaptergen verify --all
+
+$(PROFILE_VENV)/ready:
+	$(PYTHON) -m venv $(PROFILE_VENV)
+	$(PROFILE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(PROFILE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check adapters==1.3.0 transformers==4.57.6
+	@touch $@
+
+# Integrations for the library `adapters`, run with that library: its environment is one of its own.
+test-profile: $(VENV)/ready $(PROFILE_VENV)/ready
+	$(BIN)/python utils/prove_adapters_profile.py --python $(PROFILE_VENV)/bin/python
 
 # Plant mistakes in a spanning set of architectures, and see that each is noticed: half an hour.
 mutations: $(VENV)/ready

@@ -80,7 +80,9 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
         kept=hidden.kept,
         through_interface=call.form == "interface",
         bias=bias,
-        lengths=tuple(length for call in calls if call.form == "by_hand" for length in find_lengths(call)),
+        lengths=tuple(
+            dict.fromkeys(length for call in calls if call.form == "by_hand" for length in find_lengths(call))
+        ),
         terms=tuple(dict.fromkeys(terms)),
         is_flat=_is_flat(call, site.names[key]),
         keys_are_turned=turned,

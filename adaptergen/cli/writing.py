@@ -18,10 +18,13 @@ from adaptergen.cli.group import (
 from adaptergen.cli.project import integrate_all, known_models, opened
 from adaptergen.cli.proving import prove, require_torch
 from adaptergen.cli.reporting import echo_json, echo_written, reported, written_as_json
+from adaptergen.profiles import PROFILES
 
 
 if TYPE_CHECKING:
     from adaptergen.pipeline import Integration
+    from adaptergen.problems import Problem
+    from adaptergen.profiles.adapters_library import LibraryIntegration
     from adaptergen.workspace import Workspace
 
 
@@ -31,13 +34,31 @@ if TYPE_CHECKING:
     "--source", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Take this modeling file instead of the installed one.",
 )  # fmt: skip
+@click.option("--profile", type=click.Choice(PROFILES), help="Write it for another library, in its own layout.")
+@click.option(
+    "--into", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The copy of that library that is written into: a checkout, or a folder with its package.",
+)  # fmt: skip
+@click.option(
+    "--source-tree", "tree", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The transformers that the library runs on: a checkout, or the package.",
+)  # fmt: skip
 @dry_run_option
 @verify_option
 @force_option
 @json_option
 @click.pass_obj
 def add_model(
-    folder: Path, names: tuple[str, ...], source: Path | None, dry_run: bool, verify: bool, force: bool, as_json: bool
+    folder: Path,
+    names: tuple[str, ...],
+    source: Path | None,
+    profile: str | None,
+    into: Path | None,
+    tree: Path | None,
+    dry_run: bool,
+    verify: bool,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Write the integration of each NAME, a model folder or model type of transformers.
 
@@ -45,9 +66,17 @@ def add_model(
     adaptergen add-model gpt_neo
     adaptergen add-model bert llama --dry-run
     adaptergen add-model mymodel --source src/modeling_mymodel.py --no-verify
+    adaptergen add-model opt --profile adapters --into ../adapters --source-tree ../transformers
     """
     if source is not None and len(names) > 1:
         raise click.UsageError("--source takes exactly one NAME")
+    if profile is not None:
+        if into is None or source is not None:
+            raise click.UsageError("--profile needs --into, and takes no --source")
+        add_to_library(names, into, tree, dry_run=dry_run, force=force, as_json=as_json)
+        return
+    if into is not None or tree is not None:
+        raise click.UsageError("--into and --source-tree are for --profile")
     with reported(as_json) as told:
         workspace, upstream = opened(folder, may_be_newer=False)
         made = integrate_all(workspace, upstream, names, source)
@@ -59,6 +88,43 @@ def add_model(
             prove(workspace, [one.plan.name for one in made])
         if as_json:
             echo_json({**told, "problems": []})
+
+
+def add_to_library(
+    names: Sequence[str], into: Path, tree: Path | None, *, dry_run: bool, force: bool, as_json: bool
+) -> None:
+    """Write models into a copy of the library `adapters`, or show what would be written."""
+    from adaptergen.pipeline import integrate
+    from adaptergen.problems import ProblemsFound
+    from adaptergen.profiles.adapters_library import (
+        check_transformers,
+        find_checkout,
+        library_changes,
+        library_integration,
+    )
+    from adaptergen.upstream import installed_transformers, transformers_in
+
+    with reported(as_json):
+        checkout = find_checkout(into)
+        upstream = transformers_in(tree) if tree else installed_transformers()
+        check_transformers(upstream)
+        made: dict[str, LibraryIntegration] = {}
+        problems: list[Problem] = []
+        for name in names:
+            try:
+                model = library_integration(integrate(upstream.find(name), upstream), upstream, checkout)
+                made[model.plan.name] = model
+            except ProblemsFound as found:
+                problems.extend(found.problems)
+        if problems:
+            raise ProblemsFound(*problems)
+        changes = library_changes(checkout, made.values())
+        if not dry_run:
+            checkout.workspace.apply(changes, force=force)
+        if as_json:
+            echo_json({**written_as_json(changes, (), dry_run=dry_run), "problems": []})
+        else:
+            echo_written(changes, (), dry_run=dry_run)
 
 
 @click.command("remove-model")

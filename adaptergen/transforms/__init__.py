@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import libcst as cst
@@ -9,7 +10,7 @@ import libcst as cst
 from adaptergen import naming
 from adaptergen.plan import IntegrationPlan
 from adaptergen.source import SourceModule
-from adaptergen.transforms.call_adapters import call_adapters
+from adaptergen.transforms.call_adapters import OWN_CALLS, AdapterCalls, call_adapters
 from adaptergen.transforms.call_prefixes import call_prefixes
 from adaptergen.transforms.edits import Edit, Replacement, call_lines, in_order, parsed
 from adaptergen.transforms.imports import Imports, imports_for, origin_of
@@ -31,15 +32,22 @@ class Borrowed:
     config_module: str
 
 
-def borrow_classes(source: SourceModule, plan: IntegrationPlan) -> Borrowed:
+def borrow_classes(
+    source: SourceModule, plan: IntegrationPlan, calls: AdapterCalls = OWN_CALLS, others: Iterable[Replacement] = ()
+) -> Borrowed:
     """Apply the plan's hooks to the methods that they name, in subclasses that have only these methods.
+
+    Args:
+        calls: of the runtime that the classes are for.
+        others: what else that runtime needs changed in these methods.
 
     Raises:
         ProblemsFound: a statement that the plan names is gone, or undoing the edits does not give upstream back.
     """
     replacements = [
-        *call_adapters(source, plan.residuals),
+        *call_adapters(source, plan.residuals, calls),
         *(replacement for hook in plan.prefixes for replacement in call_prefixes(source, hook)),
+        *others,
     ]
     methods = sorted({(r.edit.cls, r.edit.method) for r in replacements}, key=lambda key: _place(source, *key))
     replacements += [r for cls, method in methods for r in name_parents(source, cls, method)]

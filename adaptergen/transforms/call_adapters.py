@@ -17,11 +17,14 @@ meet the stream, which rounds differently, one call takes both:
     hidden_states = self.output_adapters.adapter_layer_forward(
         mlp_output, residual, None, beside=(self.attention_adapters, attn_output)
     )
+
+Another runtime may have other names for the call, and none for two branches at once: `AdapterCalls`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import libcst as cst
 
@@ -41,20 +44,44 @@ from adaptergen.transforms.edits import (
 )
 
 
-def call_adapters(source: SourceModule, hooks: Sequence[ResidualHook]) -> Iterator[Replacement]:
+@dataclass(frozen=True)
+class AdapterCalls:
+    """
+    How a runtime wants its adapters called.
+
+    Args:
+        of_class: where the class itself is the adapter layer.
+        of_slot: where an attribute of it is, whose name comes in the place of `{}`.
+        takes_both: one call takes two branches that are summed before they meet the stream.
+    """
+
+    of_class: str = "self.adapter_layer_forward"
+    of_slot: str = "self.{}.adapter_layer_forward"
+    takes_both: bool = True
+
+    def head(self, hook: ResidualHook) -> str:
+        return self.of_slot.format(hook.slot) if hook.slot else self.of_class
+
+
+OWN_CALLS = AdapterCalls()
+
+
+def call_adapters(
+    source: SourceModule, hooks: Sequence[ResidualHook], calls: AdapterCalls = OWN_CALLS
+) -> Iterator[Replacement]:
     """One replacement for each addition; hooks of one addition are its branches."""
     by_addition: dict[tuple[str, ...], list[ResidualHook]] = {}
     for hook in hooks:
         by_addition.setdefault((hook.cls, hook.method, hook.statement, str(hook.nth)), []).append(hook)
-    return (_replacement(source, branches) for branches in by_addition.values())
+    return (_replacement(source, branches, calls) for branches in by_addition.values())
 
 
-def _replacement(source: SourceModule, branches: Sequence[ResidualHook]) -> Replacement:
+def _replacement(source: SourceModule, branches: Sequence[ResidualHook], calls: AdapterCalls) -> Replacement:
     hook = branches[-1]
     addition = find_statement(source, hook.cls, hook.method, hook.statement, hook.nth)
     replaced = (*_norm_before(source, addition, hook), addition, *_norm_after(source, addition, hook))
     line, before = upstream_lines(source, replaced[0], replaced[-1])
-    after = _rewritten(source, addition, branches, indentation(before[0]))
+    after = _rewritten(source, addition, branches, calls, indentation(before[0]))
     statement = parsed(after).with_changes(leading_lines=replaced[0].leading_lines)
     because = "; ".join(branch.because for branch in branches)
     edit = Edit(hook.cls, hook.method, line, before, after, because)
@@ -83,17 +110,17 @@ def _norm_after(source: SourceModule, addition: Statement, hook: ResidualHook) -
 
 
 def _rewritten(
-    source: SourceModule, statement: Statement, branches: Sequence[ResidualHook], indent: str
+    source: SourceModule, statement: Statement, branches: Sequence[ResidualHook], calls: AdapterCalls, indent: str
 ) -> tuple[str, ...]:
     *inner, last = branches
     before, after = _around_addition(source, statement, last)
-    head = f"{before}{_call_head(last)}"
-    if len(inner) == 1 and _adds_stream_last(source, statement, last):
+    head = f"{before}{calls.head(last)}"
+    if calls.takes_both and len(inner) == 1 and _adds_stream_last(source, statement, last):
         beside = f"beside=({_slot(inner[0])}, {inner[0].branch})"
         return call_lines(indent, head, (*_arguments(last, last.residual), beside), after)
     residual = last.residual
     for hook in inner:
-        residual = f"{_call_head(hook)}({', '.join(_arguments(hook, residual))})"
+        residual = f"{calls.head(hook)}({', '.join(_arguments(hook, residual))})"
     return call_lines(indent, head, _arguments(last, residual), after)
 
 
@@ -108,10 +135,6 @@ def _adds_stream_last(source: SourceModule, statement: Statement, hook: Residual
 
 def _slot(hook: ResidualHook) -> str:
     return f"self.{hook.slot}" if hook.slot else "self"
-
-
-def _call_head(hook: ResidualHook) -> str:
-    return f"{_slot(hook)}.adapter_layer_forward"
 
 
 def _arguments(hook: ResidualHook, residual: str) -> tuple[str, ...]:

@@ -52,8 +52,13 @@ def test_help_has_an_example_of_its_own(command: list[str]) -> None:
     assert examples
     for example in examples:
         words = shlex.split(example.partition("  ")[0].partition(" | ")[0])[1:]
-        arguments = [word if "/" not in word else __file__ for word in words[1:]]
+        arguments = [_existing(word) if "/" in word else word for word in words[1:]]
         main.commands[words[0]].make_context(words[0], arguments, obj=Path())
+
+
+def _existing(path: str) -> str:
+    """A file in the place of a file, a folder in the place of a folder."""
+    return __file__ if Path(path).suffix else str(Path(__file__).parent)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
