@@ -25,6 +25,7 @@ from generated.core.init import init
 from generated.core.integrations import load_integration
 from generated.core.loading import ADAPTERS_FOLDER, FOLDERS, FUSIONS_FOLDER, HEADS_FOLDER, remove_others
 from generated.core.mixins import ModelWithHeadsAdaptersMixin
+from generated.core.upstream import is_custom_code
 
 
 logger = logging.get_logger(__name__)
@@ -50,13 +51,13 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         super().post_init()
         init(self)
 
-    def smart_apply(self, initialize: Callable[..., None], is_custom_code: bool) -> nn.Module:
+    def smart_apply(self, initialize: Callable[..., None], told: bool) -> nn.Module:
         """
         Called by transformers to fill weights. What is not defined in transformers it takes for code that writes into
         weights in place, and leaves modules out that have none of their own: the base model is filled as if it were
         alone.
         """
-        return super().smart_apply(initialize, self.base_model.is_custom_code())
+        return super().smart_apply(initialize, is_custom_code(self.base_model, told))
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *model_args: Any, **kwargs: Any) -> Any:

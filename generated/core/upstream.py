@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import transformers
 from packaging.version import Version
+from transformers import PreTrainedModel
 
 
 OLDEST, TOO_NEW = Version("5.4"), Version("5.24")
@@ -37,4 +38,10 @@ def used_conversions(steps: Iterable[Any]) -> list[Any]:
     return [step for step in steps if not hasattr(step, "was_used") or step.was_used()]
 
 
-__all__ = ["slice_logits_to_keep", "used_conversions"]
+def is_custom_code(model: PreTrainedModel, told: bool) -> bool:
+    """Does transformers take a model for code of its own? 5.12 and earlier tell of the outermost one."""
+    asks = getattr(model, "is_custom_code", None)
+    return told if asks is None else asks()
+
+
+__all__ = ["is_custom_code", "slice_logits_to_keep", "used_conversions"]
