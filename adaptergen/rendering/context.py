@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 from adaptergen import naming
 from adaptergen.plan import (
@@ -19,6 +20,12 @@ from adaptergen.plan import (
 from adaptergen.rendering import layout
 from adaptergen.rendering.environment import literal, quoted
 from adaptergen.transforms.edits import call_lines
+
+
+# Lines of the first comment that speak of the file and not of those who wrote it.
+OF_THE_FILE = re.compile(
+    r"#\s*(coding|-\*-|!|🚨)|#\s+(This file was automatically|Do NOT edit|the file from|modular_\w+\.py file)"
+)
 
 
 @dataclass(frozen=True)
@@ -213,11 +220,6 @@ def parameter_names(plan: IntegrationPlan) -> tuple[str, ...]:
 
 
 def notice(source_text: str) -> str:
-    """Upstream's copyright and licence comment: everything above the first line that is not a comment."""
-    lines = []
-    for line in source_text.splitlines():
-        if not line.startswith("#"):
-            break
-        if not re.match(r"#\s*(coding|-\*-|!|🚨)|^#\s+(This file was automatically|Do NOT edit|the file from)", line):
-            lines.append(line.rstrip())
-    return "\n".join(lines)
+    """Upstream's copyright and licence: the comment that the file begins with, less what says how the file was made."""
+    comment = takewhile(lambda line: line.startswith("#"), source_text.splitlines())
+    return "\n".join(line.rstrip() for line in comment if not OF_THE_FILE.match(line))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,7 +36,7 @@ def values_of(
     return {
         "plan": plan,
         "family": naming.family(plan.classes.base),
-        "notice": _notice(source.text),
+        "notice": shared.notice(source.text),
         "borrowed": marked_classes(source, borrowed) if borrowed.code else "",
         "mixins": mixins,
         "base_mixin": naming.mixin(plan.classes.base),
@@ -61,12 +60,6 @@ def values_of(
             4, "not_supported=", list(map(literal, not_supported(mixins))), "[]", ","
         ),
     }
-
-
-def _notice(text: str) -> str:
-    """Upstream's copyright and licence, without what is left there of a notice that the file was generated."""
-    lines = shared.notice(text).splitlines()
-    return "\n".join(line for line in lines if not re.match(r"#\s+modular_\w+\.py file", line))
 
 
 def library_imports(imports: set[Import]) -> str:
