@@ -220,6 +220,6 @@ def parameter_names(plan: IntegrationPlan) -> tuple[str, ...]:
 
 
 def notice(source_text: str) -> str:
-    """Upstream's copyright and licence: the comment that the file begins with, less what says how the file was made."""
+    """Upstream's copyright and licence: the comment that it begins with, without what says how it was made."""
     comment = takewhile(lambda line: line.startswith("#"), source_text.splitlines())
     return "\n".join(line.rstrip() for line in comment if not OF_THE_FILE.match(line))
