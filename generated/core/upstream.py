@@ -12,7 +12,6 @@ from typing import Any
 import torch
 import transformers
 from packaging.version import Version
-from transformers import PreTrainedModel
 
 
 OLDEST, TOO_NEW = Version("5.4"), Version("5.24")
@@ -38,7 +37,7 @@ def used_conversions(steps: Iterable[Any]) -> list[Any]:
     return [step for step in steps if not hasattr(step, "was_used") or step.was_used()]
 
 
-def is_custom_code(model: PreTrainedModel, told: bool) -> bool:
+def is_custom_code(model: torch.nn.Module, told: bool) -> bool:
     """Does transformers take a model for code of its own? 5.12 and earlier tell of the outermost one."""
     asks = getattr(model, "is_custom_code", None)
     return told if asks is None else asks()

@@ -19,5 +19,5 @@ def translate(model: nn.Module, names: Iterable[str], adapter: str) -> dict[str,
 def translate_tensors(model: nn.Module, names: Iterable[str], adapter: str, own: Iterable[str]) -> dict[str, str]:
     """The same for an adapter, or a mixture, whose tensors in the model are called `own`."""
     expected = {parse_name(name, adapter) for name in own}
-    matched = match_names(names, adapter, expected, layer_paths(model), renaming(model))
+    matched = match_names(names, adapter, expected, layer_paths(model), renaming(model), {})
     return {name: found.full(adapter) for name, found in matched.items()}
