@@ -58,7 +58,7 @@ test-all: lint check $(VENV)/ready
 verify: $(VENV)/ready
 	$(BIN)/adaptergen verify --all
 
-# Plant mistakes in a spanning set of architectures, and see that each is noticed: half an hour.
+# Plant mistakes in a spanning set of architectures, and see that each is noticed: about an hour.
 mutations: $(VENV)/ready
 	$(BIN)/python utils/mutation_proof.py --write
 
