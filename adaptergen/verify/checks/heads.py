@@ -25,6 +25,9 @@ def flexible_head_equals_fixed_head(subject: Subject) -> None:
         for padded in (False, True):
             inputs = subject.inputs(fixed, padded=padded)
             expected, actual = run(fixed, inputs), run(flexible, inputs)
+            if not expected.keys() <= actual.keys():  # some hand on what the base model says of pictures
+                handed_on = run(fixed.base_model, inputs).keys() - actual.keys()
+                expected = {key: value for key, value in expected.items() if key not in handed_on}
             what = f"the flexible head, {attention}, {'padded' if padded else 'not padded'}"
             expect_close({key: actual[key] for key in expected if key in actual}, expected, what)
 
