@@ -77,7 +77,7 @@ $(PROFILE_VENV)/ready:
 test-profile: $(VENV)/ready $(PROFILE_VENV)/ready
 	$(BIN)/python utils/prove_adapters_profile.py --python $(PROFILE_VENV)/bin/python
 
-# Plant mistakes in a spanning set of architectures, and see that each is noticed: half an hour.
+# Plant mistakes in a spanning set of architectures, and see that each is noticed: about an hour.
 mutations: $(VENV)/ready
 	$(BIN)/python utils/mutation_proof.py --write
 

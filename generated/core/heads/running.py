@@ -195,7 +195,11 @@ def flatten_choices(arguments: dict[str, Any]) -> tuple[dict[str, Any], int | No
         return arguments, None
 
     def flatten(value: Any) -> Any:
-        return value.flatten(0, 1) if isinstance(value, torch.Tensor) and value.shape[:2] == leading else value
+        if not isinstance(value, torch.Tensor):
+            return value
+        if value.shape == (1,):  # one for all, such as the language of X-MOD
+            return value.repeat(leading.numel())
+        return value.flatten(0, 1) if value.shape[:2] == leading else value
 
     return {name: flatten(value) for name, value in arguments.items()}, leading[1]
 
