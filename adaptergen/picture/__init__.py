@@ -1,0 +1,12 @@
+"""Where do the adapters sit in an architecture? A picture drawn from its plan, for terminals and as SVG.
+
+`model` is what is drawn, `composing` makes it from a plan, `terminal` and `svg` draw it.
+"""
+
+from adaptergen.picture.composing import picture_of
+from adaptergen.picture.model import Picture
+
+from adaptergen.picture.terminal import as_tree
+
+
+__all__ = ["Picture", "as_tree", "picture_of"]

@@ -1,0 +1,106 @@
+"""Which attention and which projections belong to which addition of a layer? A plan lists them side by side.
+
+What a branch has is known by paths: a projection goes where the path is most alike (`attention.output.dense` to what
+is added in `attention.output`). One that is like none begins the next branch of its kind, or stays with its neighbours
+(`fc1` and `fc2`). What no addition was found for gets a branch without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from adaptergen.picture.model import SubLayerKind
+from adaptergen.plan import AttentionPlace, BottleneckPlace, LayerPlan, ProjectionPlace
+
+
+_KINDS: dict[str, SubLayerKind] = {
+    "mh_adapter": "self-attention",
+    "cross_adapter": "cross-attention",
+    "output_adapter": "feed-forward",
+}
+_OF_FEED_FORWARD = {"gate", "up", "down"}
+
+
+@dataclass
+class Branch:
+    """A sub-layer while it is put together."""
+
+    kind: SubLayerKind
+    place: BottleneckPlace | None = None
+    attention: AttentionPlace | None = None
+    projections: list[ProjectionPlace] = field(default_factory=list)
+
+    @property
+    def paths(self) -> list[str]:
+        """What its modules are called."""
+        own = [self.place.host] if self.place and self.place.host else []
+        return [*own, *([self.attention.path] if self.attention else []), *(p.path for p in self.projections)]
+
+    def likeness(self, path: str) -> int:
+        """How many names a path begins with that one of its modules begins with, too."""
+        return max((_shared(path, own) for own in self.paths), default=0)
+
+
+def branches_of(layer: LayerPlan) -> list[Branch]:
+    """What adds to the stream, in the order in which it does, as far as the plan tells."""
+    branches = [Branch(_KINDS[place.location], place) for place in _in_order(layer.bottleneck)]
+    for attention in layer.attention:
+        _attention_branch(branches, attention).attention = attention
+    last: Branch | None = None
+    for projection in layer.projections:
+        last = _projection_branch(branches, projection, last)
+        last.projections.append(projection)
+    return branches
+
+
+def _in_order(places: Sequence[BottleneckPlace]) -> list[BottleneckPlace]:
+    """Additions of one forward by their lines; else as the plan has them: attention before feed-forward."""
+    if any(place.host for place in places):
+        return list(places)
+    return sorted(places, key=lambda place: _line(place.at))
+
+
+def _line(at: str) -> int:
+    number = at.rpartition(":")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def _attention_branch(branches: list[Branch], attention: AttentionPlace) -> Branch:
+    kind: SubLayerKind = "cross-attention" if attention.kind == "cross" else "self-attention"
+    free = [branch for branch in branches if branch.kind == kind and branch.attention is None]
+    if free:
+        return max(free, key=lambda branch: branch.likeness(attention.path))
+    return _begun(branches, kind)
+
+
+def _projection_branch(branches: list[Branch], projection: ProjectionPlace, last: Branch | None) -> Branch:
+    is_attention = not _OF_FEED_FORWARD.issuperset(projection.roles)
+    fitting = [branch for branch in branches if (branch.kind != "feed-forward") == is_attention]
+    alike = max(fitting, key=lambda branch: branch.likeness(projection.path), default=None)
+    if alike is not None and alike.likeness(projection.path):
+        return alike
+    empty = next((branch for branch in fitting if not branch.projections), None)
+    if empty is not None:
+        return empty
+    again = any(set(projection.roles) & set(held.roles) for branch in fitting for held in branch.projections)
+    if not fitting or (again and not any(branch.place or branch.attention for branch in fitting)):
+        return _begun(branches, "attention" if is_attention else "feed-forward")
+    return last if last in fitting and last is not None else fitting[-1]
+
+
+def _begun(branches: list[Branch], kind: SubLayerKind) -> Branch:
+    """A new branch: attention stands before what is there of feed-forwards."""
+    branch = Branch(kind)
+    first = next((at for at, other in enumerate(branches) if other.kind == "feed-forward"), len(branches))
+    branches.insert(len(branches) if kind == "feed-forward" else first, branch)
+    return branch
+
+
+def _shared(path: str, other: str) -> int:
+    count = 0
+    for one, two in zip(path.split("."), other.split("."), strict=False):
+        if one != two:
+            break
+        count += 1
+    return count

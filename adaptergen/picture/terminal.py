@@ -1,0 +1,137 @@
+"""A picture as a tree for a terminal of 80 columns, with colours that the caller may strip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import click
+
+from adaptergen.picture.model import Hook, LayerPicture, Picture, StackPicture, SubLayer
+from adaptergen.picture.words import columns, plain, shortened, wrapped
+
+
+WIDTH = 80
+COLOURS = {
+    "bottleneck": "green",
+    "projection": "blue",
+    "prefix": "magenta",
+    "invertible": "yellow",
+    "prompt": "cyan",
+    "reft": "red",
+}
+HOOK, REFUSED, ADDED = "●", "○", "⊕"
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of a line in one colour."""
+
+    text: str
+    colour: str = ""
+    bold: bool = False
+    dim: bool = False
+
+    def __str__(self) -> str:
+        return click.style(self.text, fg=self.colour or None, bold=self.bold or None, dim=self.dim or None)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A line of a tree, with what stands below it; the note is broken over as many lines as it needs."""
+
+    spans: tuple[Span, ...]
+    note: str = ""
+    children: tuple[Node, ...] = ()
+
+
+def as_tree(picture: Picture) -> str:
+    """Every line with its colours; without them it has at most 80 columns."""
+    head = (Span(plain(picture.title), bold=True), Span(f"  {plain(picture.name)}"))
+    parts = [_parts(picture)] if picture.parts else []
+    refused = [_refused(picture)] if picture.refused else []
+    root = Node(head, plain(picture.source), (*parts, *map(_layer, picture.layers), *refused))
+    return "".join(f"{line}\n" for line in _lines(root, "", ""))
+
+
+def _parts(picture: Picture) -> Node:
+    width = max(columns(plain(part.path)) for part in picture.parts)
+    parts = (
+        Node((Span(f"{plain(part.path):<{width}}", bold=True), Span(f"  {_made(part.made_by, part.config)}", dim=True)))
+        for part in picture.parts
+    )
+    return Node((Span("models inside, each with a picture of its own"),), "", (*parts, *_hooks(picture.parts_hooks)))
+
+
+def _made(made_by: str, config: str) -> str:
+    return plain(f"{made_by} of config.{config}" if config else made_by)
+
+
+def _layer(layer: LayerPicture) -> Node:
+    stacks = map(_stack, layer.stacks)
+    sub_layers = map(_sub_layer, layer.sub_layers)
+    return Node((Span(plain(layer.cls), bold=True),), "", (*stacks, *sub_layers, *_hooks((layer.exit,))))
+
+
+def _stack(stack: StackPicture) -> Node:
+    of = f"  in {plain(stack.model)}" if stack.model else ""
+    entry = f"  after {plain(stack.entry)}" if stack.entry else ""
+    spans = (Span(f"{plain(stack.kind)} "), Span(plain(stack.path)), Span(f"{of}{entry}", dim=True))
+    return Node(spans, "", tuple(_hooks(stack.hooks)))
+
+
+def _sub_layer(sub_layer: SubLayer) -> Node:
+    addition = sub_layer.addition
+    path = Span(f"  {plain(sub_layer.path)}" if sub_layer.path else "", dim=True)
+    hooks = _hooks((*sub_layer.hooks, addition.hook), added=addition.hook)
+    return Node((Span(sub_layer.kind), path), "", (*hooks, *_notes(sub_layer)))
+
+
+def _notes(sub_layer: SubLayer) -> Iterator[Node]:
+    addition = sub_layer.addition
+    if addition.condition:
+        yield Node((Span(plain(addition.condition), dim=True),))
+    if addition.inner_norm:
+        yield Node((Span("norm "), Span(plain(addition.inner_norm)), Span("  before it is added", dim=True)))
+    if addition.norm:
+        yield Node((Span("norm "), Span(plain(addition.norm)), Span("  of the sum", dim=True)))
+    if addition.is_shared:
+        yield Node((Span("added in one sum with the one before", dim=True),))
+
+
+def _hooks(hooks: Sequence[Hook], added: Hook | None = None) -> Iterator[Node]:
+    """Hooks below each other, their paths in one column."""
+    width = max((columns(plain(hook.label)) for hook in hooks), default=0)
+    for hook in hooks:
+        label = plain(hook.label)
+        padded = label + " " * (width - columns(label))
+        sign = REFUSED if hook.refused else ADDED if hook is added else HOOK
+        colour = "" if hook.refused else COLOURS[hook.kind]
+        told = "refused" if hook.refused else hook.path or hook.because
+        spans = (Span(f"{sign} {padded}", colour, dim=bool(hook.refused)), Span(f"  {plain(told)}", dim=True))
+        yield Node(spans)
+
+
+def _refused(picture: Picture) -> Node:
+    methods = (Node((Span(f"{REFUSED} {method.name}", dim=True),), plain(method.because)) for method in picture.refused)
+    return Node((Span("refused", bold=True),), "", tuple(methods))
+
+
+def _lines(node: Node, first: str, rest: str) -> Iterator[str]:
+    """The lines of a tree; `first` stands before the line of the node, `rest` before all that are below it."""
+    yield first + "".join(map(str, _fitting(node.spans, WIDTH - columns(first))))
+    below = "│  " if node.children else "   "
+    for line in wrapped(node.note, WIDTH - columns(rest + below)):
+        yield f"{rest}{below}{Span(line, dim=True)}"
+    for place, child in enumerate(node.children, 1):
+        is_last = place == len(node.children)
+        yield from _lines(child, f"{rest}{'└─ ' if is_last else '├─ '}", f"{rest}{'   ' if is_last else '│  '}")
+
+
+def _fitting(spans: Sequence[Span], room: int) -> Iterator[Span]:
+    """Spans cut to fit: each leaves room for a few signs of those after it."""
+    for place, span in enumerate(spans):
+        later = sum(min(columns(after.text), 12) for after in spans[place + 1 :])
+        text = shortened(span.text, max(room - later, 0))
+        room -= columns(text)
+        yield Span(text, span.colour, span.bold, span.dim)
