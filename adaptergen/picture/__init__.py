@@ -5,8 +5,8 @@
 
 from adaptergen.picture.composing import picture_of
 from adaptergen.picture.model import Picture
-
+from adaptergen.picture.svg import as_svg
 from adaptergen.picture.terminal import as_tree
 
 
-__all__ = ["Picture", "as_tree", "picture_of"]
+__all__ = ["Picture", "as_svg", "as_tree", "picture_of"]

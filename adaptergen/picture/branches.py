@@ -7,11 +7,12 @@ is added in `attention.output`). One that is like none begins the next branch of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from adaptergen.picture.model import SubLayerKind
+from adaptergen.picture.order import in_order
 from adaptergen.plan import AttentionPlace, BottleneckPlace, LayerPlan, ProjectionPlace
+from adaptergen.source import SourceModule
 
 
 _KINDS: dict[str, SubLayerKind] = {
@@ -42,9 +43,9 @@ class Branch:
         return max((_shared(path, own) for own in self.paths), default=0)
 
 
-def branches_of(layer: LayerPlan) -> list[Branch]:
-    """What adds to the stream, in the order in which it does, as far as the plan tells."""
-    branches = [Branch(_KINDS[place.location], place) for place in _in_order(layer.bottleneck)]
+def branches_of(layer: LayerPlan, source: SourceModule | None) -> list[Branch]:
+    """What adds to the stream, in the order in which it does."""
+    branches = [Branch(_KINDS[place.location], place) for place in in_order(layer.bottleneck, layer.cls, source)]
     for attention in layer.attention:
         _attention_branch(branches, attention).attention = attention
     last: Branch | None = None
@@ -52,18 +53,6 @@ def branches_of(layer: LayerPlan) -> list[Branch]:
         last = _projection_branch(branches, projection, last)
         last.projections.append(projection)
     return branches
-
-
-def _in_order(places: Sequence[BottleneckPlace]) -> list[BottleneckPlace]:
-    """Additions of one forward by their lines; else as the plan has them: attention before feed-forward."""
-    if any(place.host for place in places):
-        return list(places)
-    return sorted(places, key=lambda place: _line(place.at))
-
-
-def _line(at: str) -> int:
-    number = at.rpartition(":")[2]
-    return int(number) if number.isdecimal() else 0
 
 
 def _attention_branch(branches: list[Branch], attention: AttentionPlace) -> Branch:

@@ -14,12 +14,14 @@ from adaptergen.picture.model import (
     HookKind,
     LayerPicture,
     Method,
+    Parallel,
     Part,
     Picture,
     StackPicture,
     SubLayer,
 )
-from adaptergen.plan import BottleneckPlace, IntegrationPlan, LayerPlan, ResidualHook, StackPlan
+from adaptergen.plan import BottleneckPlace, IntegrationPlan, LayerPlan, ResidualHook, StackPlan, SubModelPlan
+from adaptergen.source import SourceModule
 
 
 # What a hook is for: it is refused where all of these are.
@@ -35,16 +37,26 @@ _PREFIXED = "self."
 _ROLES = typing.get_args(Role)
 
 
-def picture_of(plan: IntegrationPlan) -> Picture:
+def picture_of(plan: IntegrationPlan, source: SourceModule | None = None) -> Picture:
+    """What is drawn of a plan; its source tells the order of additions in modules below a layer."""
     return Picture(
         name=plan.name,
         title=plan.title,
         source=f"{plan.source.path or plan.source.module}, transformers {plan.source.transformers}",
         methods=tuple(Method(name, told.supported, told.because) for name, told in plan.methods.items()),
-        parts=tuple(Part(model.path, model.made_by, model.config) for model in plan.sub_models),
-        parts_hooks=tuple(_entry_hooks(plan, "the part that embeds the words")) if not plan.stacks else (),
-        layers=tuple(_layer(plan, layer) for layer in plan.layers),
+        parts=tuple(_part(model) for model in plan.sub_models),
+        parts_hooks=tuple(_entry_hooks(plan, "in the model that embeds the words")) if _has_several(plan) else (),
+        layers=tuple(_layer(plan, layer, source) for layer in plan.layers),
     )
+
+
+def _part(model: SubModelPlan) -> Part:
+    return Part(model.path, f"{model.made_by} of config.{model.config}" if model.config else model.made_by)
+
+
+def _has_several(plan: IntegrationPlan) -> bool:
+    """Several towers or other models, of which one embeds the words: which one, only a model tells."""
+    return bool(plan.sub_models) or len({stack.config for stack in plan.stacks}) > 1
 
 
 def _hook(plan: IntegrationPlan, kind: HookKind, label: str, **told: str) -> Hook:
@@ -63,9 +75,9 @@ def _missing(plan: IntegrationPlan, kind: HookKind, label: str) -> Hook:
     return Hook(kind, label, refused=told.because if told else "not planned")
 
 
-def _layer(plan: IntegrationPlan, layer: LayerPlan) -> LayerPicture:
+def _layer(plan: IntegrationPlan, layer: LayerPlan, source: SourceModule | None) -> LayerPicture:
     running = tuple(_stacks(plan, layer.cls))
-    return LayerPicture(layer.cls, running, tuple(_sub_layers(plan, layer)), _exit(plan, layer.cls))
+    return LayerPicture(layer.cls, running, tuple(_sub_layers(plan, layer, source)), _exit(plan, layer.cls))
 
 
 def _exit(plan: IntegrationPlan, cls: str) -> Hook:
@@ -89,7 +101,7 @@ def _all_stacks(plan: IntegrationPlan) -> Iterator[tuple[str, StackPlan]]:
 def _stacks(plan: IntegrationPlan, cls: str) -> Iterator[StackPicture]:
     for model, stack in _all_stacks(plan):
         if stack.layer == cls:
-            is_first = bool(plan.stacks) and stack is plan.stacks[0]
+            is_first = not _has_several(plan) and not model and stack is plan.stacks[0]
             after = f"after {stack.entry}" if stack.entry else "the input of the first layer"
             hooks = tuple(_entry_hooks(plan, after)) if is_first else ()
             yield StackPicture(model, stack.kind, stack.layers, stack.entry, hooks)
@@ -100,16 +112,15 @@ def _entry_hooks(plan: IntegrationPlan, where: str) -> Iterator[Hook]:
     yield _hook(plan, "prompt", "prompt", because="among the embeddings", path="among the embeddings")
 
 
-def _sub_layers(plan: IntegrationPlan, layer: LayerPlan) -> Iterator[SubLayer]:
+def _sub_layers(plan: IntegrationPlan, layer: LayerPlan, source: SourceModule | None) -> Iterator[SubLayer]:
     before: tuple[ResidualHook, ...] = ()
-    for branch in branches_of(layer):
+    for branch in branches_of(layer, source):
         edits = _edits(plan, layer.cls, branch.place)
-        is_shared = bool(_statements(edits) & _statements(before)) and not set(edits) & set(before)
         yield SubLayer(
             branch.kind,
             branch.attention.path if branch.attention else _common_path(branch),
             tuple(_branch_hooks(plan, branch)),
-            _addition(plan, branch.place, edits, is_shared),
+            _addition(plan, branch.place, edits, _parallel(edits, before)),
         )
         before = edits
 
@@ -132,7 +143,7 @@ def _common_path(branch: Branch) -> str:
 
 
 def _addition(
-    plan: IntegrationPlan, place: BottleneckPlace | None, edits: tuple[ResidualHook, ...], is_shared: bool
+    plan: IntegrationPlan, place: BottleneckPlace | None, edits: tuple[ResidualHook, ...], parallel: Parallel
 ) -> Addition:
     if place is None:
         return Addition(_missing(plan, "bottleneck", "no adapter"))
@@ -143,7 +154,7 @@ def _addition(
         inner_norm=_first(edit.inner_norm for edit in edits),
         norm=_first(edit.norm for edit in edits),
         condition=_condition(place),
-        is_shared=is_shared,
+        parallel=parallel,
     )
 
 
@@ -171,5 +182,13 @@ def _edits(plan: IntegrationPlan, cls: str, place: BottleneckPlace | None) -> tu
     return tuple(edit for edit in found if edit.cls in owners)
 
 
-def _statements(edits: tuple[ResidualHook, ...]) -> set[tuple[str, str, str, int]]:
-    return {(edit.cls, edit.method, edit.statement, edit.nth) for edit in edits}
+def _parallel(edits: tuple[ResidualHook, ...], before: tuple[ResidualHook, ...]) -> Parallel:
+    """Does one statement add this and what is before it?"""
+    own, others = ({_statement(edit) for edit in each} for each in (edits, before))
+    if set(edits) & set(before) or not own & others:
+        return "never"
+    return "always" if own <= others else "sometimes"
+
+
+def _statement(edit: ResidualHook) -> tuple[str, str, str, int]:
+    return edit.cls, edit.method, edit.statement, edit.nth

@@ -10,6 +10,17 @@ from typing import Literal
 HookKind = Literal["bottleneck", "projection", "prefix", "invertible", "prompt", "reft"]
 SubLayerKind = Literal["self-attention", "cross-attention", "attention", "feed-forward"]
 
+# Does one sum add a sub-layer's output and that of the one before, which then read the same states?
+Parallel = Literal["never", "sometimes", "always"]
+PARALLEL: dict[Parallel, str] = {
+    "never": "",
+    "sometimes": "in one sum with the one above, or after it",
+    "always": "in one sum with the one above",
+}
+
+# What is said of a class of layers that no stack names.
+NOT_FIRST = "another class of layers in these stacks"
+
 # What each kind of hook is for, as legends say it.
 LEGEND: dict[HookKind, str] = {
     "bottleneck": "bottleneck adapter",
@@ -54,7 +65,7 @@ class Addition:
     inner_norm: str = ""
     norm: str = ""
     condition: str = ""  # when it happens, if not always
-    is_shared: bool = False  # one statement adds this output and the one before it
+    parallel: Parallel = "never"
 
 
 @dataclass(frozen=True)
@@ -93,8 +104,7 @@ class Part:
     """A model of another architecture inside, whose own picture shows what is in it."""
 
     path: str
-    made_by: str
-    config: str
+    made: str  # by which class, of what
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ class Picture:
     source: str
     methods: tuple[Method, ...]
     parts: tuple[Part, ...]
-    parts_hooks: tuple[Hook, ...]  # what acts in one of the parts
+    parts_hooks: tuple[Hook, ...]  # of a model of several models: what acts in one of them, which only a model tells
     layers: tuple[LayerPicture, ...]
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from adaptergen.picture.model import Hook, LayerPicture, Picture, StackPicture, SubLayer
+from adaptergen.picture.model import NOT_FIRST, PARALLEL, Hook, LayerPicture, Picture, StackPicture, SubLayer
 from adaptergen.picture.words import columns, plain, shortened, wrapped
 
 
@@ -48,29 +48,26 @@ class Node:
 def as_tree(picture: Picture) -> str:
     """Every line with its colours; without them it has at most 80 columns."""
     head = (Span(plain(picture.title), bold=True), Span(f"  {plain(picture.name)}"))
-    parts = [_parts(picture)] if picture.parts else []
+    parts = [_parts(picture)] if picture.parts_hooks else []
     refused = [_refused(picture)] if picture.refused else []
     root = Node(head, plain(picture.source), (*parts, *map(_layer, picture.layers), *refused))
     return "".join(f"{line}\n" for line in _lines(root, "", ""))
 
 
 def _parts(picture: Picture) -> Node:
-    width = max(columns(plain(part.path)) for part in picture.parts)
+    width = max((columns(plain(part.path)) for part in picture.parts), default=0)
     parts = (
-        Node((Span(f"{plain(part.path):<{width}}", bold=True), Span(f"  {_made(part.made_by, part.config)}", dim=True)))
+        Node((Span(f"{plain(part.path):<{width}}", bold=True), Span(f"  {plain(part.made)}", dim=True)))
         for part in picture.parts
     )
-    return Node((Span("models inside, each with a picture of its own"),), "", (*parts, *_hooks(picture.parts_hooks)))
-
-
-def _made(made_by: str, config: str) -> str:
-    return plain(f"{made_by} of config.{config}" if config else made_by)
+    return Node((Span("several models in one"),), "", (*parts, *_hooks(picture.parts_hooks)))
 
 
 def _layer(layer: LayerPicture) -> Node:
     stacks = map(_stack, layer.stacks)
     sub_layers = map(_sub_layer, layer.sub_layers)
-    return Node((Span(plain(layer.cls), bold=True),), "", (*stacks, *sub_layers, *_hooks((layer.exit,))))
+    note = Span("" if layer.stacks else f"  {NOT_FIRST}", dim=True)
+    return Node((Span(plain(layer.cls), bold=True), note), "", (*stacks, *sub_layers, *_hooks((layer.exit,))))
 
 
 def _stack(stack: StackPicture) -> Node:
@@ -95,8 +92,8 @@ def _notes(sub_layer: SubLayer) -> Iterator[Node]:
         yield Node((Span("norm "), Span(plain(addition.inner_norm)), Span("  before it is added", dim=True)))
     if addition.norm:
         yield Node((Span("norm "), Span(plain(addition.norm)), Span("  of the sum", dim=True)))
-    if addition.is_shared:
-        yield Node((Span("added in one sum with the one before", dim=True),))
+    if addition.parallel != "never":
+        yield Node((Span(PARALLEL[addition.parallel], dim=True),))
 
 
 def _hooks(hooks: Sequence[Hook], added: Hook | None = None) -> Iterator[Node]:
