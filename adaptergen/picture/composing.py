@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 import typing
 from collections.abc import Iterator
 
@@ -139,7 +139,8 @@ def _common_path(branch: Branch) -> str:
     modules = [projection.path.split(".")[:-1] for projection in branch.projections]
     if not modules and branch.place:
         return branch.place.host
-    return ".".join(os.path.commonprefix(modules))
+    together = zip(*modules, strict=False)
+    return ".".join(names[0] for names in itertools.takewhile(lambda names: len(set(names)) == 1, together))
 
 
 def _addition(

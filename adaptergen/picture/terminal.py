@@ -110,8 +110,10 @@ def _hooks(hooks: Sequence[Hook], added: Hook | None = None) -> Iterator[Node]:
 
 
 def _refused(picture: Picture) -> Node:
-    methods = (Node((Span(f"{REFUSED} {method.name}", dim=True),), plain(method.because)) for method in picture.refused)
-    return Node((Span("refused", bold=True),), "", tuple(methods))
+    methods = tuple(
+        Node((Span(f"{REFUSED} {method.name}", dim=True),), plain(method.because)) for method in picture.refused
+    )
+    return Node((Span("refused", bold=True),), "", methods)
 
 
 def _lines(node: Node, first: str, rest: str) -> Iterator[str]:

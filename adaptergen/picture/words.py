@@ -10,7 +10,7 @@ MISSING = "\N{REPLACEMENT CHARACTER}"
 
 
 def plain(text: str) -> str:
-    """On one line, without anything that steers a terminal, turns the direction of a text, or is no character of XML."""
+    """On one line, without what steers a terminal, turns the direction of a text, or is no character of XML."""
     return "".join(sign if sign.isprintable() else MISSING for sign in " ".join(text.split()))
 
 
