@@ -147,7 +147,7 @@ def _addition(
     plan: IntegrationPlan, place: BottleneckPlace | None, edits: tuple[ResidualHook, ...], parallel: Parallel
 ) -> Addition:
     if place is None:
-        return Addition(_missing(plan, "bottleneck", "no adapter"))
+        return Addition(_missing(plan, "bottleneck", "bottleneck"))
     path = ".".join(filter(None, (place.host, place.slot)))
     hook = _hook(plan, "bottleneck", place.location, path=path, because=place.because, at=place.at)
     return Addition(

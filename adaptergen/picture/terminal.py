@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from adaptergen.picture.model import NOT_FIRST, PARALLEL, Hook, LayerPicture, Picture, StackPicture, SubLayer
+from adaptergen.picture.model import NOT_FIRST, PARALLEL, Hook, LayerPicture, Picture, StackPicture, SubLayer, hooks_of
 from adaptergen.picture.words import columns, plain, shortened, wrapped
 
 
@@ -49,8 +49,7 @@ def as_tree(picture: Picture) -> str:
     """Every line with its colours; without them it has at most 80 columns."""
     head = (Span(plain(picture.title), bold=True), Span(f"  {plain(picture.name)}"))
     parts = [_parts(picture)] if picture.parts_hooks else []
-    refused = [_refused(picture)] if picture.refused else []
-    root = Node(head, plain(picture.source), (*parts, *map(_layer, picture.layers), *refused))
+    root = Node(head, plain(picture.source), (*parts, *map(_layer, picture.layers), *_refused(picture)))
     return "".join(f"{line}\n" for line in _lines(root, "", ""))
 
 
@@ -109,11 +108,15 @@ def _hooks(hooks: Sequence[Hook], added: Hook | None = None) -> Iterator[Node]:
         yield Node(spans)
 
 
-def _refused(picture: Picture) -> Node:
-    methods = tuple(
-        Node((Span(f"{REFUSED} {method.name}", dim=True),), plain(method.because)) for method in picture.refused
-    )
-    return Node((Span("refused", bold=True),), "", methods)
+def _refused(picture: Picture) -> Iterator[Node]:
+    """What the sites above that say "refused" are refused for."""
+    reasons = {method.because: method.name for method in picture.refused}
+    for hook in hooks_of(picture):
+        if hook.refused:
+            reasons.setdefault(hook.refused, f"{hook.label}, in some layers")
+    methods = tuple(Node((Span(f"{REFUSED} {plain(name)}", dim=True),), plain(why)) for why, name in reasons.items())
+    if methods:
+        yield Node((Span("refused", bold=True),), "", methods)
 
 
 def _lines(node: Node, first: str, rest: str) -> Iterator[str]:
