@@ -26,6 +26,7 @@ from tests_adapters.generator.projects import done, run
 
 
 PLANS = sorted((Path(__file__).parents[2] / "generated/models").glob("*/plan.toml"))
+PAGES = Path(__file__).parents[2] / "adapter_docs"
 SVG = "{http://www.w3.org/2000/svg}"
 WIDTH, EDGE = 920, 880  # of an SVG, and where its cards end
 HOSTILE = '<script>alert("1")</script> & ]]> \x1b[31m\x00\u202e\ud800 ' + "W漢" * 60
@@ -261,6 +262,15 @@ def _places(plan: IntegrationPlan) -> Iterator[tuple[LayerPlan, BottleneckPlace]
 
 def test_all_plans_of_the_project_were_there() -> None:
     assert len(PLANS) >= 61
+
+
+def test_the_page_shows_what_is_printed() -> None:
+    plan = next(committed(path) for path in PLANS if path.parent.name == "gpt_neo")
+    first, _, *others = tree(picture_of(plan)).splitlines(keepends=True)  # without the release
+
+    page = (PAGES / "showing.md").read_text()
+    assert first in page
+    assert "".join(others) in page
 
 
 # What an SVG has
