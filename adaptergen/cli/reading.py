@@ -9,7 +9,7 @@ import click
 
 from adaptergen.cli.group import json_option
 from adaptergen.cli.project import integrate_name, opened, opened_upstream
-from adaptergen.cli.reporting import echo_diff, echo_json, reported
+from adaptergen.cli.reporting import echo_diff, echo_json, reported, write_file
 
 
 @click.command()
@@ -39,24 +39,33 @@ def plan(folder: Path, name: str, as_json: bool) -> None:
 @click.command()
 @click.argument("name")
 @click.option("--upstream", "of_upstream", is_flag=True, help="What was changed in the code borrowed from upstream.")
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a page for a browser: what --upstream shows side by side, each edit with its reason.",
+)  # fmt: skip
 @click.pass_obj
-def diff(folder: Path, name: str, of_upstream: bool) -> None:
+def diff(folder: Path, name: str, of_upstream: bool, html: Path | None) -> None:
     """Show what `update NAME` would change, or with --upstream what differs from transformers' own file.
 
-    Without --upstream it exits with 1 when an update would change something.
+    Without --upstream and --html it exits with 1 when an update would change something.
 
     \b
     adaptergen diff gpt_neo
     adaptergen diff gpt_neo --upstream
+    adaptergen diff gpt_neo --html gpt_neo.html
     """
     from adaptergen.pipeline import change_set
+    from adaptergen.side_by_side import side_by_side
     from adaptergen.upstream_diff import upstream_diff
 
     with reported(False):
         workspace, upstream = opened(folder)
         made = integrate_name(workspace, upstream, name)
+        if html:
+            write_file(html, side_by_side(made.plan, made.source, made.borrowed.edits), "--html")
         if of_upstream:
             echo_diff(upstream_diff(made.source, made.borrowed.edits))
+        if of_upstream or html:
             return
         changes = change_set(workspace, [made])
         echo_diff(changes.diff())

@@ -6,12 +6,13 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from adaptergen.cli.formats import described
-from adaptergen.problems import Problem, ProblemsFound
+from adaptergen.problems import Location, Problem, ProblemsFound
 
 
 if TYPE_CHECKING:
@@ -86,6 +87,22 @@ def _refusals(integrations: Sequence[Integration]) -> list[tuple[str, str, str]]
         for method, support in made.plan.methods.items()
         if not support.supported
     ]
+
+
+def write_file(path: Path, text: str, option: str) -> None:
+    """Write a file that was asked for by an option.
+
+    Raises:
+        ProblemsFound: there can be no such file.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message, fix = (
+            f"cannot be written: {error.strerror or error}",
+            f"give {option} a file in a folder that is there",
+        )
+        raise ProblemsFound(Problem("not-written", message, Location(str(path)), fix)) from error
 
 
 def progress(items: Iterable[T], label: str, shown: Callable[[T], str] = str, *, length: int) -> Iterator[T]:

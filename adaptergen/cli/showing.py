@@ -9,8 +9,7 @@ import click
 
 from adaptergen.cli.group import json_option
 from adaptergen.cli.project import integrate_name, opened
-from adaptergen.cli.reporting import echo_json, reported
-from adaptergen.problems import Location, Problem, ProblemsFound
+from adaptergen.cli.reporting import echo_json, reported, write_file
 
 
 @click.command()
@@ -42,20 +41,8 @@ def show(folder: Path, name: str, svg_file: str | None, as_json: bool) -> None:
             click.echo(as_svg(picture), nl=False)
             return
         if svg_file:
-            _write(Path(svg_file), as_svg(picture))
+            write_file(Path(svg_file), as_svg(picture), "--svg")
         if as_json:
             echo_json(dataclasses.asdict(picture))
         else:
             click.echo(as_tree(picture), nl=False, color=False if os.environ.get("NO_COLOR") else None)
-
-
-def _write(path: Path, text: str) -> None:
-    """
-    Raises:
-        ProblemsFound: there can be no such file.
-    """
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        message, fix = f"cannot be written: {error.strerror or error}", "give --svg a file in a folder that is there"
-        raise ProblemsFound(Problem("not-written", message, Location(str(path)), fix)) from error
