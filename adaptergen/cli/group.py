@@ -20,6 +20,7 @@ def main(context: click.Context, folder: Path) -> None:
     \b
     adaptergen init my_adapters           make a project that uses it
     adaptergen add-model gpt_neo          write the integration of GPT Neo
+    adaptergen show gpt_neo               see where the adapters sit
     adaptergen diff gpt_neo --upstream    see exactly what changed in borrowed code
     adaptergen verify gpt_neo             prove it right by running it
     adaptergen check                      fail if anything committed is stale (for CI)
