@@ -10,7 +10,7 @@ import click
 
 from adaptergen.cli.group import optional_names_argument
 from adaptergen.cli.project import opened_upstream
-from adaptergen.cli.reporting import reported
+from adaptergen.cli.reporting import reported, write_file
 from adaptergen.cli.survey_runs import analysed, verified
 from adaptergen.problems import Location, Problem, ProblemsFound
 
@@ -143,7 +143,7 @@ def _commit(workspace: Workspace, everything: Survey) -> None:
 def _write_page(html: Path, everything: Survey, workspace: Workspace | None) -> None:
     from adaptergen.surveying.pages import browser_page
 
-    html.write_text(browser_page(everything, _plans(workspace, html.parent)), encoding="utf-8")
+    write_file(html, browser_page(everything, _plans(workspace, html.parent)), "--html")
 
 
 def _plans(workspace: Workspace | None, folder: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from adaptergen.cli.group import (
 )
 from adaptergen.cli.project import chosen_names, opened
 from adaptergen.cli.proving import prove, require_torch
-from adaptergen.cli.reporting import echo_json, progress, reported
+from adaptergen.cli.reporting import echo_json, progress, reported, write_file
 from adaptergen.cli.writing import write
 from adaptergen.problems import ProblemsFound
 
@@ -70,7 +70,7 @@ def update(
         updates = [updated(plan, workspace, upstream) for plan in planned]
         told["models"] = updates_as_json(updates)
         if pr_body:
-            pr_body.write_text(pull_request(updates, upstream.version), encoding="utf-8")
+            write_file(pr_body, pull_request(updates, upstream.version), "--pr-body")
         made = [each.made for each in updates if each.made is not None]
         problems = [problem for each in updates for problem in each.problems]
         proven = verify and bool(made) and not dry_run and tree is None

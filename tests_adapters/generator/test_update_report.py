@@ -116,3 +116,15 @@ def test_another_transformers_is_read_and_not_run(two: Path, tmp_path: Path) -> 
 
 def test_an_update_of_nothing_new_says_so(two: Path) -> None:
     assert run(two, "update", "--all", "--no-verify").stdout == "nothing to change\n2 models: 2 unchanged\n"
+
+
+def test_a_description_that_cannot_be_written_is_an_error_before_anything_is(
+    two: Path, site: Path, tmp_path: Path
+) -> None:
+    edit(site / MODELING, ADDITION, RENAMED)
+    before = fingerprint(two)
+    result = run(two, "update", "--all", "--no-verify", "--pr-body", str(tmp_path / "nowhere" / "body.md"))
+
+    assert result.exit_code == 1
+    assert "error[not-written]: cannot be written: No such file or directory\n" in result.stderr
+    assert fingerprint(two) == before
