@@ -199,9 +199,12 @@ def joined(before: Found, now: Found) -> Found:
     """What is found now in place of what was found of the same models and releases before."""
     if not isinstance(now, dict) or not isinstance(before, dict):
         return now
-    return before | {
-        key: joined(before.get(key, {}), value) if _is_level(value) else value for key, value in now.items()
-    }
+    told = {key: value for key, value in now.items() if value != {}}  # what was not looked at stays as it was
+    return (
+        now
+        | before
+        | {key: joined(before.get(key, {}), value) if _is_level(value) else value for key, value in told.items()}
+    )
 
 
 def _is_level(value: object) -> bool:
@@ -246,12 +249,14 @@ def refusals(found: Found) -> str:
     """The methods that a model can take under the newest release, and not under another."""
     lines = []
     for name in _known(found["models"]):
-        newest = found["models"][name].get(RELEASES[-1], {"refused": {}})["refused"]
-        for release in RELEASES[:-1]:
-            refused = found["models"][name].get(release, {"refused": {}})["refused"]
+        refused = {release: result["refused"] for release, result in found["models"][name].items()}
+        newest = refused.pop(RELEASES[-1], None)
+        if newest is None:
+            continue  # nothing to compare with
+        for release in sorted(refused, key=Version):
             lines += [
                 f"- {name} under {release}: no {method}: {because}\n"
-                for method, because in refused.items()
+                for method, because in refused[release].items()
                 if method not in newest
             ]
     return "".join(lines) or "There are none.\n"

@@ -58,15 +58,18 @@ def test_what_was_found_of_other_models_and_releases_stays(script: ModuleType) -
     before = {
         "models": {"vit": {"5.5.4": result(failed=["old"]), "5.23.0": result()}, "t5": {"5.5.4": result()}},
         "adapters": {"vit": {"5.5.4": {"5.23.0": {"lora": "old", "ia3": ""}, "5.16.1": {"lora": ""}}}},
+        "all": {"5.5.4": {"regenerated": 3}},
     }
     now = {
         "models": {"vit": {"5.5.4": result("replanned")}},
         "adapters": {"vit": {"5.5.4": {"5.23.0": {"lora": ""}}}},
+        "all": {},
     }
 
     assert script.joined(before, now) == {
         "models": {"vit": {"5.5.4": result("replanned"), "5.23.0": result()}, "t5": {"5.5.4": result()}},
         "adapters": {"vit": {"5.5.4": {"5.23.0": {"lora": ""}, "5.16.1": {"lora": ""}}}},
+        "all": {"5.5.4": {"regenerated": 3}},
     }
     assert script.joined({}, now) == now
 
@@ -93,4 +96,6 @@ def test_tables(script: ModuleType) -> None:
     )
     assert script.adapters_table(found).splitlines()[2] == "| vit | – | – | – | **2 of 3** |"
     assert script.refusals(found) == "- t5 under 5.5.4: no prefix_tuning: why\n"
+    del found["models"]["t5"]["5.23.0"]
+    assert script.refusals(found) == "There are none.\n"
     assert list(script.failures(found)) == ["stale", "lora: wrong", "KeyError: x"]
