@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from itertools import takewhile
 
 from adaptergen.problems import Problem, ProblemsFound
 
@@ -35,6 +36,12 @@ def _checked(name: str, given: str) -> str:
         return name
     message = f"{given!r} cannot name a model: use lower-case letters, digits and underscores, a letter first"
     raise ProblemsFound(Problem("bad-name", message, fix="for example `adaptergen add-model gpt_neo`"))
+
+
+def shared_start(path: str, other: str) -> int:
+    """How many names two dotted paths have in common from the start: 2 for `layer.attn.q` and `layer.attn.out`."""
+    pairs = zip(path.split("."), other.split("."), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def family(base_class: str) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 
 from adaptergen.problems import Problem, ProblemsFound
-from adaptergen.upstream import REQUIREMENT, Upstream
+from adaptergen.upstream import NEWEST, OLDEST, REQUIREMENT, Upstream
 
 
-OLDEST, NEWEST = (5, 4), (5, 23)
 RANGE = f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
 
 

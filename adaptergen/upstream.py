@@ -18,7 +18,8 @@ from adaptergen.source import SourceModule, parse_source
 from adaptergen.text_files import read_python, read_text
 
 
-REQUIREMENT = "transformers>=5.4,<5.24"  # what pip is told; `supported.py` says the same to people
+OLDEST, NEWEST = (5, 4), (5, 23)  # releases that are read and run
+REQUIREMENT = f"transformers>={OLDEST[0]}.{OLDEST[1]},<{NEWEST[0]}.{NEWEST[1] + 1}"  # as pip is told
 AUTO = "auto"  # the package of the auto classes is beside the architectures, and is none
 LATER_TABLES = "auto_mappings.py"  # earlier releases have all of their tables in the files of the auto classes
 

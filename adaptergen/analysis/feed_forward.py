@@ -7,7 +7,7 @@ out(conv(b * x) * c)                    none: positions are mixed
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from adaptergen.analysis.additions import CONVOLUTIONS, Addition, is_weighted
 from adaptergen.analysis.attention import PRODUCTS
@@ -43,18 +43,17 @@ def feed_forwards(ends: Sequence[tuple[Call, Addition]]) -> Iterator[tuple[Role,
     One with a convolution in it is a feed-forward where the layer has no other, as in vision transformers that know
     positions by it alone; beside another it mixes positions, as an attention does.
     """
-    inside = [(down, addition, between(down.args[0], addition.stream)) for down, addition in ends]
+    inside = [(down, addition, between(down.args[0], addition.stream).values()) for down, addition in ends]
     alike = [each for each in inside if _is_feed_forward(each[0], each[2])]
-    plain = [each for each in alike if not any(map(_convolves, each[2].values()))]
+    plain = [each for each in alike if not any(map(_convolves, each[2]))]
     for down, addition, _ in plain or alike:
         yield from _roles(down, addition)
 
 
-def _is_feed_forward(down: Call, inside: Mapping[int, Value]) -> bool:
-    values = inside.values()
-    if not any(map(is_activation, values)) or any(map(_mixes_positions, values)):
+def _is_feed_forward(down: Call, inside: Collection[Value]) -> bool:
+    if not any(map(is_activation, inside)) or any(map(_mixes_positions, inside)):
         return False
-    maps = [value for value in values if isinstance(value, Call) and is_linear_call(value)]
+    maps = [value for value in inside if isinstance(value, Call) and is_linear_call(value)]
     return not maps or not all(_is_unlike(_width(call, 0), _width(down, 1)) for call in maps)
 
 
@@ -104,7 +103,7 @@ def _is_unlike(taken: Value | None, made: Value | None) -> bool:
 
 def _is_activated(product: Value, call: Call) -> bool:
     """Does the call reach the product of gate and up through an activation?"""
-    factors = next((v for v in walk(product) if _is_product(v)), None)
+    factors = next(filter(_is_product, walk(product)), None)
     if factors is None:
         return False
     sides = [side for side in factors.parts() if depends_on(side, call)]

@@ -15,7 +15,7 @@ from adaptergen.analysis.attention import AttentionCall
 from adaptergen.analysis.inline_scores import readers
 from adaptergen.analysis.measured import before_measures, measured_names, name_nodes, told_of, uses_beyond_shapes
 from adaptergen.analysis.score_names import Names, Unclear, is_product
-from adaptergen.analysis.statements import enclosing_blocks, method_node
+from adaptergen.analysis.statements import enclosing_blocks, method_node, statements_from
 from adaptergen.facts import ScoreTerm
 from adaptergen.source import SourceModule, Statement
 from adaptergen.tracing.values import Site
@@ -90,12 +90,6 @@ def _later_reads(
 
 
 _PARTS = ("key", "value", "mask")
-
-
-def statements_from(site: Site, before: Statement) -> list[Statement]:
-    """The statements of the method from this one on."""
-    statements = list(site.module.statements(method_node(site.module, site.cls, site.method)))
-    return statements[statements.index(before) :]
 
 
 def _binds_term(statement: Statement, terms: Sequence[ScoreTerm]) -> bool:

@@ -20,10 +20,10 @@ from adaptergen.analysis.inline_scores import find_terms
 from adaptergen.analysis.lengths import find_lengths
 from adaptergen.analysis.measured import measured_names
 from adaptergen.analysis.score_names import Names, Unclear, mask_given, names_of, outermost_site
-from adaptergen.analysis.score_places import is_written_out, place_of_prefix, statements_from
+from adaptergen.analysis.score_places import is_written_out, place_of_prefix
 from adaptergen.analysis.score_views import ScoreView, find_likenesses, find_views
 from adaptergen.analysis.shapes import Shapes
-from adaptergen.analysis.statements import address, method_node
+from adaptergen.analysis.statements import address, method_node, statements_from
 from adaptergen.analysis.turning import exchanged, order_of
 from adaptergen.analysis.widths import has_flat_heads, has_heads_behind, has_length_last
 from adaptergen.facts import Scores, ScoreTerm

@@ -27,6 +27,12 @@ def method_node(module: SourceModule, cls: str, method: str) -> cst.FunctionDef:
     return module.classes[cls].methods[method] if cls else module.functions[method]
 
 
+def statements_from(site: Site, first: Statement) -> list[Statement]:
+    """The statements of the method from this one on."""
+    statements = list(site.module.statements(method_node(site.module, site.cls, site.method)))
+    return statements[statements.index(first) :]
+
+
 def enclosing_blocks(node: cst.CSTNode, statement: Statement) -> list[Statement]:
     """The statement and the compound statements around it, innermost last, below the given function."""
     for child in blocks(node):

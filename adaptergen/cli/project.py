@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from adaptergen.pipeline import Integration
     from adaptergen.upstream import Upstream
     from adaptergen.workspace import Workspace
+
+T = TypeVar("T")
 
 
 def opened(folder: Path, tree: Path | None = None, *, may_be_newer: bool = True) -> tuple[Workspace, Upstream]:
@@ -39,15 +41,25 @@ def opened_upstream(tree: Path | None = None, *, may_be_newer: bool = True) -> U
         ProblemsFound: there is none, or it is not supported.
     """
     from adaptergen.supported import too_new, too_old
-    from adaptergen.upstream import installed_transformers, transformers_in
 
-    upstream = transformers_in(tree) if tree else installed_transformers()
+    upstream = any_upstream(tree)
     old, new = too_old(upstream), too_new(upstream)
     if old or (new and not may_be_newer):
         raise ProblemsFound(*filter(None, (old, new)))
     if new:
         click.echo(f"warning: {new.message}", err=True)
     return upstream
+
+
+def any_upstream(tree: Path | None) -> Upstream:
+    """The transformers in a folder, or the installed one, whichever release it is.
+
+    Raises:
+        ProblemsFound: there is none.
+    """
+    from adaptergen.upstream import installed_transformers, transformers_in
+
+    return transformers_in(tree) if tree else installed_transformers()
 
 
 def known_models(workspace: Workspace, names: Iterable[str]) -> tuple[str, ...]:
@@ -88,18 +100,26 @@ def integrate_all(
     Raises:
         ProblemsFound: all that is wrong with all of them.
     """
-    made: dict[str, Integration] = {}
+    made = each_of(names, lambda name: integrate_name(workspace, upstream, name, source))
+    return list({one.plan.name: one for one in made}.values())
+
+
+def each_of(names: Sequence[str], make: Callable[[str], T]) -> list[T]:
+    """What is made of each name.
+
+    Raises:
+        ProblemsFound: all that is wrong with all of them.
+    """
+    made: list[T] = []
     problems: list[Problem] = []
     for name in progress(names, "analysing", length=len(names)):
         try:
-            one = integrate_name(workspace, upstream, name, source)
+            made.append(make(name))
         except ProblemsFound as found:
             problems.extend(found.problems)
-        else:
-            made[one.plan.name] = one
     if problems:
         raise ProblemsFound(*problems)
-    return list(made.values())
+    return made
 
 
 def integrate_name(workspace: Workspace, upstream: Upstream, name: str, source: Path | None = None) -> Integration:

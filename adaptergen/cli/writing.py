@@ -15,7 +15,7 @@ from adaptergen.cli.group import (
     names_argument,
     verify_option,
 )
-from adaptergen.cli.project import integrate_all, known_models, opened
+from adaptergen.cli.project import any_upstream, each_of, integrate_all, known_models, opened
 from adaptergen.cli.proving import prove, require_torch
 from adaptergen.cli.reporting import echo_json, echo_written, reported, written_as_json
 from adaptergen.profiles import PROFILES
@@ -23,7 +23,6 @@ from adaptergen.profiles import PROFILES
 
 if TYPE_CHECKING:
     from adaptergen.pipeline import Integration
-    from adaptergen.problems import Problem
     from adaptergen.profiles.adapters_library import LibraryIntegration
     from adaptergen.workspace import Workspace
 
@@ -95,30 +94,22 @@ def add_to_library(
 ) -> None:
     """Write models into a copy of the library `adapters`, or show what would be written."""
     from adaptergen.pipeline import integrate
-    from adaptergen.problems import ProblemsFound
     from adaptergen.profiles.adapters_library import (
         check_transformers,
         find_checkout,
         library_changes,
         library_integration,
     )
-    from adaptergen.upstream import installed_transformers, transformers_in
 
     with reported(as_json):
         checkout = find_checkout(into)
-        upstream = transformers_in(tree) if tree else installed_transformers()
+        upstream = any_upstream(tree)
         check_transformers(upstream)
-        made: dict[str, LibraryIntegration] = {}
-        problems: list[Problem] = []
-        for name in names:
-            try:
-                model = library_integration(integrate(upstream.find(name), upstream), upstream, checkout)
-                made[model.plan.name] = model
-            except ProblemsFound as found:
-                problems.extend(found.problems)
-        if problems:
-            raise ProblemsFound(*problems)
-        changes = library_changes(checkout, made.values())
+
+        def made(name: str) -> LibraryIntegration:
+            return library_integration(integrate(upstream.find(name), upstream), upstream, checkout)
+
+        changes = library_changes(checkout, {one.plan.name: one for one in each_of(names, made)}.values())
         if not dry_run:
             checkout.workspace.apply(changes, force=force)
         if as_json:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from adaptergen.naming import shared_start
 from adaptergen.picture.model import SubLayerKind
 from adaptergen.picture.order import in_order
 from adaptergen.plan import AttentionPlace, BottleneckPlace, LayerPlan, ProjectionPlace
@@ -40,7 +41,7 @@ class Branch:
 
     def likeness(self, path: str) -> int:
         """How many names a path begins with that one of its modules begins with, too."""
-        return max((_shared(path, own) for own in self.paths), default=0)
+        return max((shared_start(path, own) for own in self.paths), default=0)
 
 
 def branches_of(layer: LayerPlan, source: SourceModule | None) -> list[Branch]:
@@ -84,12 +85,3 @@ def _begun(branches: list[Branch], kind: SubLayerKind) -> Branch:
     first = next((at for at, other in enumerate(branches) if other.kind == "feed-forward"), len(branches))
     branches.insert(len(branches) if kind == "feed-forward" else first, branch)
     return branch
-
-
-def _shared(path: str, other: str) -> int:
-    count = 0
-    for one, two in zip(path.split("."), other.split("."), strict=False):
-        if one != two:
-            break
-        count += 1
-    return count

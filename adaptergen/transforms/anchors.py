@@ -27,10 +27,12 @@ def find_statement(source: SourceModule, cls: str, method: str, text: str, nth: 
     owner = source.classes.get(cls)
     node = owner.methods.get(method) if owner else None
     if owner is None or node is None:
-        missing = f"class {cls}" if owner is None else f"method {cls}.{method}"
-        near = get_close_matches(*((cls, source.classes) if owner is None else (method, owner.methods)))
-        message = f"{missing}, which the plan names, is not in this file{_named(near)}"
-        raise ProblemsFound(anchor_gone(message, Location(source.path)))
+        missing = (
+            _missing(f"class {cls}", cls, source.classes)
+            if owner is None
+            else _missing(f"method {cls}.{method}", method, owner.methods)
+        )
+        raise ProblemsFound(anchor_gone(missing, Location(source.path)))
     found = [statement for statement in source.statements(node) if source.header(statement) == text]
     if nth < len(found):
         return found[nth]
@@ -98,12 +100,16 @@ def _unmade_places(plan: IntegrationPlan, source: SourceModule) -> Iterator[Prob
 def _unmade(source: SourceModule, cls: str, path: str) -> str:
     """What is missing, as far as the file tells: a class may inherit from others elsewhere."""
     if cls not in source.classes:
-        near = get_close_matches(cls, source.classes)
-        return f"class {cls}, which the plan names, is not in this file{_named(near)}"
+        return _missing(f"class {cls}", cls, source.classes)
     name = path.partition(".")[0]
     texts = (source.code(owner.node) for owner in source.ancestry(cls))
     is_there = not name or any(re.search(rf"\bself\.{re.escape(name)}\b", text) for text in texts)
     return "" if is_there else f"{cls} has no `self.{name}`, though the plan names {path} in it"
+
+
+def _missing(what: str, name: str, there: Iterable[str]) -> str:
+    near = get_close_matches(name, list(there))
+    return f"{what}, which the plan names, is not in this file{_named(near)}"
 
 
 def _nearest(source: SourceModule, cls: str, text: str) -> Iterator[tuple[str, int]]:

@@ -10,7 +10,7 @@ import libcst as cst
 from adaptergen import naming
 from adaptergen.plan import IntegrationPlan
 from adaptergen.profiles.adapters_library.heads import head_types
-from adaptergen.profiles.adapters_library.mixins import ClassMixin, class_mixins, mixin_imports
+from adaptergen.profiles.adapters_library.mixins import ClassMixin, mixin_imports, statements_of
 from adaptergen.profiles.adapters_library.modeling import marked_classes
 from adaptergen.profiles.adapters_library.tiny import small_arguments
 from adaptergen.rendering import context as shared
@@ -28,11 +28,15 @@ OF_SEPARATE = ("MTLLoRA", "Vera", "Dora")  # test classes of methods that one pr
 
 
 def values_of(
-    plan: IntegrationPlan, source: SourceModule, borrowed: Borrowed, configuration: SourceModule | None
+    plan: IntegrationPlan,
+    source: SourceModule,
+    borrowed: Borrowed,
+    configuration: SourceModule | None,
+    mixins: Sequence[ClassMixin],
 ) -> dict[str, Any]:
     own = plan.adapter_model
-    mixins = class_mixins(plan, source)
     is_invertible = plan.methods["invertible"].supported
+    documented, fused = is_documented(source, plan), is_fused(mixins)
     return {
         "plan": plan,
         "family": naming.family(plan.classes.base),
@@ -44,20 +48,20 @@ def values_of(
         "is_invertible": is_invertible,
         "stack": plan.stacks[0],
         "first_input": _first_parameter(source, plan.stacks[0].layer),
-        "fused": is_fused(mixins),
+        "fused": fused,
         "mixin_imports": library_imports(mixin_imports(plan, mixins, is_invertible=is_invertible)),
         "modeling_imports": library_imports({*borrowed.imports, *_parents(plan, mixins)}),
-        "adapter_model_imports": library_imports(_adapter_model_imports(plan, borrowed, is_documented(source, plan))),
+        "adapter_model_imports": library_imports(_adapter_model_imports(plan, documented)),
         "adapter_model_line": shared.class_line(own.name, _adapter_model_bases(plan)),
         "head_types_line": layout.lines(4, "head_types = ", [literal(found) for found in head_types(plan)], "[]"),
-        "documented": is_documented(source, plan),
+        "documented": documented,
         "parameters": [_without_annotation(parameter) for parameter in own.parameters],
         "parameter_names": shared.parameter_names(plan),
         "returns": _takes_return_dict(source, plan),
         "small": small_arguments(configuration, plan.classes.config),
         "config_module": borrowed.config_module,
         "not_supported_line": layout.entries(
-            4, "not_supported=", list(map(literal, not_supported(mixins))), "[]", ","
+            4, "not_supported=", list(map(literal, not_supported(fused=fused))), "[]", ","
         ),
     }
 
@@ -71,12 +75,12 @@ def library_imports(imports: set[Import]) -> str:
 
 
 def is_fused(mixins: Sequence[ClassMixin]) -> bool:
-    text = "\n".join(statement for mixin in mixins for statement in mixin.statements)
+    text = statements_of(mixins)
     return "LoRAMergedLinear" in text or "LoRAGroupedLinear" in text
 
 
-def not_supported(mixins: Sequence[ClassMixin]) -> tuple[str, ...]:
-    return (*NOT_SUPPORTED, *(OF_SEPARATE if is_fused(mixins) else ()))
+def not_supported(*, fused: bool) -> tuple[str, ...]:
+    return (*NOT_SUPPORTED, *(OF_SEPARATE if fused else ()))
 
 
 def is_documented(source: SourceModule, plan: IntegrationPlan) -> bool:
@@ -136,7 +140,7 @@ def _parents(plan: IntegrationPlan, mixins: Sequence[ClassMixin]) -> set[Import]
     }
 
 
-def _adapter_model_imports(plan: IntegrationPlan, borrowed: Borrowed, documented: bool) -> set[Import]:
+def _adapter_model_imports(plan: IntegrationPlan, documented: bool) -> set[Import]:
     is_last = plan.adapter_model.sentence == "last_token"
     documenting = ("inherit_doc_for_adapter_model", "inherit_doc_for_function") if documented else ()
     return {

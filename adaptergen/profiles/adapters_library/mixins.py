@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import libcst as cst
@@ -46,6 +46,11 @@ def class_mixins(plan: IntegrationPlan, source: SourceModule) -> tuple[ClassMixi
     layers = {layer.cls: layer for layer in plan.layers}
     classes = sorted({*layers, *plan.copied_classes}, key=lambda cls: source.lines_of(source.classes[cls].node))
     return tuple(_mixin(plan, source, cls, layers.get(cls)) for cls in classes)
+
+
+def statements_of(mixins: Iterable[ClassMixin]) -> str:
+    """What `init_adapters` does in all of them."""
+    return "\n".join(statement for mixin in mixins for statement in mixin.statements)
 
 
 def _mixin(plan: IntegrationPlan, source: SourceModule, cls: str, layer: LayerPlan | None) -> ClassMixin:

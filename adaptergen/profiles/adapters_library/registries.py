@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from adaptergen.problems import Location, Problem, ProblemsFound
+from adaptergen.transforms.edits import LINE_LENGTH
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,6 @@ def with_import(text: str, path: str, module: str, names: Sequence[str], *, guar
     if len(own) > LINE_LENGTH:
         own = "".join([f"{indent}from .{module} import (\n", *(f"{indent}    {n},\n" for n in names), f"{indent})\n"])
     return "".join([*lines[: line - 1], own, *lines[line - 1 :]])
-
-
-LINE_LENGTH = 119
 
 
 def table_keys(text: str, name: str) -> frozenset[str]:

@@ -14,7 +14,7 @@ from adaptergen.profiles.adapters_library.checkout import Checkout
 from adaptergen.profiles.adapters_library.context import values_of
 from adaptergen.profiles.adapters_library.heads import convertible_heads, head_entry
 from adaptergen.profiles.adapters_library.limits import check_limits
-from adaptergen.profiles.adapters_library.mixins import class_mixins
+from adaptergen.profiles.adapters_library.mixins import class_mixins, statements_of
 from adaptergen.profiles.adapters_library.modeling import LIBRARY_CALLS
 from adaptergen.profiles.adapters_library.pages import with_index_entry, with_row
 from adaptergen.profiles.adapters_library.registries import Entry, table_keys, with_entry, with_import
@@ -63,8 +63,8 @@ def library_integration(made: Integration, upstream: Upstream, checkout: Checkou
     borrowed = borrow_classes(source, plan, LIBRARY_CALLS, keep_examples(source, plan.residuals))
     mixins = class_mixins(plan, source)
     configuration = upstream.load(borrowed.config_module)
-    values = values_of(plan, source, borrowed, configuration)
-    needed = "\n".join(statement for mixin in mixins for statement in mixin.statements)
+    values = values_of(plan, source, borrowed, configuration, mixins)
+    needed = statements_of(mixins)
     unneeded = {f"{PACKAGE}{path}" for path, name in SHARED.items() if name not in needed}
     texts = {path: text for path, text in _rendered(plan.name, values) if path not in unneeded}
     mapped = {mixin.cls: mixin.name for mixin in mixins if not mixin.copied and mixin.statements}

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from adaptergen.naming import shared_start
 from adaptergen.verify import places
 from adaptergen.verify.adapters import AdapterForm, add_random
 from adaptergen.verify.calls import Norms, hooked, noting_additions
@@ -193,16 +194,10 @@ def _played(subject: Subject, layer: Any, place: Any, module: nn.Module) -> dict
 
 def _attention_of(path: str, layer: Any) -> str:
     """The path of the attention that a projection belongs to: the one that shares most of its path."""
-    shared = {site.path: _shared(path, site.path) for site in layer.sites.attention}
+    shared = {site.path: shared_start(path, site.path) for site in layer.sites.attention}
     best = max(shared.values(), default=0)
     nearest = [site for site, count in shared.items() if count == best]
     return nearest[0] if len(nearest) == 1 else ""
-
-
-def _shared(path: str, other: str) -> int:
-    """How many components two paths have in common from the start."""
-    pairs = zip(path.split("."), other.split("."), strict=False)
-    return next((count for count, (a, b) in enumerate(pairs) if a != b), min(path.count("."), other.count(".")) + 1)
 
 
 def _additions_with_ends(subject: Subject, base: PreTrainedModel) -> Iterator[_Addition]:
