@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import typing
 from collections.abc import Iterator
+from dataclasses import replace
 
 from adaptergen.facts import Role
 from adaptergen.picture.branches import Branch, branches_of
@@ -65,14 +66,18 @@ def _hook(plan: IntegrationPlan, kind: HookKind, label: str, **told: str) -> Hoo
 
 def _refusal(plan: IntegrationPlan, kind: HookKind) -> str:
     """Why none of its methods works; "" if one does."""
-    told = [plan.methods[method] for method in _METHODS[kind] if method in plan.methods]
-    return "" if any(support.supported for support in told) else told[0].because if told else "not planned"
+    is_taken = any(plan.methods[method].supported for method in _METHODS[kind] if method in plan.methods)
+    return "" if is_taken else _said(plan, kind)
+
+
+def _said(plan: IntegrationPlan, kind: HookKind) -> str:
+    """What the plan says of the first of its methods that it knows."""
+    return next((plan.methods[method].because for method in _METHODS[kind] if method in plan.methods), "not planned")
 
 
 def _missing(plan: IntegrationPlan, kind: HookKind, label: str) -> Hook:
     """A site of a sub-layer for which the plan has no place; what is said of the method tells which it has."""
-    told = plan.methods.get(_METHODS[kind][0])
-    return Hook(kind, label, refused=told.because if told else "not planned")
+    return Hook(kind, label, refused=_said(plan, kind))
 
 
 def _layer(plan: IntegrationPlan, layer: LayerPlan, source: SourceModule | None) -> LayerPicture:
@@ -84,12 +89,8 @@ def _exit(plan: IntegrationPlan, cls: str) -> Hook:
     stacks = [stack for _, stack in _all_stacks(plan) if stack.layer == cls]
     hook = _hook(plan, "reft", "reft", because="what leaves the layer")
     if stacks and not hook.refused and all(stack.packed for stack in stacks):
-        return _with_refusal(hook, "all examples are one sequence here, so that positions in it tell nothing")
+        return replace(hook, refused="all examples are one sequence here, so that positions in it tell nothing")
     return hook
-
-
-def _with_refusal(hook: Hook, why: str) -> Hook:
-    return Hook(hook.kind, hook.label, hook.path, hook.because, hook.at, why)
 
 
 def _all_stacks(plan: IntegrationPlan) -> Iterator[tuple[str, StackPlan]]:
