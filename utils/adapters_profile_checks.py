@@ -9,13 +9,10 @@ whether it is as it must be. Weights are random, and nothing but `adapters` itse
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
-import types
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import asdict
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -24,6 +21,7 @@ import torch
 from adapters import AutoAdapterModel
 from adapters.composition import BatchSplit, Parallel
 from adapters.head_utils import STATIC_TO_FLEX_HEAD_MAP
+from adapters_profile_subjects import ENCODERS, VARIANTS, Found, Subject, batches, generated_tests
 from torch import Tensor
 from transformers import (
     AutoModel,
@@ -33,35 +31,13 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     DynamicCache,
-    GemmaConfig,
-    GPTNeoConfig,
-    GPTNeoXConfig,
-    OPTConfig,
-    PretrainedConfig,
     PreTrainedModel,
 )
 
 
 SAME, CLOSE = 0.0, 1e-5  # the same numbers; the same up to the order of sums of single precision
 STEPS = 12
-TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-SIZES = {"vocab_size": 96, "hidden_size": 32, "max_position_embeddings": 64, **TOKENS}
-LAYERS = {"num_hidden_layers": 3, "num_attention_heads": 4}
-CONFIGS: dict[str, Callable[[], PretrainedConfig]] = {
-    "gpt_neo": lambda: GPTNeoConfig(
-        **SIZES, num_layers=3, attention_types=[[["global", "local", "global"], 1]], num_heads=4, window_size=24
-    ),
-    "opt": lambda: OPTConfig(**SIZES, **LAYERS, ffn_dim=48, word_embed_proj_dim=32),
-    "gpt_neox": lambda: GPTNeoXConfig(**SIZES, **LAYERS, intermediate_size=48, tie_word_embeddings=False),
-    # Heads of another width than the model's, of which two share keys
-    "gemma": lambda: GemmaConfig(**SIZES, **LAYERS, intermediate_size=48, head_dim=16, num_key_value_heads=2),
-}
-VARIANTS: dict[str, dict[str, dict[str, Any]]] = {  # other forwards of the same architecture
-    "opt": {"norm after": {"do_layer_norm_before": False}},
-    "gpt_neox": {"sequential": {"use_parallel_residual": False}},
-}
 ONLY_EAGER = ("gpt_neo", "ernie")
-ENCODERS = ("esm", "ernie")
 ADAPTERS = {
     "seq_bn": "seq_bn",
     "double_seq_bn": "double_seq_bn",
@@ -83,86 +59,6 @@ HEADS = {
     "tagging": AutoModelForTokenClassification,
     "question_answering": AutoModelForQuestionAnswering,
 }
-
-
-def generated_tests(name: str) -> Any:
-    """The test module of a model, with stand-ins for what only the library's repository has beside it."""
-    folder = Path(adapters.__file__).parents[1] / "tests" / "test_methods"
-    stood_in = {
-        "tests": {"__path__": [str(folder.parent)]},
-        "tests.test_methods": {"__path__": [str(folder)]},
-        "tests.test_methods.base": {"TextAdapterTestBase": type("TextAdapterTestBase", (), {})},
-        "tests.test_methods.generator": {"generate_method_tests": lambda base, **_: {base.__name__: base}},
-        "tests.test_methods.method_test_impl": {"__path__": []},
-        "tests.test_methods.method_test_impl.utils": {
-            "make_config": lambda cls, **sizes: staticmethod(lambda: cls(**sizes))
-        },
-    }
-    for module, names in stood_in.items():
-        sys.modules[module] = types.ModuleType(module)
-        vars(sys.modules[module]).update(names)
-    found = importlib.import_module(f"tests.test_methods.test_on_{name}")
-    return next(value for key, value in vars(found).items() if key.endswith("AdapterTestBase") and key[:4] != "Text")
-
-
-@dataclass(frozen=True)
-class Found:
-    model: str
-    attention: str
-    check: str
-    value: float | str
-    is_right: bool
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A model type with one implementation of attention, and tokens for it."""
-
-    name: str
-    attention: str
-    variant: str = ""
-
-    @property
-    def config(self) -> PretrainedConfig:
-        config = CONFIGS[self.name]() if self.name in CONFIGS else generated_tests(self.name).config()
-        for key, value in VARIANTS.get(self.name, {}).get(self.variant, {}).items():
-            setattr(config, key, value)
-        config._attn_implementation = self.attention
-        return config
-
-    @property
-    def language_model(self) -> Any:
-        return AutoModelForMaskedLM if self.name in ENCODERS else AutoModelForCausalLM
-
-    @property
-    def shown(self) -> str:
-        return f"{self.name} ({self.variant})" if self.variant else self.name
-
-    def made(self, auto: Any) -> PreTrainedModel:
-        """Always with the same weights; larger than usual, so that nothing is hidden by rounding."""
-        torch.manual_seed(0)
-        model = auto.from_config(self.config, attn_implementation=self.attention).eval()
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.data.mul_(4)
-        return model
-
-    def found(self, check: str, value: float | str, is_right: bool) -> Found:
-        return Found(self.shown, self.attention, check, value, is_right)
-
-    def at_most(self, check: str, value: float, bound: float) -> Found:
-        return self.found(check, value, value <= bound)
-
-
-def batches() -> dict[str, dict[str, Tensor]]:
-    torch.manual_seed(1)
-    ids = torch.randint(3, 96, (3, 12))
-    mask = torch.ones_like(ids)
-    mask[0, :4] = mask[2, :7] = 0  # padded on the left, as for generation
-    return {
-        "plain": {"input_ids": ids},
-        "padded": {"input_ids": ids * mask, "attention_mask": mask},
-    }
 
 
 def output(model: PreTrainedModel, batch: dict[str, Tensor], **more: Any) -> Tensor:
@@ -298,17 +194,15 @@ def prefix_reference(subject: Subject) -> Iterator[Found]:
         for layer, (keys, values) in enumerate(states):
             cache.update(keys.detach(), values.detach(), layer)
         ids, mask = batch["input_ids"], batch.get("attention_mask", torch.ones_like(batch["input_ids"]))
-        own_positions = positions(subject, mask) if key == "padded" else torch.arange(ids.shape[-1]).expand_as(ids)
+        own_positions = (
+            (mask.cumsum(-1) - 1).clamp(min=0) if key == "padded" else torch.arange(ids.shape[-1]).expand_as(ids)
+        )
         extended = torch.cat([mask.new_ones(3, 5), mask], dim=-1)
         tell = {"position_ids": own_positions, "use_cache": True}
         expected = output(plain, {"input_ids": ids}, attention_mask=extended, past_key_values=cache, **tell)
         given = output(model, batch, position_ids=own_positions, use_cache=True)
         worst = difference(expected * mask.unsqueeze(-1), given * mask.unsqueeze(-1))
         yield subject.at_most(f"prefix is a cache that begins with it, {key}", worst, 1e-4)
-
-
-def positions(subject: Subject, mask: Tensor) -> Tensor:
-    return (mask.cumsum(-1) - 1).clamp(min=0)
 
 
 def prefix_is_causal(subject: Subject) -> Iterator[Found]:

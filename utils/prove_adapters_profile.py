@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -23,12 +22,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
+from pages import table, with_text
 
 
 ROOT = Path(__file__).parents[1]
 CHECKS = ROOT / "utils" / "adapters_profile_checks.py"
 PAGE = ROOT / "adapter_docs" / "adapters_profile.md"
-TABLE = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
 MODELS = ("gpt_neo", "opt", "gpt_neox", "gemma", "esm", "ernie")
 WRONG = 2  # how the checks end that found something; 1 is a traceback
 PRESENT = "gpt2"  # what the library has, and must not be overwritten
@@ -81,18 +80,22 @@ def described(found: Found) -> str:
     return f"{found['check']}: {found['value']}"
 
 
-def table(found: Iterable[Found]) -> str:
+def told_in_table(found: Iterable[Found]) -> str:
     """A row for each model and attention: how many checks, and the largest difference in each kind of them."""
     rows: dict[tuple[str, str], list[Found]] = {}
     for each in found:
         rows.setdefault((each["model"], each["attention"]), []).append(each)
     head = ["Model", "Attention", "Checks", *COLUMNS]
-    lines = [f"| {' | '.join(head)} |", f"| --- | --- | --: |{' --: |' * len(COLUMNS)}"]
-    for (model, attention), own in rows.items():
-        right = sum(each["is_right"] for each in own)
-        worst = (_worst(own, part) for part in COLUMNS.values())
-        lines.append(f"| {model} | {attention} | {right} of {len(own)} | {' | '.join(worst)} |")
-    return "\n".join(["", *lines, "", ""])
+    lines = [
+        [model, attention, f"{_right(own)} of {len(own)}", *(_worst(own, part) for part in COLUMNS.values())]
+        for (model, attention), own in rows.items()
+    ]
+    alignment = ["---", "---", *["--:"] * (len(COLUMNS) + 1)]
+    return f"\n{table(head, lines, alignment)}\n"
+
+
+def _right(found: Iterable[Found]) -> int:
+    return sum(each["is_right"] for each in found)
 
 
 def _worst(found: Iterable[Found], part: str) -> str:
@@ -110,10 +113,10 @@ def main(python: Path, write: bool, models: tuple[str, ...]) -> None:
     with TemporaryDirectory(prefix="adapters-profile-") as folder:
         written(python, Path(folder), models)
         found = checked(python, Path(folder), models)
-    wrong = sum(not each["is_right"] for each in found)
-    click.echo(f"{table(found)}{len(found)} checks, {wrong or 'none'} failed")
+    wrong, told = len(found) - _right(found), told_in_table(found)
+    click.echo(f"{told}{len(found)} checks, {wrong or 'none'} failed")
     if write:
-        PAGE.write_text(TABLE.sub(lambda _: table(found), PAGE.read_text()))
+        PAGE.write_text(with_text(PAGE.read_text(), "table", told))
     if wrong:
         sys.exit(1)
 

@@ -24,14 +24,12 @@ from typing import Any
 import click
 from packaging.version import Version
 from scratch import ROOT, SPANNING_SET, copy_project, run
+from version_tables import PINS, RELEASES, checks_told, with_tables
 
 
-PINS = ROOT / "utils/versions"
-RELEASES = tuple(sorted((path.stem for path in PINS.glob("*.txt")), key=Version))
 TORCH = "torch==2.13.0"
 RESULTS, PAGE = ROOT / "adapter_docs/versions.json", ROOT / "adapter_docs/versions.md"
 COVERAGE = "adapter_docs/coverage.json"
-NOTHING = "–"
 PASSED = re.compile(r"^(.+): (\d+) checks, (?:all passed|(\d+) failed)$", re.MULTILINE)
 
 Found = dict[str, Any]
@@ -74,7 +72,7 @@ def main(names: tuple[str, ...], versions: str, verify: bool, environments: Path
                 found["models"].setdefault(name, {})[release] = result
                 if verify:
                     result |= verified(project, pythons[release], name)
-                    _tell(f"{release} {name}: {result['fate']}, {_checks(result)}")
+                    _tell(f"{release} {name}: {result['fate']}, {checks_told(result)}")
                 if verify and write:
                     record({"models": {name: {release: result}}})
         found["adapters"] = exchanged(projects, pythons, Path(folder) / "adapters", chosen)
@@ -210,83 +208,6 @@ def joined(before: Found, now: Found) -> Found:
 def _is_level(value: object) -> bool:
     """Do keys below stand for models and releases? What is found of one of them is replaced as a whole."""
     return isinstance(value, dict) and any(isinstance(each, dict) for each in value.values()) and "fate" not in value
-
-
-def with_tables(page: str, found: Found) -> str:
-    for name, table in (
-        ("models", models_table(found)),
-        ("adapters", adapters_table(found)),
-        ("refused", refusals(found)),
-    ):
-        pattern = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end of {name} -->)", re.DOTALL)
-        page = pattern.sub(lambda _, table=table: table, page)
-    return page
-
-
-def models_table(found: Found) -> str:
-    """A row for each model: what became of it under each release, and how many checks it passed."""
-    rows = [
-        [name, *(_cell(found["models"][name].get(release)) for release in RELEASES)]
-        for name in _known(found["models"])
-    ]
-    whole = [
-        ", ".join(f"{count} {fate}" for fate, count in found["all"].get(release, {}).items()) for release in RELEASES
-    ]
-    return _markdown(["", *RELEASES], [*rows, ["every model of the project", *(each or NOTHING for each in whole)]])
-
-
-def adapters_table(found: Found) -> str:
-    """A row for each model: how many adapters of the other releases are read under each."""
-    rows = []
-    for name in _known(found["adapters"]):
-        saved = found["adapters"][name]
-        read = [[said for of in saved.values() for said in of.get(release, {}).values()] for release in RELEASES]
-        rows.append([name, *(_read_of(each) for each in read)])
-    return _markdown(["", *RELEASES], rows)
-
-
-def refusals(found: Found) -> str:
-    """The methods that a model can take under the newest release, and not under another."""
-    lines = []
-    for name in _known(found["models"]):
-        refused = {release: result["refused"] for release, result in found["models"][name].items()}
-        newest = refused.pop(RELEASES[-1], None)
-        if newest is None:
-            continue  # nothing to compare with
-        for release in sorted(refused, key=Version):
-            lines += [
-                f"- {name} under {release}: no {method}: {because}\n"
-                for method, because in refused[release].items()
-                if method not in newest
-            ]
-    return "".join(lines) or "There are none.\n"
-
-
-def _known(models: Mapping[str, Any]) -> list[str]:
-    return [*(name for name in SPANNING_SET if name in models), *sorted(models.keys() - set(SPANNING_SET))]
-
-
-def _cell(result: Found | None) -> str:
-    if result is None:
-        return NOTHING
-    problems = f", **{len(result['problems'])} problems**" if result["problems"] else ""
-    return f"{result['fate']}, {_checks(result)}{problems}"
-
-
-def _read_of(said: Sequence[str]) -> str:
-    read = sum(not each for each in said)
-    return NOTHING if not said else f"all {len(said)}" if read == len(said) else f"**{read} of {len(said)}**"
-
-
-def _checks(result: Found) -> str:
-    if "checks" not in result:
-        return "not verified"
-    failed = len(result["failed"])
-    return f"**{failed} failed** of {result['checks']}" if failed else f"{result['checks']} checks"
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "".join(f"| {' | '.join(line)} |\n" for line in (head, ["---"] * len(head), *rows))
 
 
 def _distribution(line: str) -> str:

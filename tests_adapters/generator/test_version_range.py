@@ -21,8 +21,13 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     import version_range
 
     yield version_range
-    for name in ("version_range", "scratch"):
+    for name in ("version_range", "version_tables", "pages", "scratch"):
         sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def tables(script: ModuleType) -> ModuleType:
+    return sys.modules["version_tables"]
 
 
 def result(fate: str = "unchanged", checks: int = 5, **others: object) -> dict[str, object]:
@@ -74,7 +79,7 @@ def test_what_was_found_of_other_models_and_releases_stays(script: ModuleType) -
     assert script.joined({}, now) == now
 
 
-def test_tables(script: ModuleType) -> None:
+def test_tables(script: ModuleType, tables: ModuleType) -> None:
     found = {
         "models": {
             "vit": {"5.5.4": result("replanned", 9), "5.23.0": result(failed=["lora: wrong"], problems=["stale"])},
@@ -87,15 +92,15 @@ def test_tables(script: ModuleType) -> None:
         },
     }
 
-    assert script.models_table(found) == (
+    assert tables.models_table(found) == (
         "|  | 5.5.4 | 5.10.4 | 5.16.1 | 5.23.0 |\n"
         "| --- | --- | --- | --- | --- |\n"
         "| t5 | unchanged, 5 checks | – | – | unchanged, 5 checks |\n"
         "| vit | replanned, 9 checks | – | – | unchanged, **1 failed** of 5, **1 problems** |\n"
         "| every model of the project | 3 regenerated, 1 needs a person | – | – | – |\n"
     )
-    assert script.adapters_table(found).splitlines()[2] == "| vit | – | – | – | **2 of 3** |"
-    assert script.refusals(found) == "- t5 under 5.5.4: no prefix_tuning: why\n"
+    assert tables.adapters_table(found).splitlines()[2] == "| vit | – | – | – | **2 of 3** |"
+    assert tables.refusals(found) == "- t5 under 5.5.4: no prefix_tuning: why\n"
     del found["models"]["t5"]["5.23.0"]
-    assert script.refusals(found) == "There are none.\n"
+    assert tables.refusals(found) == "There are none.\n"
     assert list(script.failures(found)) == ["stale", "lora: wrong", "KeyError: x"]
