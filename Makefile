@@ -31,11 +31,10 @@ demo: $(VENV)/ready
 	@rm -rf adapter_docs/_build $(DEMO) && git clone --quiet . $(DEMO)
 	@$(BIN)/adaptergen -C $(DEMO) remove-model gpt_neo > $(DEMO)/.git/removed
 	@git -C $(DEMO) -c user.name=demo -c user.email=demo@localhost commit --quiet --all -m 'Without GPT Neo'
-	@echo '== adaptergen add-model gpt_neo' && $(BIN)/adaptergen -C $(DEMO) add-model gpt_neo --no-verify
+	@echo '== adaptergen add-model gpt_neo' && $(BIN)/adaptergen -C $(DEMO) add-model gpt_neo --pr-body $(DEMO)/.git/body.md
 	@echo '== what was changed in the code borrowed from transformers' && $(BIN)/adaptergen -C $(DEMO) diff gpt_neo --upstream
 	@echo '== the change that goes to review' && git -C $(DEMO) add --all && git -C $(DEMO) diff --cached --stat
-	@echo '== adaptergen verify gpt_neo' && $(BIN)/adaptergen -C $(DEMO) verify gpt_neo
-	@echo "== done: the project with GPT Neo is in $(DEMO)"
+	@echo "== done: the project with GPT Neo is in $(DEMO), the description for reviewers in $(DEMO)/.git/body.md"
 
 test: lint check fast models
 

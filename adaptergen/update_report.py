@@ -9,6 +9,7 @@ from textwrap import indent
 from typing import Any
 
 from adaptergen.problems import Problem
+from adaptergen.proven import Proven, as_markdown
 from adaptergen.updating import Fate, Update
 
 
@@ -29,11 +30,11 @@ def as_json(updates: Sequence[Update]) -> dict[str, Any]:
     return {each.name: _as_json(each) for each in updates}
 
 
-def pull_request(updates: Sequence[Update], version: str) -> str:
+def pull_request(updates: Sequence[Update], version: str, proven: Sequence[Proven] = ()) -> str:
     """Markdown: what reviewers read first, and what is left to do."""
     before = sorted({each.previous.source.transformers for each in updates} - {version})
     title = f"Follow transformers {version}" + (f" (from {', '.join(before)})" if before else "")
-    return "\n".join([f"# {title}", "", f"{summary(updates)}.", *_sections(updates), ""])
+    return "\n".join([f"# {title}", "", f"{summary(updates)}.", *_sections(updates), *_proof(proven), ""])
 
 
 def _sections(updates: Sequence[Update]) -> Iterator[str]:
@@ -54,7 +55,11 @@ def _sections(updates: Sequence[Update]) -> Iterator[str]:
         yield from (f"- {name}: {what}{f' ({at})' if at else ''}" for name, what, at in kept)
     if by_fate[Fate.UNCHANGED]:
         yield from ("", "## Unchanged", "", ", ".join(each.name for each in by_fate[Fate.UNCHANGED]))
-    yield from ("", "## Proof", "", "`adaptergen verify --all`, `adaptergen check`")
+
+
+def _proof(proven: Sequence[Proven]) -> Iterator[str]:
+    yield from ("", "## Proof", "", as_markdown(proven, "adaptergen verify --all"))
+    yield from ("", "`adaptergen check` fails if anything of this is edited or stale.")
 
 
 def _told(update: Update) -> str:

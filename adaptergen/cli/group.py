@@ -35,3 +35,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 force_option = click.option("--force", is_flag=True, help="Overwrite files that have uncommitted changes.")
 dry_run_option = click.option("--dry-run", "--diff", "dry_run", is_flag=True, help="Show the diff, write nothing.")
 verify_option = click.option("--verify/--no-verify", default=True, help="Run the model afterwards (needs torch).")
+pr_body_option = click.option(
+    "--pr-body", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the description of a pull request there, in Markdown.",
+)  # fmt: skip

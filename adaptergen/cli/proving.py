@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -18,6 +18,7 @@ from adaptergen.problems import Problem, ProblemsFound
 
 
 if TYPE_CHECKING:
+    from adaptergen.proven import Proven
     from adaptergen.workspace import Workspace
 
 FEW = 4  # models that are checked before other processes have started
@@ -82,26 +83,33 @@ def verify(folder: Path, names: tuple[str, ...], everything: bool, as_json: bool
     adaptergen verify gpt_neo
     adaptergen verify --all
     """
-    with reported(as_json):
+    with reported(as_json) as told:
         workspace, _ = opened(folder)
-        chosen = chosen_names(workspace, names, everything)
-        prove(workspace, chosen)
+        told["models"] = list(chosen_names(workspace, names, everything))
+        if problems := broken(prove(workspace, told["models"], told)):
+            raise ProblemsFound(*problems)
         if as_json:
-            echo_json({"models": list(chosen), "problems": []})
+            echo_json({**told, "problems": []})
 
 
-def prove(workspace: Workspace, names: Sequence[str]) -> None:
-    """Run every check of these models, with a line of progress for each class.
+def prove(workspace: Workspace, names: Sequence[str], told: dict[str, Any]) -> list[Proven]:
+    """Run every check of these models, with a line of progress for each class, and tell what came of it.
 
     Raises:
-        ProblemsFound: a promise is not kept.
+        ProblemsFound: there is no torch.
     """
     require_torch()
+    from adaptergen.proven import as_json
     from adaptergen.verify import verify_models
 
-    failed = verify_models(workspace, names, echo=lambda text: click.echo(text, err=True))
-    if failed:
-        raise ProblemsFound(*failed)
+    proven = verify_models(workspace, names, echo=lambda text: click.echo(text, err=True))
+    told["proof"] = as_json(proven)
+    return proven
+
+
+def broken(proven: Sequence[Proven]) -> list[Problem]:
+    """Every promise that is not kept."""
+    return [problem for each in proven for problem in each.problems]
 
 
 def require_torch() -> None:

@@ -12,10 +12,11 @@ from adaptergen.cli.group import (
     force_option,
     json_option,
     optional_names_argument,
+    pr_body_option,
     verify_option,
 )
 from adaptergen.cli.project import chosen_names, opened
-from adaptergen.cli.proving import prove, require_torch
+from adaptergen.cli.proving import broken, prove, require_torch
 from adaptergen.cli.reporting import echo_json, progress, reported, write_file
 from adaptergen.cli.writing import write
 from adaptergen.problems import ProblemsFound
@@ -28,10 +29,7 @@ from adaptergen.problems import ProblemsFound
     "--source-tree", "tree", type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Another transformers than the installed one, which alone can be run: a checkout, or the package.",
 )  # fmt: skip
-@click.option(
-    "--pr-body", type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the description of a pull request there, in Markdown.",
-)  # fmt: skip
+@pr_body_option
 @dry_run_option
 @verify_option
 @force_option
@@ -58,6 +56,7 @@ def update(
     adaptergen update gpt_neo
     adaptergen update --all --no-verify --pr-body body.md
     """
+    from adaptergen.pipeline import change_set
     from adaptergen.update_report import as_json as updates_as_json
     from adaptergen.update_report import pull_request, report
     from adaptergen.updating import updated
@@ -69,21 +68,22 @@ def update(
         planned = progress(plans, "planning", lambda plan: plan.name, length=len(plans))
         updates = [updated(plan, workspace, upstream) for plan in planned]
         told["models"] = updates_as_json(updates)
-        if pr_body:
-            write_file(pr_body, pull_request(updates, upstream.version), "--pr-body")
         made = [each.made for each in updates if each.made is not None]
         problems = [problem for each in updates for problem in each.problems]
-        proven = verify and bool(made) and not dry_run and tree is None
-        if proven:
+        changes = change_set(workspace, made)
+        proving = verify and bool(made) and not dry_run and tree is None
+        if proving:
             require_torch()
-        write(workspace, made, told, dry_run=dry_run, force=force, as_json=as_json)
+        if pr_body:
+            write_file(pr_body, pull_request(updates, upstream.version), "--pr-body")
+        write(workspace, changes, made, told, dry_run=dry_run, force=force, as_json=as_json)
         if not as_json and (text := report(updates)):
             click.echo(text, err=dry_run)
-        try:
-            if proven:
-                prove(workspace, [one.plan.name for one in made])
-        except ProblemsFound as found:
-            problems.extend(found.problems)
+        if proving:
+            proven = prove(workspace, [one.plan.name for one in made], told)
+            problems.extend(broken(proven))
+            if pr_body:
+                write_file(pr_body, pull_request(updates, upstream.version, proven), "--pr-body")
         if problems:
             raise ProblemsFound(*problems)
         if as_json:

@@ -13,15 +13,18 @@ from adaptergen.cli.group import (
     force_option,
     json_option,
     names_argument,
+    pr_body_option,
     verify_option,
 )
 from adaptergen.cli.project import any_upstream, each_of, integrate_all, known_models, opened
-from adaptergen.cli.proving import prove, require_torch
-from adaptergen.cli.reporting import echo_json, echo_written, reported, written_as_json
+from adaptergen.cli.proving import broken, prove, require_torch
+from adaptergen.cli.reporting import echo_json, echo_written, reported, write_file, written_as_json
+from adaptergen.problems import ProblemsFound
 from adaptergen.profiles import PROFILES
 
 
 if TYPE_CHECKING:
+    from adaptergen.changes import ChangeSet
     from adaptergen.pipeline import Integration
     from adaptergen.profiles.adapters_library import LibraryIntegration
     from adaptergen.workspace import Workspace
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     "--source-tree", "tree", type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The transformers that the library runs on: a checkout, or the package.",
 )  # fmt: skip
+@pr_body_option
 @dry_run_option
 @verify_option
 @force_option
@@ -54,6 +58,7 @@ def add_model(
     profile: str | None,
     into: Path | None,
     tree: Path | None,
+    pr_body: Path | None,
     dry_run: bool,
     verify: bool,
     force: bool,
@@ -64,14 +69,18 @@ def add_model(
     \b
     adaptergen add-model gpt_neo
     adaptergen add-model bert llama --dry-run
+    adaptergen add-model gpt_neo --pr-body body.md
     adaptergen add-model mymodel --source src/modeling_mymodel.py --no-verify
     adaptergen add-model opt --profile adapters --into ../adapters --source-tree ../transformers
     """
+    from adaptergen.pipeline import change_set
+    from adaptergen.pull_request import pull_request
+
     if source is not None and len(names) > 1:
         raise click.UsageError("--source takes exactly one NAME")
     if profile is not None:
-        if into is None or source is not None:
-            raise click.UsageError("--profile needs --into, and takes no --source")
+        if into is None or source is not None or pr_body is not None:
+            raise click.UsageError("--profile needs --into, and takes neither --source nor --pr-body")
         add_to_library(names, into, tree, dry_run=dry_run, force=force, as_json=as_json)
         return
     if into is not None or tree is not None:
@@ -79,12 +88,18 @@ def add_model(
     with reported(as_json) as told:
         workspace, upstream = opened(folder, may_be_newer=False)
         made = integrate_all(workspace, upstream, names, source)
-        proven = verify and not dry_run
-        if proven:
+        changes = change_set(workspace, made)
+        if verify and not dry_run:
             require_torch()
-        write(workspace, made, told, dry_run=dry_run, force=force, as_json=as_json)
-        if proven:
-            prove(workspace, [one.plan.name for one in made])
+        if pr_body:
+            write_file(pr_body, pull_request(made, changes, workspace.settings), "--pr-body")
+        write(workspace, changes, made, told, dry_run=dry_run, force=force, as_json=as_json)
+        if verify and not dry_run:
+            proven = prove(workspace, [one.plan.name for one in made], told)
+            if pr_body:
+                write_file(pr_body, pull_request(made, changes, workspace.settings, proven), "--pr-body")
+            if problems := broken(proven):
+                raise ProblemsFound(*problems)
         if as_json:
             echo_json({**told, "problems": []})
 
@@ -146,6 +161,7 @@ def remove_model(folder: Path, names: tuple[str, ...], dry_run: bool, force: boo
 
 def write(
     workspace: Workspace,
+    changes: ChangeSet,
     made: Sequence[Integration],
     told: dict[str, Any],
     *,
@@ -158,9 +174,6 @@ def write(
     Raises:
         ProblemsFound: it cannot be written; nothing has changed.
     """
-    from adaptergen.pipeline import change_set
-
-    changes = change_set(workspace, made)
     if not dry_run:
         workspace.apply(changes, force=force)
     told.update(written_as_json(changes, made, dry_run=dry_run))

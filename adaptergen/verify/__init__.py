@@ -18,6 +18,7 @@ import transformers
 
 from adaptergen.plan import IntegrationPlan
 from adaptergen.problems import Location, Problem
+from adaptergen.proven import Proven
 from adaptergen.verify.adapters import has_place, supported_forms
 from adaptergen.verify.checks import ADAPTER_CHECKS, MODEL_CHECKS
 from adaptergen.verify.checks.sites import unreached_places
@@ -37,7 +38,7 @@ class Trial:
     run: Callable[[], None]
 
 
-def verify_models(workspace: Workspace, names: Iterable[str], echo: Echo) -> list[Problem]:
+def verify_models(workspace: Workspace, names: Iterable[str], echo: Echo) -> list[Proven]:
     """
     Run every check on every class of these models.
 
@@ -45,21 +46,23 @@ def verify_models(workspace: Workspace, names: Iterable[str], echo: Echo) -> lis
         echo: gets a line of progress for each class.
 
     Returns:
-        Every promise that is not kept.
+        What came of each class; and of the places of a plan that no class has, if there are any.
     """
     sys.path.insert(0, str(workspace.root))
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    problems: list[Problem] = []
+    proven: list[Proven] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in names:
             plan = workspace.plan(name)
             assert plan is not None
             at = Location(workspace.settings.plan_path(name))
-            problems.extend(_verify(case_of(plan, workspace.settings.package), at, echo))
-    return problems
+            for each in _verify(case_of(plan, workspace.settings.package), at):
+                echo(str(each))
+                proven.append(each)
+    return proven
 
 
 def case_of(plan: IntegrationPlan, package: str) -> ModelCase:
@@ -75,19 +78,25 @@ def case_of(plan: IntegrationPlan, package: str) -> ModelCase:
     )
 
 
-def _verify(case: ModelCase, at: Location, echo: Echo) -> Iterator[Problem]:
+def _verify(case: ModelCase, at: Location) -> Iterator[Proven]:
     for subject in case.subjects:
-        count = failed = 0
-        for trial in trials(subject):
-            count += 1
-            reason = _failure(trial)
-            if reason:
-                failed += 1
-                fix = f"see `adaptergen diff {case.name} --upstream`; correct the plan, or report it"
-                yield Problem("not-right", f"{subject.label}, {trial.label}: {reason}", at, fix)
-        echo(f"{subject.label}: {count} checks, {f'{failed} failed' if failed else 'all passed'}")
-    for site in unreached_places(case):
-        yield Problem("never-there", f"no class of {case.name} has what the plan calls {site}", at, "correct the plan")
+        failures = [(trial.label, _failure(trial)) for trial in trials(subject)]
+        problems = (_not_right(case, f"{subject.label}, {label}: {why}", at) for label, why in failures if why)
+        yield Proven(case.name, subject.label, len(failures), tuple(problems))
+    if sites := list(unreached_places(case)):
+        yield Proven(
+            case.name, f"{case.name}, all classes", len(sites), tuple(_never_there(case, site, at) for site in sites)
+        )
+
+
+def _not_right(case: ModelCase, what: str, at: Location) -> Problem:
+    return Problem(
+        "not-right", what, at, f"see `adaptergen diff {case.name} --upstream`; correct the plan, or report it"
+    )
+
+
+def _never_there(case: ModelCase, site: str, at: Location) -> Problem:
+    return Problem("never-there", f"no class of {case.name} has what the plan calls {site}", at, "correct the plan")
 
 
 def trials(subject: Subject) -> Iterator[Trial]:

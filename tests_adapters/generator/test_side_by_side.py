@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from adaptergen.side_by_side import hunks, side_by_side
+from adaptergen.hunks import hunks
+from adaptergen.side_by_side import side_by_side
 from adaptergen.transforms.edits import Edit, in_order
 from tests_adapters.generator.case import CASES, integration
 from tests_adapters.generator.projects import done, run
