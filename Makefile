@@ -15,7 +15,7 @@ export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test test-all test-upstream upstream-tests test-versions test-profile lint check fast models verify mutations docs clean
+.PHONY: help demo test test-all test-upstream upstream-tests test-versions test-profile fuzz lint check fast models verify mutations docs clean
 
 help:
 	@sed -n 's/^# \?//p' Makefile | head -5
@@ -79,6 +79,10 @@ test-profile: $(VENV)/ready $(PROFILE_VENV)/ready
 # Plant mistakes in a spanning set of architectures, and see that each is noticed: about an hour.
 mutations: $(VENV)/ready
 	$(BIN)/python utils/mutation_proof.py --write
+
+# Damage a thousand stored adapters, heads, mixtures, setups and archives: a few minutes.
+fuzz: $(VENV)/ready
+	$(BIN)/python utils/hostile_checkpoints.py
 
 # A spanning set of architectures under each of four releases of transformers, in an environment of its own: hours.
 test-versions: $(VENV)/ready

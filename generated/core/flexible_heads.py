@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from generated.core.composition import Setup
-from generated.core.errors import AdapterFileError, HeadMismatchError
+from generated.core.errors import HeadMismatchError
 from generated.core.heads.adding import AddHeadsMixin
 from generated.core.heads.division import parse_heads_from_composition
 from generated.core.heads.filling import fill_head
@@ -23,7 +23,7 @@ from generated.core.heads.storage import head_folders, read_head, write_head
 from generated.core.hub import folders_of_model
 from generated.core.init import init
 from generated.core.integrations import load_integration
-from generated.core.loading import ADAPTERS_FOLDER, FOLDERS, FUSIONS_FOLDER, HEADS_FOLDER, remove_others
+from generated.core.loading import ADAPTERS_FOLDER, FOLDERS, FUSIONS_FOLDER, HEADS_FOLDER, guarded, remove_others
 from generated.core.mixins import ModelWithHeadsAdaptersMixin
 from generated.core.upstream import is_custom_code
 
@@ -191,14 +191,12 @@ class ModelWithFlexibleHeadsAdaptersMixin(
             HeadMismatchError: it is the head of another architecture, or one that cannot be converted.
             AdapterFileError: the folder cannot be read or does not fit; the heads are as before.
         """
-        stored = read_head(self, save_directory, allow_pickle=allow_pickle and not use_safetensors)
-        name = load_as or stored.name or "default"
-        config = {**stored.config, "id2label": id2label} if id2label else stored.config
-        try:
+        with guarded(Path(save_directory)):
+            stored = read_head(self, save_directory, allow_pickle=allow_pickle and not use_safetensors)
+            name = load_as or stored.name or "default"
+            config = {**stored.config, "id2label": id2label} if id2label else stored.config
             head = self._head_from_config(name, config)
-        except TypeError as problem:
-            raise AdapterFileError(f"the head config in {save_directory} is not understood: {problem}") from problem
-        fill_head(head, stored.weights, self.get_input_embeddings(), str(stored.path))
+            fill_head(head, stored.weights, self.get_input_embeddings(), str(stored.path))
         self.add_prediction_head(head, overwrite_ok=True, set_active=set_active)
         return name
 

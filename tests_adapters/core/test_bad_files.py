@@ -59,7 +59,7 @@ def test_messages_name_the_adapter_itself(cls: type, is_there: bool, tmp_path: P
     missing = min(tensors)
     save_file({name: tensor for name, tensor in tensors.items() if name != missing}, tmp_path / WEIGHTS)
     model = saved if is_there else fresh("bert", cls)
-    with pytest.raises(AdapterFileError, match=rf"missing: {re.escape(missing.removeprefix('bert.'))}\n"):
+    with pytest.raises(AdapterFileError, match=rf"missing: {re.escape(missing.removeprefix('bert.'))}(\n|$)"):
         model.load_adapter(tmp_path)
 
 
@@ -122,7 +122,7 @@ DAMAGES = {
     '{"architecture": "unheard_of"}': "'unheard_of' are not supported",
     '{"reduction_factor": 2}': "wrong shape",
     '{"non_linearity": "no_such_function"}': "no_such_function",
-    '{"reduction_factor": 1e-12}': "memory|overflow|too large|Storage size",
+    '{"reduction_factor": 1e-12}': "asks for far more numbers than its files hold",
 }
 
 

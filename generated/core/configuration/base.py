@@ -11,9 +11,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import FrozenInstanceError, dataclass, fields
+from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_type_hints
 
+from generated.core.configuration.kinds import is_of_kind, told
 from generated.core.errors import AdapterConfigError
 
 
@@ -35,8 +37,9 @@ class AdapterConfig(Mapping):
         """Values as JSON can hold them: `leave_out=range(4)` is a list, a number of NumPy is a number."""
         for name, value in self.__dict__.items():
             self.__dict__[name] = _plain(value)
-        layers = self.__dict__.get("leave_out") or []
-        refuse_if(not isinstance(layers, list), f"leave_out is {layers!r}, must be a list of layer numbers")
+        for name, kind in _kinds(type(self)).items():
+            value = self.__dict__.get(name)
+            refuse_if(not is_of_kind(value, kind), f"{name} is {value!r}, must be {told(kind)}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__:
@@ -131,6 +134,13 @@ class AdapterConfig(Mapping):
         loaded = _resolve(config)
         changes = {key: value for key, value in changes.items() if value is not None}
         return loaded.replace(**changes) if changes else loaded
+
+
+@cache
+def _kinds(cls: type[AdapterConfig]) -> dict[str, Any]:
+    """The annotations of the fields."""
+    hints = get_type_hints(cls)
+    return {field.name: hints[field.name] for field in fields(cls)}
 
 
 def _plain(value: Any) -> Any:

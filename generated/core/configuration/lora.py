@@ -55,7 +55,7 @@ class LoRAConfig(AdapterConfig):
     leave_out: list[int] = field(default_factory=list)
 
     r: int = 8
-    alpha: int = 8
+    alpha: float = 8
     dropout: float = 0.0
     attn_matrices: list[str] = field(default_factory=lambda: ["q", "v"])
     composition_mode: str = "add"
@@ -130,7 +130,7 @@ class IA3Config(LoRAConfig):
     leave_out: list[int] = field(default_factory=list)
 
     r: int = 1
-    alpha: int = 1
+    alpha: float = 1
     dropout: float = 0.0
     attn_matrices: list[str] = field(default_factory=lambda: ["k", "v"])
     composition_mode: str = "scale"

@@ -22,6 +22,7 @@ from generated.core.loading.folder import (
     remove_others,
 )
 from generated.core.loading.fusions import load_fusion, save_fusion
+from generated.core.loading.guarding import guarded
 from generated.core.loading.heads import HeadFolder, load_static_head, read_head_folder, save_static_head
 from generated.core.loading.inside import add_inside, forget_list, inside_of_folder
 from generated.core.loading.setups import HeadNames, read_setup, save_setup
@@ -42,6 +43,7 @@ __all__ = [
     "describe",
     "forget_list",
     "fusion_folders",
+    "guarded",
     "has_head",
     "hidden_from_checkpoint",
     "inside_of_folder",

@@ -120,11 +120,7 @@ def add_stored(model: nn.Module, name: str, stored: StoredAdapter, complete: Cal
     base, folder = model.adapted_base, stored.path.parent
     if name in base.adapters_config:
         logger.warning("The adapter %r of the model is replaced by the one in %s", name, folder)
-    try:
-        _add_with_weights(base, name, stored, complete)
-    except BaseException as error:
-        error.add_note(f"while loading the adapter in {folder}")
-        raise
+    _add_with_weights(base, name, stored, complete)
     _warn_of_shifted_positions(base, stored)
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from generated.core.errors import EmbeddingsError
+from generated.core.loading.folder import refuse_infinite
 from generated.core.vocabularies import Vocabulary
 
 
@@ -88,4 +89,5 @@ def _read_pickle(path: Path) -> Vocabulary:
 def _checked(path: Path, weight: object) -> Tensor:
     if not isinstance(weight, Tensor) or weight.dim() != 2 or not weight.is_floating_point():
         raise EmbeddingsError(f"{path} holds no matrix of embeddings")
+    refuse_infinite(path, {"weight": weight})
     return weight

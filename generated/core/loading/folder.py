@@ -186,4 +186,15 @@ def _checked(path: Path, read: Any) -> dict[str, Tensor]:
         raise AdapterFileError(f"{path} cannot be read as weights: {error}") from error
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise AdapterFileError(f"{path} holds something else than tensors by name")
+    refuse_infinite(path, tensors)
     return tensors
+
+
+def refuse_infinite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """
+    Raises:
+        AdapterFileError: a tensor holds what no model computes with.
+    """
+    wrong = sorted(name for name, tensor in tensors.items() if not tensor.isfinite().all())
+    if wrong:
+        raise AdapterFileError(f"{path} holds numbers that are infinite or none (NaN): {', '.join(wrong)}")

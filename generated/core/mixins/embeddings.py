@@ -12,6 +12,7 @@ from transformers.utils import logging
 from generated.core import training, vocabularies
 from generated.core.errors import EmbeddingsError
 from generated.core.loading import embeddings as files
+from generated.core.loading import guarded
 from generated.core.vocabularies import DEFAULT, Vocabularies, Vocabulary
 
 
@@ -106,15 +107,17 @@ class EmbeddingAdaptersMixin:
             The tokenizer in the folder, if there is one.
 
         Raises:
-            EmbeddingsError: the name is taken, or the folder cannot be read or does not fit; the model is as before.
+            EmbeddingsError, AdapterFileError: the name is taken, or the folder cannot be read or does not fit; the
+                model is as before.
         """
         self._refuse_taken(name)
         model = self._model_with_head
-        tokenizer = files.read_tokenizer(path)
-        stored = files.read_vocabulary(path, allow_pickle=allow_pickle)
-        if tokenizer is not None and stored.padding_idx is None:
-            stored = Vocabulary(stored.weight, tokenizer.pad_token_id, stored.outputs)
-        self._vocabularies.unused[name] = vocabularies.fitted(stored, model, str(path))
+        with guarded(Path(path)):
+            tokenizer = files.read_tokenizer(path)
+            stored = files.read_vocabulary(path, allow_pickle=allow_pickle)
+            if tokenizer is not None and stored.padding_idx is None:
+                stored = Vocabulary(stored.weight, tokenizer.pad_token_id, stored.outputs)
+            self._vocabularies.unused[name] = vocabularies.fitted(stored, model, str(path))
         self.set_active_embeddings(name)
         return tokenizer
 

@@ -126,12 +126,13 @@ class AdapterFilesMixin:
         _explain_former_arguments(config=config, model_name=model_name, source=source)
         allow_pickle = allow_pickle and not use_safetensors
         with hub.fetched(adapter_name_or_path, version, **hub_arguments) as folder:
-            stored = interop.read_adapter(self, folder, leave_out, allow_pickle=allow_pickle)
-            name = load_as or stored.name
-            with_head = with_head and interop.has_head(folder, allow_pickle=allow_pickle)
-            options = {"id2label": id2label, "allow_pickle": allow_pickle}
-            load_head = partial(self._load_head_of_adapter, folder, name, **options)
-            loading.add_stored(self, name, stored, complete=load_head if with_head else None)
+            with loading.guarded(folder):
+                stored = interop.read_adapter(self, folder, leave_out, allow_pickle=allow_pickle)
+                name = load_as or stored.name
+                with_head = with_head and interop.has_head(folder, allow_pickle=allow_pickle)
+                options = {"id2label": id2label, "allow_pickle": allow_pickle}
+                load_head = partial(self._load_head_of_adapter, folder, name, **options)
+                loading.add_stored(self, name, stored, complete=load_head if with_head else None)
             for loader in custom_weights_loaders or ():
                 loader.load(str(folder), load_as=load_as, main_load_name=name, id2label=id2label)
         if set_active:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -83,7 +84,8 @@ class ModelWithHeadsAdaptersMixin(
             AdapterFileError: the folder cannot be read; the head is as before.
         """
         allow_pickle = allow_pickle and not use_safetensors
-        loading.load_static_head(self, interop.read_head(self, save_directory, allow_pickle=allow_pickle))
+        with loading.guarded(Path(save_directory)):
+            loading.load_static_head(self, interop.read_head(self, save_directory, allow_pickle=allow_pickle))
 
     def get_labels_dict(self) -> dict[int, str]:
         """The labels of the head by their numbers."""

@@ -77,9 +77,10 @@ class AdapterSetupFilesMixin:
         """
         allow_pickle = allow_pickle and not use_safetensors
         with hub.fetched(adapter_fusion_name_or_path, **hub_arguments) as folder:
-            name = loading.load_fusion(self, folder, load_as, allow_pickle=allow_pickle)
-            if with_head and loading.has_head(folder):
-                self._load_head_of_adapter(folder, None, allow_pickle=allow_pickle)
+            with loading.guarded(folder):
+                name = loading.load_fusion(self, folder, load_as, allow_pickle=allow_pickle)
+                if with_head and loading.has_head(folder):
+                    self._load_head_of_adapter(folder, None, allow_pickle=allow_pickle)
             for loader in custom_weights_loaders or ():
                 loader.load(str(folder), load_as=load_as, main_load_name=name)
         if set_active:
@@ -161,7 +162,8 @@ class AdapterSetupFilesMixin:
         """
         allow_pickle = allow_pickle and not use_safetensors
         with hub.fetched(adapter_setup_name_or_path, version, **hub_arguments) as folder:
-            setup, heads = loading.read_setup(folder)
+            with loading.guarded(folder):
+                setup, heads = loading.read_setup(folder)
             with self._without_new_adapters_on_error():
                 self._load_parts(folder, setup, heads, custom_weights_loaders, allow_pickle)
         if set_active:
