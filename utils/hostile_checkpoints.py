@@ -7,7 +7,9 @@ It ends with 1 if a single one is neither refused as it should be nor sound.
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,6 @@ import click
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import torch
-import transformers
 
 from tests_adapters.core.hostile.stored import stored_kinds
 from tests_adapters.core.hostile.trials import Outcome, trial
@@ -29,7 +30,8 @@ from tests_adapters.core.hostile.trials import Outcome, trial
 @click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="Number of the first draw.")
 def main(count: int, start: int) -> None:
     torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
     told: dict[str, Counter[str]] = {}
     defects = []
     with click.progressbar(_outcomes(count, start), length=count, file=sys.stderr) as outcomes:
