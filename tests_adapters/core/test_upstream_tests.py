@@ -21,7 +21,7 @@ from generated.models.gpt2 import GPT2AdapterModel
 from tests_adapters.core.upstream import archive, outcomes
 from tests_adapters.core.upstream.archive import NotAtHand, located
 from tests_adapters.core.upstream.cases import test_names as names_of_tests
-from tests_adapters.core.upstream.classes import finished, with_adapters
+from tests_adapters.core.upstream.classes import finished, forms_together, with_adapters
 from tests_adapters.core.upstream.flavours import Flavour, Kind, flavours
 from tests_adapters.core.upstream.modules import upstream_module
 from tests_adapters.core.upstream.outcomes import AS_UPSTREAM, FailsUpstream, Ruled, run_upstream_test, why
@@ -179,7 +179,8 @@ def test_every_rule_is_about_a_test_and_a_kind(at_hand: Path) -> None:
 
 
 def test_adapters_of_a_finished_class_act_and_are_the_same_each_time(tmp_path: Path) -> None:
-    cls = finished(GPT2Model, lambda model: with_adapters(GPT2, model))
+    forms = forms_together(GPT2.base)
+    cls = finished(GPT2Model, lambda model: with_adapters(GPT2.runtime, forms, model))
     model = cls(GPT2.tiny_config()).eval()
     inputs = {"input_ids": torch.arange(6)[None]}
     model.save_pretrained(tmp_path)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
-from adaptergen.verify.adapters import parameters
+from adaptergen.verify.adapters import AdapterForm, has_place, parameters
 from adaptergen.verify.outputs import same_numbers
 from adaptergen.verify.proof import first_forms
-from adaptergen.verify.subjects import ModelCase
+from adaptergen.verify.subjects import Subject
 
 
 # Methods that make a text longer or attention wider: what upstream's tests say of shapes does not hold with them. And
@@ -45,21 +45,27 @@ def finished(
     return type(cls)(cls.__name__, (cls,), members)
 
 
-def with_adapters(case: ModelCase, model: PreTrainedModel) -> PreTrainedModel:
+def forms_together(subject: Subject) -> tuple[AdapterForm, ...]:
+    """One form of each method that keeps lengths and goes together with others, as far as the class takes it."""
+    forms = (form for form in first_forms(subject.case) if form.method not in OTHERS)
+    return tuple(form for form in forms if has_place(subject, form))
+
+
+def with_adapters(runtime: Any, forms: Sequence[AdapterForm], model: PreTrainedModel) -> PreTrainedModel:
     """
-    The model with one adapter of each method that keeps lengths and goes together with others: all of them active,
-    none idle, and the same in each model. A model without values gets none: `from_pretrained` gives it some first.
+    The model with an adapter of each form: all of them active, none idle, and the same in each model. A model without
+    values gets none: `from_pretrained` gives it some first.
     """
-    case.runtime.init(model)
+    runtime.init(model)
     if any(parameter.is_meta for parameter in model.parameters()) or torch.empty(0).is_meta:
         return model
-    forms = {form.method: form for form in first_forms(case) if form.method not in OTHERS}
-    order = sorted(forms, key=lambda method: method != "invertible")  # of a stack the first acts on embeddings
+    names = [form.method for form in forms]
+    order = sorted(names, key=lambda method: method != "invertible")  # of a stack the first acts on embeddings
     with same_numbers():
-        for name, form in forms.items():
-            model.add_adapter(name, config=form.make(case.runtime))
+        for name, form in zip(names, forms, strict=True):
+            model.add_adapter(name, config=form.make(runtime))
             for parameter in parameters(model, name).values():
                 parameter.data.normal_(std=SPREAD)
-    if forms:
-        model.set_active_adapters(case.runtime.Stack(*order))
+    if names:
+        model.set_active_adapters(runtime.Stack(*order))
     return model

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
 
 from transformers import PreTrainedModel
 
+from adaptergen.verify.adapters import AdapterForm
 from adaptergen.verify.subjects import ModelCase, Subject
-from tests_adapters.core.upstream.classes import finished, with_adapters
+from tests_adapters.core.upstream.classes import finished, forms_together, with_adapters
 
 
 class Kind(StrEnum):
@@ -52,9 +53,17 @@ class Flavour:
             case Kind.INITIALIZED:
                 return finished(self.subject.cls, self.case.runtime.init)
             case Kind.ADAPTED:
-                return finished(self.subject.cls, partial(with_adapters, self.case))
+                return finished(self.subject.cls, self._with_adapters)
             case Kind.UPSTREAM:
                 return self.subject.cls
+
+    @cached_property
+    def forms(self) -> tuple[AdapterForm, ...]:
+        """Of the adapters that act in it; to find them, models are made."""
+        return forms_together(self.subject)
+
+    def _with_adapters(self, model: PreTrainedModel) -> PreTrainedModel:
+        return with_adapters(self.case.runtime, self.forms, model)
 
     @cached_property
     def controls(self) -> tuple[Flavour, ...]:
