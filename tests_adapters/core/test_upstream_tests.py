@@ -13,13 +13,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import DINOv3ViTConfig, GPT2Config, GPT2Model, MarianConfig
+from transformers import DINOv3ViTConfig, GPT2Config, GPT2Model, MarianConfig, WavLMConfig
 
 from adaptergen.verify.outputs import CheckFailed, run
 from adaptergen.verify.subjects import ModelCase
 from generated.models.dinov3_vit import DINOv3ViTAdapterModel
 from generated.models.gpt2 import GPT2AdapterModel
 from generated.models.marian import MarianAdapterModel
+from generated.models.wavlm import WavLMAdapterModel
 from tests_adapters.core.upstream import archive, outcomes
 from tests_adapters.core.upstream.archive import NotAtHand, located
 from tests_adapters.core.upstream.cases import test_names as names_of_tests
@@ -35,7 +36,8 @@ GPT2 = ModelCase(name="gpt2", adapter_model_class=GPT2AdapterModel, config_class
 ADAPTER_MODEL, INITIALIZED, ADAPTED, *_ = flavours(GPT2, everything=True)
 DINOV3 = ModelCase(name="dinov3_vit", adapter_model_class=DINOv3ViTAdapterModel, config_class=DINOv3ViTConfig)
 MARIAN = ModelCase(name="marian", adapter_model_class=MarianAdapterModel, config_class=MarianConfig)
-SPECIAL = [each for case in (DINOV3, MARIAN) for each in flavours(case, everything=True)]
+WAVLM = ModelCase(name="wavlm", adapter_model_class=WavLMAdapterModel, config_class=WavLMConfig)
+SPECIAL = [each for case in (DINOV3, MARIAN, WAVLM) for each in flavours(case, everything=True)]
 TEST_OF_MODEL = """
 import unittest
 
