@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import islice
 
+import torch
 from transformers import PreTrainedModel
 
 from adaptergen.verify.adapters import AdapterForm
@@ -59,8 +60,9 @@ class Flavour:
 
     @cached_property
     def forms(self) -> tuple[AdapterForm, ...]:
-        """Of the adapters that act in it; to find them, models are made."""
-        return forms_together(self.subject)
+        """Of the adapters that act in it; to find them, models are made, with values in any case."""
+        with torch.device("cpu"):
+            return forms_together(self.subject)
 
     def _with_adapters(self, model: PreTrainedModel) -> PreTrainedModel:
         return with_adapters(self.case.runtime, self.forms, model)
