@@ -73,9 +73,6 @@ def add_model(
     adaptergen add-model mymodel --source src/modeling_mymodel.py --no-verify
     adaptergen add-model opt --profile adapters --into ../adapters --source-tree ../transformers
     """
-    from adaptergen.pipeline import change_set
-    from adaptergen.pull_request import pull_request
-
     if source is not None and len(names) > 1:
         raise click.UsageError("--source takes exactly one NAME")
     if profile is not None:
@@ -85,16 +82,20 @@ def add_model(
         return
     if into is not None or tree is not None:
         raise click.UsageError("--into and --source-tree are for --profile")
+    from adaptergen.pipeline import change_set
+    from adaptergen.pull_request import pull_request
+
+    proving = verify and not dry_run
     with reported(as_json) as told:
         workspace, upstream = opened(folder, may_be_newer=False)
         made = integrate_all(workspace, upstream, names, source)
         changes = change_set(workspace, made)
-        if verify and not dry_run:
+        if proving:
             require_torch()
         if pr_body:
             write_file(pr_body, pull_request(made, changes, workspace.settings), "--pr-body")
         write(workspace, changes, made, told, dry_run=dry_run, force=force, as_json=as_json)
-        if verify and not dry_run:
+        if proving:
             proven = prove(workspace, [one.plan.name for one in made], told)
             if pr_body:
                 write_file(pr_body, pull_request(made, changes, workspace.settings, proven), "--pr-body")

@@ -68,7 +68,7 @@ def _diff(hunk: Hunk) -> str:
     """The lines of a hunk as a diff has them: of each edit, first those that go, then those that come."""
     lines: list[str] = []
     for passage in hunk.passages:
-        if not passage.because:
+        if not any(row.is_changed for row in passage.rows):
             lines += [f" {row.left}" for row in passage.rows]
             continue
         lines += [f"-{row.left}" for row in passage.rows if row.left is not None]
@@ -84,7 +84,7 @@ def _fenced(text: str, language: str) -> str:
 
 def _lines(change: Change) -> tuple[int, int]:
     """How many lines come and how many go."""
-    signs = [line[:1] for line in change.diff().splitlines() if not line.startswith(("+++", "---"))]
+    signs = [line[:1] for line in change.diff().splitlines()[2:]]  # behind the names of both files
     return signs.count("+"), signs.count("-")
 
 

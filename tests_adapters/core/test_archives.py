@@ -13,6 +13,7 @@ import pytest
 
 from generated.core.errors import AdapterFileError
 from generated.core.hub import archives
+from tests_adapters.core.packing import tarred, zipped
 from tests_adapters.core.zoo import assert_identical, build_adapted, call, fresh, inputs_for, tree
 
 
@@ -21,20 +22,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("adapter")
     build_adapted("bert", "lora").save_adapter(path, "lora")
     return path
-
-
-def zipped(folder: Path, target: Path, below: str = "") -> Path:
-    with zipfile.ZipFile(target, "w") as archive:
-        for path in folder.iterdir():
-            archive.write(path, f"{below}{path.name}")
-    return target
-
-
-def tarred(folder: Path, target: Path, below: str = "") -> Path:
-    with tarfile.open(target, "w:gz") as archive:
-        for path in folder.iterdir():
-            archive.add(path, f"{below}{path.name}")
-    return target
 
 
 def assert_is_the_adapter(source: str | Path) -> None:

@@ -59,7 +59,7 @@ def test_messages_name_the_adapter_itself(cls: type, is_there: bool, tmp_path: P
     missing = min(tensors)
     save_file({name: tensor for name, tensor in tensors.items() if name != missing}, tmp_path / WEIGHTS)
     model = saved if is_there else fresh("bert", cls)
-    with pytest.raises(AdapterFileError, match=rf"missing: {re.escape(missing.removeprefix('bert.'))}(\n|$)"):
+    with pytest.raises(AdapterFileError, match=rf"missing: {re.escape(missing.removeprefix('bert.'))}$"):
         model.load_adapter(tmp_path)
 
 

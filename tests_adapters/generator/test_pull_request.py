@@ -20,7 +20,7 @@ from tests_adapters.generator.test_add_model import OF_CASE
 from tests_adapters.generator.trees import fingerprint
 
 
-CHANGES = ChangeSet((Change("a.py", None, "1\n2\n"), Change("b.py", "1\n2\n3\n", "1\n4\n")))
+CHANGES = ChangeSet((Change("a.py", None, "1\n2\n"), Change("b.py", "1\n--2\n3\n", "1\n++4\n")))
 
 
 def body(case: str, *proven: Proven) -> str:
@@ -62,6 +62,15 @@ def test_every_edit_is_there_with_its_reason(case: str) -> None:
         assert f"\n- {cell(edit.because)}\n" in text
         assert all(f"\n-{line.rstrip()}\n" in text for line in edit.before if line not in edit.after)
         assert all(f"\n+{line.rstrip()}\n" in text for line in edit.after if line not in edit.before)
+
+
+def test_an_edit_by_hand_needs_no_reason() -> None:
+    made = integration("pre_norm")
+    edit = replace(made.borrowed.edits[0], because="")
+    told = pull_request([replace(made, borrowed=replace(made.borrowed, edits=(edit,)))], CHANGES, Settings())
+
+    assert all(f"\n+{line.rstrip()}\n" in told for line in edit.after if line not in edit.before)
+    assert "\n None\n" not in told
 
 
 def test_lines_that_come_and_go_are_counted() -> None:

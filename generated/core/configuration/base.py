@@ -39,7 +39,8 @@ class AdapterConfig(Mapping):
             self.__dict__[name] = _plain(value)
         for name, kind in _kinds(type(self)).items():
             value = self.__dict__.get(name)
-            refuse_if(not is_of_kind(value, kind), f"{name} is {value!r}, must be {told(kind)}")
+            if not is_of_kind(value, kind):
+                raise AdapterConfigError(f"{name} is {value!r}, must be {told(kind)}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__:

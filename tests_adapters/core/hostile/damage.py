@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import random
 import tarfile
@@ -16,8 +17,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-
-Path_ = tuple[str | int, ...]
 
 VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 3, 10**9, 10**30, 1e308, 1e-300, float("nan"), float("inf"), 0.5, "", "x", "../../x",
@@ -91,13 +90,14 @@ def _json(path: Path, draw: random.Random) -> str:
     return f"{way} {told}"
 
 
-def _places(document: Any, at: Path_ = ()) -> Iterator[Path_]:
-    items = (
-        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
-    )
-    for key, value in items:
-        yield (*at, key)
-        yield from _places(value, (*at, key))
+def _places(document: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The keys and numbers that lead to each value."""
+    if isinstance(document, list):
+        document = dict(enumerate(document))
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield (*at, key)
+            yield from _places(value, (*at, key))
 
 
 def _tensors(path: Path, draw: random.Random) -> str:
@@ -157,8 +157,6 @@ class Trap:
     """Unpickling it would end the process."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        import os
-
         return os._exit, (77,)
 
 

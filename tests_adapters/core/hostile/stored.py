@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tarfile
-import zipfile
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from transformers import BertForSequenceClassification
 import generated
 from generated.composition import Fuse, Stack
 from generated.core.configuration import LoRAConfig, PromptTuningConfig, SeqBnConfig
+from tests_adapters.core.packing import tarred, zipped
 from tests_adapters.core.zoo import CONFIGS, METHODS, add_random, fresh
 
 
@@ -47,8 +47,8 @@ def stored_kinds() -> Iterator[Stored]:
     yield Stored("setup", _save_setup, _flexible, _load_setup)
     yield Stored("peft", _save_peft, _plain, _load_adapter)
     yield Stored("embeddings", _save_embeddings, _flexible, _load_embeddings, ("bert.embeddings.word_embeddings.",))
-    yield Stored("zip", partial(_save_archive, _zipped), _plain, _load_archive)
-    yield Stored("tar", partial(_save_archive, _tarred), _plain, _load_archive)
+    yield Stored("zip", partial(_save_archive, zipped), _plain, _load_archive)
+    yield Stored("tar", partial(_save_archive, tarred), _plain, _load_archive)
 
 
 def _plain() -> nn.Module:
@@ -123,24 +123,10 @@ def _save_embeddings(folder: Path) -> None:
     _flexible().save_embeddings(folder, "default")
 
 
-def _save_archive(pack: Callable[[Path, Path], None], folder: Path) -> None:
+def _save_archive(pack: Callable[[Path, Path], Path], folder: Path) -> None:
     _save_adapter("lora", folder / "content")
     pack(folder / "content", folder / "archive")
-    for path in (folder / "content").iterdir():
-        path.unlink()
-    (folder / "content").rmdir()
-
-
-def _zipped(folder: Path, target: Path) -> None:
-    with zipfile.ZipFile(target, "w") as archive:
-        for path in sorted(folder.iterdir()):
-            archive.write(path, path.name)
-
-
-def _tarred(folder: Path, target: Path) -> None:
-    with tarfile.open(target, "w:gz") as archive:
-        for path in sorted(folder.iterdir()):
-            archive.add(path, path.name)
+    shutil.rmtree(folder / "content")
 
 
 def _load_adapter(model: nn.Module, folder: Path) -> object:
