@@ -80,7 +80,7 @@ test-profile: $(VENV)/ready $(PROFILE_VENV)/ready
 mutations: $(VENV)/ready
 	$(BIN)/python utils/mutation_proof.py --write
 
-# Damage a thousand stored adapters, heads, mixtures, setups and archives: a few minutes.
+# Damage a thousand stored adapters, heads, mixtures, setups and archives: half a minute.
 fuzz: $(VENV)/ready
 	$(BIN)/python utils/hostile_checkpoints.py
 
