@@ -132,6 +132,7 @@ def _on_the_way(
         parts: tuple[Addition, ...] = ()
         if isinstance(current, Sum) and not _is_of_lists(current):
             parts = _divided(current) or _around_attention(current, attentions)
+            parts = () if any(_adds_stream(part, attentions) for part in parts) else parts
             yield current, parts
         queue.extend([parts[0].stream] if parts else current.parts())
 
@@ -173,6 +174,16 @@ def _with_stream(total: Sum, terms: list[Term]) -> tuple[Addition, ...]:
     return ()
 
 
+def _adds_stream(addition: Addition, attentions: frozenset[int]) -> bool:
+    """Is the branch the stream itself, behind the addition of an attention: `(x + attention(x)) * share + x`?"""
+    for value in between(addition.branch, addition.stream).values():
+        for inner in _divided(value) if isinstance(value, Sum) else ():
+            attends = bool(attentions & between(inner.branch, inner.stream).keys())
+            if attends and _is_still(inner.stream, addition.stream):
+                return True
+    return False
+
+
 def _around_attention(total: Sum, attentions: frozenset[int]) -> tuple[Addition, ...]:
     """
     An attention's output and what goes around it, which need not be what goes into it: pooled, projected, or together
@@ -202,6 +213,10 @@ def _attends(term: Term, sides: list[Term], attentions: frozenset[int]) -> bool:
 
 def _is_branch(branch: Value, stream: Value) -> bool:
     return branch is not stream and _comes_from(branch, stream) and transforms(branch, stream)
+
+
+def _is_still(value: Value, stream: Value) -> bool:
+    return value is stream or (_comes_from(value, stream) and not transforms(value, stream))
 
 
 def _comes_from(branch: Value, stream: Value) -> bool:

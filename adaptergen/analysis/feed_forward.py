@@ -24,7 +24,7 @@ from adaptergen.tracing.graph import (
     reached,
     walk,
 )
-from adaptergen.tracing.values import Call, Config, Operation, Value
+from adaptergen.tracing.values import Call, Config, Constant, Operation, Value
 
 
 ACTIVATIONS = frozenset(
@@ -111,11 +111,25 @@ def _is_activated(product: Value, call: Call) -> bool:
 
 
 def gates_of(addition: Addition) -> frozenset[int]:
-    """What tells how much of the other factor of a product a branch takes: `sigmoid(gate(x)) * down(…)`."""
+    """
+    What tells how much of the other factor of a product a branch takes.
+
+    sigmoid(gate(x)) * down(…)              a share
+    coefficient(x).unsqueeze(-1) * down(…)  one number for all channels
+    """
     inside = between(addition.branch, addition.stream).values()
     factors = [factor for value in inside if _is_product(value) for factor in value.parts()]
-    found = (gate for factor in factors for gate in reached(factor, lambda v: _is_gate(v) or is_linear_call(v)))
-    return frozenset(id(gate) for gate in found if _is_gate(gate))
+    shares = (gate for factor in factors for gate in reached(factor, lambda v: _is_gate(v) or is_linear_call(v)))
+    gates = (*filter(_is_gate, shares), *filter(_is_one_number, factors))
+    return frozenset(map(id, gates))
+
+
+def _is_one_number(factor: Value) -> bool:
+    """Was a last axis of one made for it, so that it is one number for all channels of the other factor?"""
+    match factor:
+        case Operation(name="unsqueeze", args=(_, Constant(value=-1))):
+            return True
+    return False
 
 
 def _is_product(value: Value) -> bool:

@@ -107,13 +107,21 @@ def _attention_uses(calls: list[AttentionCall]) -> Iterator[Use]:
 
 
 def _branch_uses(layer: TracedLayer, calls: list[AttentionCall]) -> Iterator[Use]:
-    """The last linear call of each branch: of an attention it is the output, the others may end feed-forwards."""
+    """
+    The last linear call of each branch: of an attention it is the output, the others may end feed-forwards.
+
+    What ended a branch before lies behind an addition: it ends no later one that is made from that.
+    """
     outputs = {id(call.output) for call in calls}
     ends: list[tuple[Call, Addition]] = []
+    ended: set[int] = set()
     for addition in additions(layer):
         if is_unclear_attention(addition.branch, addition.stream, calls):
             continue
         for last in _last_calls(addition, outputs):
+            if id(last) in ended:
+                continue
+            ended.add(id(last))
             if any(id(value) in outputs for value in walk(last, stop=addition.stream)):
                 yield Use("o", last)
             else:
