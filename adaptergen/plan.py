@@ -48,6 +48,11 @@ class Classes:
     heads: tuple[str, ...]  # every other model class: it holds one of these, or adds a head to what it holds
     writers: tuple[str, ...] = ()  # holders that generate text by themselves
 
+    @property
+    def is_whole(self) -> bool:
+        """Is the base class the only one of its family, and so a model with all that it needs, its heads inside?"""
+        return self.base == self.pretrained
+
 
 @dataclass(frozen=True, kw_only=True)
 class MethodSupport(Decision):

@@ -174,10 +174,13 @@ def _stack(stack: StackPlan) -> str:
 
 
 ENCODER_DECODER = "EncoderDecoderHeadsMixin"
+WHOLE = "WholeModelAdaptersMixin"
 GENERATION = "transformers.generation.GenerationMixin"
 
 
 def adapter_model_bases(plan: IntegrationPlan) -> tuple[str, ...]:
+    if plan.classes.is_whole:
+        return (WHOLE, naming.with_adapters(plan.classes.base))
     own = plan.adapter_model
     mixins = [ENCODER_DECODER] if own.encoder_decoder else []
     generation = [(own.generation or GENERATION).rpartition(".")[2]] if own.generates else []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from adaptergen import naming
 from adaptergen.plan import IntegrationPlan
-from adaptergen.rendering.context import ENCODER_DECODER, GENERATION, host_mixins, model_classes, tower_mixins
+from adaptergen.rendering.context import ENCODER_DECODER, GENERATION, WHOLE, host_mixins, model_classes, tower_mixins
 from adaptergen.settings import Settings
 from adaptergen.transforms.imports import Import, written
 
@@ -64,6 +64,10 @@ def modeling_imports(plan: IntegrationPlan, package: str, borrowed: frozenset[Im
 
 def adapter_model_imports(plan: IntegrationPlan, package: str, config_module: str) -> str:
     own = plan.adapter_model
+    if plan.classes.is_whole:
+        modeling = f"{package}.models.{plan.name}.modeling_{plan.name}"
+        base = Import(modeling, naming.with_adapters(plan.classes.base))
+        return written({base, Import(f"{package}.core.whole_model", WHOLE)})
     imports = {
         Import("typing", "Any"),
         Import("torch"),

@@ -11,17 +11,25 @@ import pytest
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from adaptergen.verify.adapters import NAME, OTHER, add_random, parameters, supported_forms
+from adaptergen.verify.adapters import NAME, OTHER, add_random, has_place, parameters, supported_forms
 from adaptergen.verify.calls import hooked
 from adaptergen.verify.inputs import placeholders
-from adaptergen.verify.outputs import expect_close, expect_identical, floats, run
+from adaptergen.verify.outputs import (
+    expect_close,
+    expect_effect,
+    expect_identical,
+    floats,
+    run,
+    same_numbers,
+    upstream_does,
+)
 from adaptergen.verify.subjects import ModelCase
 from adaptergen.verify.unread import is_below, unread_prefixes
 from generated.core.auto import AutoAdapterModel
 from generated.core.towers import keeps_rows
 from tests_adapters.core.heads.examples import BATCH, NUM_LABELS, example_inputs, example_prompts
 from tests_adapters.core.heads.random_models import changed, with_head
-from tests_adapters.core.suite.forms import each_share, forms_of, thorough
+from tests_adapters.core.suite.forms import each_share, first_forms_of, forms_of, thorough
 from tests_adapters.core.upstream.suite import UpstreamTests
 
 
@@ -63,6 +71,26 @@ class AdapterModelTests(UpstreamTests):
 
     def test_auto_class(self) -> None:
         assert type(AutoAdapterModel.from_config(self.config)) is self.case.adapter_model_class
+
+    def test_without_a_head(self, tmp_path: Path) -> None:
+        """An adapter acts in a model that has no head yet, or has its own inside, and goes with a checkpoint of it."""
+        subject = self.case.base
+        form = next(form for form in first_forms_of(self.case) if has_place(subject, form))
+        with same_numbers():
+            model = AutoAdapterModel.from_config(subject.config, attn_implementation="eager").eval()
+        inputs = subject.inputs(model.base_model, padded=True)
+        untouched = run(model, inputs)
+        add_random(model, self.case, form)
+        expected = run(model, inputs)
+        expect_effect(expected, untouched, form.label)
+
+        model.save_pretrained(tmp_path)
+        if not upstream_does(lambda: subject.cls.from_pretrained(tmp_path)):
+            pytest.skip("upstream's own model is not read: it may need a library that another one stands for here")
+        loaded = AutoAdapterModel.from_pretrained(tmp_path, attn_implementation="eager").eval()
+        loaded.set_active_adapters(NAME)
+
+        expect_close(run(loaded, inputs), expected, f"{form.label}, from a checkpoint")
 
     @each_share
     def test_training(self, kind: str, share: str) -> None:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from generated.core.flexible_heads import ModelWithFlexibleHeadsAdaptersMixin
+from generated.core.whole_model import WholeModelAdaptersMixin
 from tests_adapters.core.upstream.flavours import Flavour, Kind
 
 
@@ -35,8 +37,16 @@ class Skip:
         return any(fnmatchcase(test, each) for each in self.tests)
 
 
-def _has_no_head(flavour: Flavour) -> bool:
+def _is_adapter_model(flavour: Flavour) -> bool:
     return flavour.kind is Kind.ADAPTER_MODEL
+
+
+def _has_no_head(flavour: Flavour) -> bool:
+    return issubclass(flavour.model_class, ModelWithFlexibleHeadsAdaptersMixin)
+
+
+def _is_whole(flavour: Flavour) -> bool:
+    return issubclass(flavour.model_class, WholeModelAdaptersMixin)
 
 
 def _has_adapters(flavour: Flavour) -> bool:
@@ -86,8 +96,13 @@ SKIPS = (
     ),
     Skip(
         ("test_moe_models_record_router_logits",),
-        _has_no_head,
+        _is_adapter_model,
         "the test reads the file that the class is written in, which is not transformers' own",
+    ),
+    Skip(
+        ("test_encoder_decoder_loss_no_double_shift", "test_training", "test_training_gradient_checkpointing*"),
+        _is_whole,
+        "the test knows the classes that have a loss by their names",
     ),
     Skip(
         ("test_training_gradient_checkpointing_use_reentrant_true",),
