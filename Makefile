@@ -15,12 +15,12 @@ export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test test-all test-upstream upstream-tests test-versions test-profile fuzz lint check fast models verify mutations docs clean
+.PHONY: help demo test test-all test-upstream upstream-tests test-versions test-profile fuzz wheel-test lint check fast models verify mutations docs clean
 
 help:
 	@sed -n 's/^# \?//p' Makefile | head -5
 
-$(VENV)/ready: pyproject.toml constraints.txt
+$(VENV)/ready: pyproject.toml constraints.txt generated/core/version.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -c constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
@@ -62,6 +62,10 @@ upstream-tests: $(VENV)/ready
 # All of them, over every class of every architecture.
 test-upstream: upstream-tests
 	$(BIN)/pytest tests_adapters/models -k test_upstream --upstream -n 2
+
+# The wheel, in an environment that sees nothing of this folder: a few minutes.
+wheel-test: $(VENV)/ready
+	$(BIN)/pytest tests_adapters/generator/test_wheel.py
 
 verify: $(VENV)/ready
 	$(BIN)/adaptergen verify --all

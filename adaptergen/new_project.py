@@ -1,5 +1,5 @@
-"""What is in a project that uses adaptergen: a copy of the runtime under its own name, the suite that its tests are
-made of, pages, the script of the check, and CI. No models: those are added.
+"""What is in a project that uses adaptergen: a copy of the runtime and its licence, the suite that its tests are made
+of, pages, the script of the check, and CI. No models: those are added.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from adaptergen.workspace import own_templates
 
 OWN = Settings()  # how this repository calls its folders
 OWN_SUITES = (Path(__file__).parent / "_suite", Path(__file__).parent.parent / OWN.tests / "core")
+OWN_LICENCES = (Path(__file__).parent / "_licence", Path(__file__).parent.parent)
+LICENCES = ("LICENSE", "NOTICE")
+TYPED = "py.typed"  # says that a package has types
 SUITE = ("__init__.py", "made_tokenizer.py", "model_suite.py")
 HEADS = ("__init__.py", "conversion_suite.py", "examples.py", "random_models.py")
 SUBJECTS = ("suite", "upstream")  # folders of which every module is taken
@@ -59,6 +62,8 @@ class NewProject:
     def _all(self) -> Iterator[tuple[str, str]]:
         yield from ((path, self._renamed(text)) for path, text in _runtime(self.settings.package_folder))
         yield from ((path, self._renamed(text)) for path, text in _suite(self.settings.tests))
+        yield f"{self.settings.package_folder}/{TYPED}", ""
+        yield from _licences(self.settings.package_folder)
         for folder in (*_parents(self.settings.package_folder), *_parents(f"{self.settings.tests}/models/test")):
             yield f"{folder}/__init__.py", ""
         templates = environment(own_templates())
@@ -108,6 +113,14 @@ def _runtime(package_folder: str) -> Iterator[tuple[str, str]]:
         is_of_model = relative.parts[0] == "models" and len(relative.parts) > 2
         if not is_of_model and "__pycache__" not in relative.parts:
             yield f"{package_folder}/{relative.as_posix()}", read_text(path, str(path))
+
+
+def _licences(package_folder: str) -> Iterator[tuple[str, str]]:
+    """Under which terms the runtime is copied, and the methods of transformers in what is generated."""
+    root = next(folder for folder in OWN_LICENCES if folder.is_dir())
+    for name in LICENCES:
+        text = read_text(root / name, name)
+        yield f"{package_folder}/{name}", text.replace(f"{OWN.package}/", f"{package_folder}/")
 
 
 def _suite(tests: str) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from adaptergen.cli.completion import architectures, models_of_project
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="adaptergen")
@@ -28,8 +30,15 @@ def main(context: click.Context, folder: Path) -> None:
     context.obj = folder
 
 
-names_argument = click.argument("names", nargs=-1, required=True, metavar="NAME...")
-optional_names_argument = click.argument("names", nargs=-1, metavar="[NAME...]")
+name_argument = click.argument("name", shell_complete=architectures)
+names_argument = click.argument(
+    "names", nargs=-1, required=True, metavar="NAME...", shell_complete=architectures
+)  # fmt: skip
+optional_names_argument = click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=architectures)
+models_argument = click.argument(
+    "names", nargs=-1, required=True, metavar="NAME...", shell_complete=models_of_project
+)  # fmt: skip
+optional_models_argument = click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=models_of_project)
 all_option = click.option("--all", "everything", is_flag=True, help="Every model of the project.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 force_option = click.option("--force", is_flag=True, help="Overwrite files that have uncommitted changes.")

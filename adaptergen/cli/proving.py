@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from adaptergen.cli.formats import FORMATS, as_line
-from adaptergen.cli.group import all_option, json_option, optional_names_argument
+from adaptergen.cli.group import all_option, json_option, optional_models_argument
 from adaptergen.cli.project import chosen_names, opened
 from adaptergen.cli.reporting import echo_json, echo_problems, exit_code, reported
 from adaptergen.problems import Problem, ProblemsFound
@@ -25,7 +25,7 @@ FEW = 4  # models that are checked before other processes have started
 
 
 @click.command()
-@optional_names_argument
+@optional_models_argument
 @click.option(
     "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True,
     help="One line per problem, commands for GitHub's pages, JSON, or SARIF for code scanning.",
@@ -72,7 +72,7 @@ def _fail(problems: Sequence[Problem], form: str, shown: Callable[[Problem], str
 
 
 @click.command()
-@optional_names_argument
+@optional_models_argument
 @all_option
 @json_option
 @click.pass_obj

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from adaptergen.cli.group import json_option
+from adaptergen.cli.group import json_option, name_argument
 from adaptergen.cli.project import integrate_name, opened, opened_upstream
 from adaptergen.cli.reporting import echo_diff, echo_json, reported, write_file
 
 
 @click.command()
-@click.argument("name")
+@name_argument
 @json_option
 @click.pass_obj
 def plan(folder: Path, name: str, as_json: bool) -> None:
@@ -37,7 +37,7 @@ def plan(folder: Path, name: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("name")
+@name_argument
 @click.option("--upstream", "of_upstream", is_flag=True, help="What was changed in the code borrowed from upstream.")
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path),

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from adaptergen.cli.group import json_option
+from adaptergen.cli.group import json_option, name_argument
 from adaptergen.cli.project import integrate_name, opened
 from adaptergen.cli.reporting import echo_json, reported, write_file
 
 
 @click.command()
-@click.argument("name")
+@name_argument
 @click.option(
     "--svg", "svg_file", type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE",
     help='Write the picture there as SVG ("-": print it).',

@@ -11,7 +11,7 @@ from adaptergen.cli.group import (
     dry_run_option,
     force_option,
     json_option,
-    optional_names_argument,
+    optional_models_argument,
     pr_body_option,
     verify_option,
 )
@@ -23,7 +23,7 @@ from adaptergen.problems import ProblemsFound
 
 
 @click.command()
-@optional_names_argument
+@optional_models_argument
 @all_option
 @click.option(
     "--source-tree", "tree", type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -12,6 +12,7 @@ from adaptergen.cli.group import (
     dry_run_option,
     force_option,
     json_option,
+    models_argument,
     names_argument,
     pr_body_option,
     verify_option,
@@ -135,7 +136,7 @@ def add_to_library(
 
 
 @click.command("remove-model")
-@names_argument
+@models_argument
 @dry_run_option
 @force_option
 @json_option

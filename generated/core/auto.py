@@ -9,7 +9,7 @@ import importlib
 import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.configuration_auto import model_type_to_module_name
@@ -19,6 +19,9 @@ from generated.core.integrations import load_integration, package_of
 from generated.core.remote_code import base_class_in_code
 from generated.models import ADAPTER_MODEL_MAPPING_NAMES
 
+
+if TYPE_CHECKING:
+    from generated.core.typed import AdapterModel
 
 # Arguments of `from_pretrained` that say where a checkpoint is; all others are about what to do with it.
 LOCATION_ARGUMENTS = (
@@ -126,7 +129,7 @@ class AutoAdapterModel:
     @classmethod
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | PathLike[str], *model_args: Any, **kwargs: Any
-    ) -> PreTrainedModel:
+    ) -> AdapterModel:
         """The checkpoint as an adapter model; all arguments are those of transformers' `from_pretrained`.
 
         Raises:
@@ -140,7 +143,7 @@ class AutoAdapterModel:
         return model_class.from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
 
     @classmethod
-    def from_config(cls, config: PreTrainedConfig, **kwargs: Any) -> PreTrainedModel:
+    def from_config(cls, config: PreTrainedConfig, **kwargs: Any) -> AdapterModel:
         """An adapter model of this config with new weights.
 
         Raises:
@@ -155,13 +158,13 @@ class AutoModelWithHeads(AutoAdapterModel):
     @classmethod
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | PathLike[str], *model_args: Any, **kwargs: Any
-    ) -> PreTrainedModel:
+    ) -> AdapterModel:
         """As in `AutoAdapterModel`."""
         warn_of_former_name("AutoModelWithHeads", "AutoAdapterModel")
         return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
 
     @classmethod
-    def from_config(cls, config: PreTrainedConfig, **kwargs: Any) -> PreTrainedModel:
+    def from_config(cls, config: PreTrainedConfig, **kwargs: Any) -> AdapterModel:
         """As in `AutoAdapterModel`."""
         warn_of_former_name("AutoModelWithHeads", "AutoAdapterModel")
         return super().from_config(config, **kwargs)

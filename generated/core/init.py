@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
@@ -22,10 +22,13 @@ from generated.core.swap import adapt, is_swapped, restore
 from generated.core.vocabularies import DEFAULT
 
 
+if TYPE_CHECKING:
+    from generated.core.typed import AdaptedModel
+
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def init(model: Model) -> Model:
+def init(model: nn.Module) -> AdaptedModel:
     """
     Give a model of transformers the methods for adapters.
 
@@ -57,8 +60,8 @@ def init(model: Model) -> Model:
 
 
 def load_model(
-    model_name_or_path: str | PathLike[str], model_class: type[Model], *model_args: Any, **kwargs: Any
-) -> Model:
+    model_name_or_path: str | PathLike[str], model_class: type[nn.Module], *model_args: Any, **kwargs: Any
+) -> AdaptedModel:
     """
     Load a checkpoint with `model_class.from_pretrained`, prepare it as `init` does, and add the adapters and mixtures
     that `save_pretrained` wrote beside it, or earlier libraries among its weights. The other arguments are those of

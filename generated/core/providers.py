@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -44,8 +44,16 @@ _refusals: dict[tuple[str, str], str] = {}  # the same → why there is no packa
 
 @cache
 def providers() -> tuple[ModuleType, ...]:
-    """All that are installed."""
-    return tuple(found.load() for found in entry_points(group=GROUP))
+    """All that are installed, with everything that they import."""
+    return tuple(filter(None, map(_loaded, entry_points(group=GROUP))))
+
+
+def _loaded(found: EntryPoint) -> ModuleType | None:
+    try:
+        return found.load()
+    except ImportError as error:
+        logger.warning("no adapters are generated in memory by %s: %s", found.name, error)
+        return None
 
 
 def architecture_of(package: str) -> str:

@@ -8,6 +8,51 @@ import pytest
 import generated
 
 
+WITHOUT_THE_TOOL = """
+import sys
+sys.modules.update(dict.fromkeys(["click", "jinja2", "libcst", "tomlkit"]))  # they are not found, and not imported
+"""
+USES_AN_ADAPTER = """
+import torch
+from transformers import BertConfig, BertModel
+import generated
+
+sizes = dict(vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48)
+model = generated.init(BertModel(BertConfig(**sizes)))
+model.add_adapter("task", config="seq_bn")
+model.train_adapter("task")
+model(torch.arange(10)[None])[0].sum().backward()
+assert all(parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad)
+"""
+ASKS_FOR_ANOTHER_ARCHITECTURE = """
+from transformers import StableLmConfig, StableLmModel
+import generated
+
+sizes = dict(vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4)
+try:
+    generated.init(StableLmModel(StableLmConfig(**sizes, intermediate_size=48)))
+except generated.core.errors.UnsupportedModelError as error:
+    print(error)
+"""
+
+
+def without_the_tool(code: str) -> subprocess.CompletedProcess[str]:
+    """Code run where nothing is installed that only adaptergen needs."""
+    program = [sys.executable, "-c", WITHOUT_THE_TOOL + code]
+    return subprocess.run(program, capture_output=True, text=True, check=True)
+
+
+def test_adapters_need_nothing_of_the_tool() -> None:
+    without_the_tool(USES_AN_ADAPTER)
+
+
+def test_architectures_that_the_tool_would_be_needed_for() -> None:
+    done = without_the_tool(ASKS_FOR_ANOTHER_ARCHITECTURE)
+    assert "no adapters are generated in memory by adaptergen: import of libcst" in done.stderr
+    assert done.stdout.startswith("no adapters were generated for StableLmModel (")
+    assert "run `adaptergen add-model stablelm`, which needs the package adaptergen" in done.stdout
+
+
 def loaded_after(code: str) -> set[str]:
     """Names of the modules that are loaded after running some code in a fresh interpreter."""
     program = f"import sys\n{code}\nprint(*sys.modules)"
