@@ -30,8 +30,22 @@ def masquerade(adapted: type, original: type) -> type:
         "_swapped": (adapted, original),
     }
     return types.new_class(
-        original.__name__, (adapted, original), exec_body=lambda namespace: namespace.update(disguise)
+        original.__name__,
+        (*_laid_out_as(original), adapted, original),
+        exec_body=lambda namespace: namespace.update(disguise),
     )
+
+
+def _laid_out_as(original: type) -> tuple[type, ...]:
+    """
+    An instance may change its class only if both keep its attributes in the same way, which the first base decides.
+    That of a class which begins with `ABC` or another class whose instances have no attributes is other than that of
+    a mixin: an empty class that begins with the same one comes first then.
+    """
+    base = original
+    while base.__dictoffset__:
+        base = base.__base__
+    return () if base is object else (types.new_class("Layout", (base,)),)
 
 
 def _initializer(original: type) -> Callable[..., None]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -62,3 +65,54 @@ class QuantizedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x @ (self.weight.to(x.dtype) * self.scale).T
+
+
+class PackedLinear(ABC, nn.Module):
+    """
+    Two codes of four bits in each byte, with a scale for each row: the weight has another shape than the matrix. A
+    class with an abstract base, as quantisers have them.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        matrix = linear.weight.detach()
+        self.scale = nn.Buffer(matrix.abs().amax(dim=1, keepdim=True) / 7)
+        low, high = (matrix / self.scale + 8).round().to(torch.uint8).flatten().view(-1, 2).unbind(-1)
+        self.weight = nn.Parameter((low + 16 * high)[:, None], requires_grad=False)
+        self.bias = linear.bias
+
+    def unpacked(self) -> Tensor:
+        """(out, in)"""
+        codes = torch.cat([self.weight % 16, self.weight // 16], dim=1)
+        return (codes.view(self.out_features, self.in_features).to(self.scale.dtype) - 8) * self.scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.unpacked().to(x.dtype), self.bias)
+
+
+class KernelLinear(PackedLinear):
+    """It holds nothing but buffers, makes its bias by a method, and its kernel passes no gradients on."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        nn.Module.__init__(self)
+        packed = PackedLinear(linear)
+        self.in_features, self.out_features = packed.in_features, packed.out_features
+        self.scale, self.weight = packed.scale, nn.Buffer(packed.weight.detach())
+        self.packed_bias = None if linear.bias is None else nn.Buffer(linear.bias.detach())
+
+    def bias(self) -> Tensor | None:
+        return self.packed_bias
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.unpacked().to(x.dtype), self.packed_bias)
+
+
+def quantized(model: nn.Module, make: Callable[[nn.Linear], nn.Module]) -> nn.Module:
+    """A model with another map in the place of every linear one."""
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if type(child) is nn.Linear:
+                setattr(module, name, make(child))
+    return model

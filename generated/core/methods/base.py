@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import nn
@@ -91,12 +92,11 @@ def mark_initialized(module: nn.Module) -> None:
 def weight_placement(host: nn.Module, model: nn.Module) -> tuple[torch.device, torch.dtype]:
     """
     Device and type for new weights in `host`: those of its own weights. Offloaded weights are on "meta", so the
-    device is the one they are brought to; quantised ones are integers, so the type is that of the model.
+    device is the one they are brought to; quantised ones are integers, and may be buffers, so the type is that of
+    what the model keeps as it is.
     """
-    weight = next(host.parameters(), None)
-    if weight is None:
-        weight = next(model.parameters())
-    dtype = weight.dtype if weight.is_floating_point() and weight.element_size() > 1 else _model_dtype(model)
+    weight = next(chain(host.parameters(), host.buffers(), model.parameters()))
+    dtype = weight.dtype if isinstance(weight, nn.Parameter) and _can_learn(weight) else _model_dtype(model)
     if weight.device.type != "meta":
         return weight.device, dtype
     hooks = (getattr(module, "_hf_hook", None) for module in host.modules())
@@ -133,5 +133,11 @@ def _own_dtype(config: AdapterConfig) -> torch.dtype | None:
     return getattr(torch, name) if name else None
 
 
+def _can_learn(weight: torch.Tensor) -> bool:
+    """Is it of a type that gradients have, rather than an integer or a float of eight bits?"""
+    return weight.is_floating_point() and weight.element_size() > 1
+
+
 def _model_dtype(model: nn.Module) -> torch.dtype:
-    return getattr(model.config, "dtype", None) or torch.get_default_dtype()
+    kept = next((weight.dtype for weight in model.parameters() if _can_learn(weight)), None)
+    return kept or getattr(model.config, "dtype", None) or torch.get_default_dtype()

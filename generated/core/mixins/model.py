@@ -276,8 +276,12 @@ class ModelAdaptersMixin(
             adapter_setup: as for `set_active_adapters`.
             train_embeddings: train the input embeddings in use, too.
             train_head: if not, the head is frozen, too, e.g. the transform of a masked language model.
+
+        Raises:
+            TrainingSetupError: the weights of the model are quantised in a way that ends gradients.
         """
         setup = parse_composition(adapter_setup)
+        training.refuse_where_gradients_end(self.adapted_base)
         self.set_active_adapters(setup)
         self.train()
         training.train_only(self, setup.names if setup else (), train_embeddings, train_head)

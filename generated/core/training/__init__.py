@@ -7,6 +7,14 @@ from generated.core.training.freezing import (
     train_fusions,
     train_only,
 )
+from generated.core.training.passing import refuse_where_gradients_end
 
 
-__all__ = ["freeze_embeddings", "freeze_model", "refuse_untrainable", "train_fusions", "train_only"]
+__all__ = [
+    "freeze_embeddings",
+    "freeze_model",
+    "refuse_untrainable",
+    "refuse_where_gradients_end",
+    "train_fusions",
+    "train_only",
+]

@@ -96,8 +96,9 @@ def features(linear: nn.Module) -> tuple[int, int]:
 
 
 def bias_of(linear: nn.Module) -> Tensor | None:
-    """b of y = W x + b. Quantised maps may not even have the attribute."""
-    return getattr(linear, "bias", None)
+    """b of y = W x + b. Quantised maps may not even have the attribute, or make it by a method."""
+    bias = getattr(linear, "bias", None)
+    return bias() if callable(bias) else bias
 
 
 def stores_matrix(linear: nn.Module) -> bool:
