@@ -117,6 +117,16 @@ def test_where_gradients_end_nothing_is_trained(method: str) -> None:
     assert not model.training
 
 
+@pytest.mark.filterwarnings("ignore")  # torch.ao is deprecated, and says so
+def test_kernels_without_a_derivative() -> None:
+    """Of which PyTorch warns in backward, and goes on."""
+    model = torch.ao.quantization.quantize_dynamic(build("bert"), {nn.Linear}, dtype=torch.qint8)
+    add_random(generated.init(model), "task", METHODS["lora"]())
+    with pytest.raises(TrainingSetupError, match="gradients end at encoder"):
+        model.train_adapter("task")
+    assert differ(call(model, INPUTS["bert"]), call(fresh("bert"), INPUTS["bert"]))
+
+
 def test_a_map_that_wants_another_input_is_left_to_itself() -> None:
     class Particular(PackedLinear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

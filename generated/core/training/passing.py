@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import torch
@@ -43,9 +44,16 @@ def _ends_gradients(linear: nn.Module, base: nn.Module) -> bool:
     probe = torch.zeros(1, linear.in_features, device=device, dtype=dtype, requires_grad=True)
     try:
         with weights_at_hand(linear), torch.enable_grad():
-            return not _unadapted(linear, probe).requires_grad
+            output = _unadapted(linear, probe)
+            return not output.requires_grad or _gradient(output, probe) is None
     except Exception:
         return False  # what it wants is not known, and what it cannot do it will say itself
+
+
+def _gradient(output: torch.Tensor, x: torch.Tensor) -> torch.Tensor | None:
+    """None also where PyTorch knows of no derivative, of which it only warns."""
+    with warnings.catch_warnings(action="ignore"):
+        return torch.autograd.grad(output.sum(), x, allow_unused=True)[0]
 
 
 def _unadapted(linear: nn.Module, x: torch.Tensor) -> torch.Tensor:
