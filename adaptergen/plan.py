@@ -292,3 +292,11 @@ class IntegrationPlan:
     def copied_classes(self) -> tuple[str, ...]:
         """Upstream classes of which a method is copied and changed."""
         return tuple(dict.fromkeys([*(h.cls for h in self.prefixes), *(h.cls for h in self.residuals)]))
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Is there one row for each example everywhere? Several towers have others, but for an encoder and its decoder."""
+        if any(stack.packed or stack.joins_rows for stack in self.stacks):
+            return False
+        towers = {stack.config for stack in self.stacks} | {model.path for model in self.sub_models}
+        return len(towers) == 1 or self.adapter_model.encoder_decoder

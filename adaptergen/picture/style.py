@@ -1,22 +1,22 @@
-"""The colours of an SVG picture, in light and in dark."""
+"""The colours of an SVG picture, in light and in dark: of a file by itself, and of a picture inside a page."""
 
 from __future__ import annotations
 
+import re
 
-STYLE = """
-svg {
-  --ground: #f6f7f9; --card: #ffffff; --box: #f8f9fb; --edge: #dfe3e8; --ink: #1b2430; --soft: #5b6675;
-  --stream: #8793a3; --bottleneck: #0b7a4b; --projection: #1f5fc4; --prefix: #7a3fc0; --invertible: #96590a;
-  --prompt: #0a7480; --reft: #b8285f; --norm: #4a5563; --none: #6f7a88;
-  font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
-}
-@media (prefers-color-scheme: dark) {
-  svg {
-    --ground: #0f141a; --card: #171d25; --box: #1d2530; --edge: #313b48; --ink: #e8edf3; --soft: #9ba8b8;
-    --stream: #66758a; --bottleneck: #4fd39a; --projection: #7fb2ff; --prefix: #c4a1ff; --invertible: #f0b45c;
-    --prompt: #5ed3de; --reft: #ff8fb6; --norm: #b4c0ce; --none: #8592a2;
-  }
-}
+
+IN_PAGE = "adapter-picture"  # the class of a picture that is a part of a page
+
+LIGHT = """\
+--ground: #f6f7f9; --card: #ffffff; --box: #f8f9fb; --edge: #dfe3e8; --ink: #1b2430; --soft: #5b6675;
+--stream: #8793a3; --bottleneck: #0b7a4b; --projection: #1f5fc4; --prefix: #7a3fc0; --invertible: #96590a;
+--prompt: #0a7480; --reft: #b8285f; --norm: #4a5563; --none: #6f7a88;"""
+DARK = """\
+--ground: #0f141a; --card: #171d25; --box: #1d2530; --edge: #313b48; --ink: #e8edf3; --soft: #9ba8b8;
+--stream: #66758a; --bottleneck: #4fd39a; --projection: #7fb2ff; --prefix: #c4a1ff; --invertible: #f0b45c;
+--prompt: #5ed3de; --reft: #ff8fb6; --norm: #b4c0ce; --none: #8592a2;"""
+FONT = 'font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;'
+RULES = """\
 text { fill: var(--ink); }
 .mono { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .strong { font-weight: 650; }
@@ -49,3 +49,26 @@ text { fill: var(--ink); }
 .yes { fill: var(--bottleneck); }
 .no { fill: none; stroke: var(--none); stroke-width: 1.6; }
 """
+
+
+def style_of_file() -> str:
+    """For a file by itself: it follows what the reader's system says."""
+    return f"\nsvg {{\n{LIGHT}\n{FONT}\n}}\n@media (prefers-color-scheme: dark) {{\nsvg {{\n{DARK}\n}}\n}}\n{RULES}"
+
+
+def style_in_page() -> str:
+    """For a page, which it must leave as it is: every rule is about pictures alone.
+
+    It follows what the reader chose on the page (`data-theme`, as Sphinx's themes furo and pydata say it), and what
+    the system says where the page does not.
+    """
+    picture = f".{IN_PAGE}"
+    on_dark_system = f':root:not([data-theme="light"]) body:not([data-theme="light"]) {picture}'
+    rules = re.sub(r"(?<=, )(?=\.)|^(?=[.a-z])", f"{picture} ", RULES, flags=re.MULTILINE)
+    return (
+        f"{picture}-frame {{ overflow-x: auto; margin: 1.5rem 0; }}\n"
+        f"{picture} {{ display: block; width: 100%; min-width: 680px; height: auto; border-radius: 8px; }}\n"
+        f"{picture} {{\n{LIGHT}\n{FONT}\n}}\n"
+        f"@media (prefers-color-scheme: dark) {{\n{on_dark_system} {{\n{DARK}\n}}\n}}\n"
+        f'[data-theme="dark"] {picture} {{\n{DARK}\n}}\n{rules}'
+    )

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from adaptergen.picture.canvas import GAP, PILL, Words, box, number, paragraph, pill, pill_width, text_at
 from adaptergen.picture.layout import INSIDE, MARGIN, RIGHT, SMALL, STEP, TITLE, WIDTH
 from adaptergen.picture.model import LEGEND, Method, Picture
-from adaptergen.picture.style import STYLE
+from adaptergen.picture.style import IN_PAGE, style_in_page, style_of_file
 from adaptergen.picture.svg_hooks import draw_hooks
 from adaptergen.picture.svg_layers import draw_layer
 from adaptergen.picture.words import plain
@@ -16,10 +16,24 @@ from adaptergen.picture.words import plain
 
 def as_svg(picture: Picture) -> str:
     """A document that stands alone: no script, no font, nothing from elsewhere."""
-    root = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "role": "img", "aria-labelledby": "title desc"})
-    SubElement(root, "title", {"id": "title"}).text = plain(f"Where adapters sit in {picture.title}")
-    SubElement(root, "desc", {"id": "desc"}).text = plain(_description(picture))
-    SubElement(root, "style").text = STYLE
+    return f"{tostring(_drawn(picture, style_of_file()), encoding='unicode')}\n"
+
+
+def as_part_of_page(picture: Picture) -> str:
+    """The same as a part of an HTML page: its names clash with none there, and where it is wider it can be moved."""
+    root = _drawn(picture, style_in_page(), names=f"picture-of-{picture.name}-")
+    root.set("class", IN_PAGE)
+    frame = Element("div", {"class": f"{IN_PAGE}-frame", "tabindex": "0", "role": "group", "aria-label": "Picture"})
+    frame.append(root)
+    return tostring(frame, encoding="unicode", method="html")
+
+
+def _drawn(picture: Picture, style: str, names: str = "") -> Element:
+    title, desc = f"{names}title", f"{names}desc"
+    root = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "role": "img", "aria-labelledby": f"{title} {desc}"})
+    SubElement(root, "title", {"id": title}).text = plain(f"Where adapters sit in {picture.title}")
+    SubElement(root, "desc", {"id": desc}).text = plain(_description(picture))
+    SubElement(root, "style").text = style
     ground = box(root, 0, 0, WIDTH, 0, "ground", 0)
     y = _legend(root, _header(root, picture))
     if picture.parts_hooks:
@@ -29,7 +43,7 @@ def as_svg(picture: Picture) -> str:
     height = _methods(root, picture.methods, y) + MARGIN
     ground.set("height", number(height))
     root.attrib.update({"viewBox": f"0 0 {WIDTH} {number(height)}", "width": str(WIDTH), "height": number(height)})
-    return f"{tostring(root, encoding='unicode')}\n"
+    return root
 
 
 def _description(picture: Picture) -> str:

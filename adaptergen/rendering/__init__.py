@@ -11,7 +11,8 @@ from adaptergen.plan import METHODS, IntegrationPlan
 from adaptergen.problems import ProblemsFound
 from adaptergen.rendering import context as c
 from adaptergen.rendering import file_imports as imports
-from adaptergen.rendering.environment import environment
+from adaptergen.rendering.environment import environment, rst
+from adaptergen.rendering.example import example_lines
 from adaptergen.rendering.failures import failure, nameless
 from adaptergen.rendering.regions import REGIONS, Region
 from adaptergen.rendering.static_heads import static_head
@@ -130,8 +131,8 @@ def _values(plan: IntegrationPlan, borrowed: Borrowed, upstream_text: str, setti
         "package": package,
         "tests": settings.tests,
         "family": family,
-        "title": own.name,
-        "underline": "=" * len(own.name),
+        "title": plan.title,
+        "underline": "=" * len(rst(plan.title)),
         "class_underline": "-" * len(own.name),
         "notice": c.notice(upstream_text),
         "borrowed": borrowed.code,
@@ -153,6 +154,8 @@ def _values(plan: IntegrationPlan, borrowed: Borrowed, upstream_text: str, setti
         "tiny_config": c.tiny_config_lines(plan),
         "constant": plan.name.upper(),
         "unsupported": c.unsupported_lines(plan),
+        "takes": ", ".join(f"``{m.cls}``" for m in models),
+        "example": example_lines(plan, package),
         "conversions": ", ".join(f"``{head.cls}``" for head in plan.heads if head.head_type),
     }
 

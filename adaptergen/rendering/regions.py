@@ -25,7 +25,7 @@ REGIONS = (
     Region("config-names", "generated/models/__init__.py"),
     Region("head-conversions", "generated/models/head_conversions.py"),
     Region("unconvertible-heads", "generated/models/head_conversions.py"),
-    Region("model-pages", "adapter_docs/index.rst"),
+    Region("model-pages", "adapter_docs/model_overview.md"),
     Region("model-table", "adapter_docs/model_overview.md"),
     Region("checked-models", "utils/check_adapters.py"),
 )

@@ -45,15 +45,7 @@ def _file_name(path: str) -> str:
 
 def _cells(plan: IntegrationPlan) -> Mapping[str, Cell]:
     cells = {method: Cell(support.supported, support.because) for method, support in plan.methods.items()}
-    return {**cells, PARALLEL: _parallel(cells) if _keeps_rows(plan) else Cell(False, OTHER_ROWS)}
-
-
-def _keeps_rows(plan: IntegrationPlan) -> bool:
-    """Is there one row for each example everywhere? Several towers have others, but for an encoder and its decoder."""
-    if any(stack.packed or stack.joins_rows for stack in plan.stacks):
-        return False
-    towers = {stack.config for stack in plan.stacks} | {model.path for model in plan.sub_models}
-    return len(towers) == 1 or plan.adapter_model.encoder_decoder
+    return {**cells, PARALLEL: _parallel(cells) if plan.keeps_rows else Cell(False, OTHER_ROWS)}
 
 
 def _parallel(cells: Mapping[str, Cell]) -> Cell:

@@ -18,7 +18,6 @@ from tests_adapters.generator.trees import fingerprint
 
 OF_CASE = [
     "create  adapter_docs/classes/models/case.rst",
-    "update  adapter_docs/index.rst",
     "update  adapter_docs/model_overview.md",
     "update  generated/__init__.py",
     "update  generated/models/__init__.py",

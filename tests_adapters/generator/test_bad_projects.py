@@ -71,7 +71,7 @@ def test_a_folder_that_leads_outside(project: Path, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("path", ["adapter_docs/index.rst", "utils/check_adapters.py", "adapter_docs/classes"])
+@pytest.mark.parametrize("path", ["adapter_docs/model_overview.md", "utils/check_adapters.py", "adapter_docs/classes"])
 def test_a_file_that_leads_outside(project: Path, tmp_path: Path, path: str) -> None:
     write_all(tmp_path, {"elsewhere.txt": "# precious\n"})
     (project / path).unlink(missing_ok=True)

@@ -72,7 +72,7 @@ def test_all_bad_settings_are_told() -> None:
     [
         ("generated/models/x.py", "a/b/models/x.py"),
         ("tests_adapters/models/x.py", "tests/c/models/x.py"),
-        ("adapter_docs/index.rst", "docs.d/index.rst"),
+        ("adapter_docs/index.md", "docs.d/index.md"),
         ("utils/check_adapters.py", "utils/check_adapters.py"),
         ("examples/generated/x.md", "examples/generated/x.md"),
     ],
