@@ -35,16 +35,14 @@ def example_lines(plan: IntegrationPlan, package: str) -> tuple[str, ...]:
 
     Nothing if the architecture takes no method.
     """
-    name, configs = plan.adapter_model.name, tuple(map(quoted, _configs(plan)))
+    configs = tuple(map(quoted, _configs(plan)))
     if not configs:
         return ()
     return (
-        f"from {package} import {name}",
-        "",
-        f'model = {name}.from_pretrained("path/to/{plan.name}")  # a folder, or a checkpoint of the Hub',
+        *_lines_of_model(plan, package),
         f'model.add_adapter("task", config={configs[0]})',
         *_head_lines(plan),
-        'model.train_adapter("task")  # activates it, and freezes all else but a head of that name',
+        'model.train_adapter("task")  # activates it, and freezes all else but its head',
         "print(model.adapter_summary())",
         "",
         'model.save_adapter("adapters/task", "task")',
@@ -53,12 +51,36 @@ def example_lines(plan: IntegrationPlan, package: str) -> tuple[str, ...]:
     )
 
 
+def _lines_of_model(plan: IntegrationPlan, package: str) -> tuple[str, ...]:
+    """The class that heads can be added to, or upstream's own where there are none."""
+    where = "# from a folder, or from the Hub by its name there"
+    load = f'from_pretrained("path/to/{plan.name}")'
+    if plan.adapter_model.head_types:
+        name = plan.adapter_model.name
+        return f"from {package} import {name}", "", where, f"model = {name}.{load}"
+    name, module = plan.classes.base, plan.source.module
+    origin = "transformers" if module.startswith("transformers.") else module
+    imports = sorted((f"import {package}", f"from {origin} import {name}"), key=lambda line: line.startswith("from"))
+    return *imports, "", where, f"model = {package}.init({name}.{load})"
+
+
 def _configs(plan: IntegrationPlan) -> list[str]:
     """One configuration of each method; that of invertible adapters has bottleneck adapters in it, too."""
     taken = {method for method, support in plan.methods.items() if support.supported}
     if "bottleneck" not in taken:
         taken.discard("invertible")
-    return [config for method, config in CONFIGS.items() if method in taken]
+    return [_lora(plan) if method == "lora" else config for method, config in CONFIGS.items() if method in taken]
+
+
+def _lora(plan: IntegrationPlan) -> str:
+    """LoRA adapts queries and values by default; where their projections are not known, others have to be named."""
+    roles = {role for layer in plan.layers for place in layer.projections for role in place.roles}
+    if not roles or roles & {"q", "v"}:
+        return "lora"
+    of_attention = [role for role in ("k", "o") if role in roles]
+    if of_attention:
+        return f"lora[attn_matrices={of_attention}]"
+    return "lora[selfattn_lora=False,intermediate_lora=True,output_lora=True]"
 
 
 def _head_lines(plan: IntegrationPlan) -> tuple[str, ...]:

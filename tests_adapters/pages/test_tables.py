@@ -29,10 +29,10 @@ from generated.core.layers import AdapterLayer, PrefixTuningShim
 from generated.core.layers.lora import LoRALinearMixin
 from generated.core.layers.prompt_tuning import PromptTuningLayer
 from generated.core.layers.reft import ReftLayer
+from tests_adapters.pages.blocks import GUIDES
 
 
-GUIDES = Path(__file__).parents[2] / "adapter_docs"
-PAGES = sorted(GUIDES.glob("*.md"))
+PAGES = sorted({*GUIDES.glob("*.md"), *GUIDES.glob("*.rst")} - {GUIDES / "index.md"})
 SLOTS = {
     "Bottleneck": AdapterLayer,
     "LoRA, (IA)³": LoRALinearMixin,
@@ -119,7 +119,7 @@ def test_which_block_may_stand_in_which() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_page_is_in_the_index_and_its_links_lead_somewhere(page: Path) -> None:
-    assert f"\n   {page.stem}\n" in guide("index.rst")
+    assert f"\n{page.stem}\n" in guide("index.md")
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (GUIDES / link).is_file()] == []
 
