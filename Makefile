@@ -15,7 +15,7 @@ export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test test-all test-upstream upstream-tests test-versions test-profile fuzz wheel-test lint check fast models verify mutations docs clean
+.PHONY: help demo test test-all test-upstream upstream-tests test-versions test-profile fuzz wheel-test lint check fast models verify mutations docs docs-test clean
 
 help:
 	@sed -n 's/^# \?//p' Makefile | head -5
@@ -95,6 +95,12 @@ test-versions: $(VENV)/ready
 docs: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]' -c constraints.txt
 	$(BIN)/sphinx-build -q -W -b html adapter_docs adapter_docs/_build
+
+# The pages in a headless browser: a Chromium of the system, or else one that playwright fetches.
+docs-test: docs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs-test]' -c constraints.txt
+	@for name in chromium chromium-browser google-chrome; do command -v $$name > /dev/null && exit 0; done; $(BIN)/playwright install chromium
+	$(BIN)/pytest tests_adapters/site --site adapter_docs/_build
 
 clean:
 	rm -rf adapter_docs/_build $(DEMO) $(VENV) .venv-* .mypy_cache .pytest_cache .ruff_cache

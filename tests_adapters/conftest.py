@@ -14,11 +14,18 @@ os.environ["ADAPTERGEN_CACHE"] = str(Path(__file__).parent.parent / ".pytest_cac
 
 pytest.register_assert_rewrite("tests_adapters.core.suite", "tests_adapters.core.heads.conversion_suite")
 
-from tests_adapters.core.upstream.report import (  # noqa: E402, F401
-    pytest_addoption,
-    pytest_configure,
-    pytest_terminal_summary,
-)
+from tests_adapters.core.upstream import report  # noqa: E402
+from tests_adapters.core.upstream.report import pytest_configure, pytest_terminal_summary  # noqa: E402, F401
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    report.pytest_addoption(parser)
+    parser.addoption("--site", metavar="FOLDER", help="look at the pages built there in a browser: `make docs-test`")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What needs a browser is there only for those who give it pages."""
+    return True if collection_path.name == "site" and not config.getoption("--site") else None
 
 
 @pytest.fixture

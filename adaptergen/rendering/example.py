@@ -92,4 +92,9 @@ def _lines_of_others(configs: Sequence[str]) -> tuple[str, ...]:
     if not configs:
         return ()
     loop = layout.entries(0, "for other in ", configs, tail=":")
-    return ("", "# and with every other method that it takes", *loop.splitlines(), "    model.add_adapter(other, config=other)")
+    return (
+        "",
+        "# and with every other method that it takes",
+        *loop.splitlines(),
+        "    model.add_adapter(other, config=other)",
+    )

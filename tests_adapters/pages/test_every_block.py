@@ -41,7 +41,10 @@ NOT_RUN = {
 
 
 def test_what_is_not_run() -> None:
-    counted = {str(page.relative_to(ROOT)): sum(block.page == page and bool(block.why_not) for block in BLOCKS) for page in PAGES}
+    counted = {
+        str(page.relative_to(ROOT)): sum(block.page == page and bool(block.why_not) for block in BLOCKS)
+        for page in PAGES
+    }
     assert {page: count for page, count in counted.items() if count} == NOT_RUN
 
 
