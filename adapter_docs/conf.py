@@ -29,6 +29,7 @@ autodoc_inherit_docstrings = False  # those of transformers are written for its 
 copybutton_prompt_text = "$ "
 html_theme = "furo"
 html_static_path = ["_static"]
+html_favicon = "_static/icon.svg"
 html_css_files = ["site.css"]
 html_js_files = [("coverage_filter.js", {"defer": "defer"})]
 html_show_copyright = html_show_sphinx = False

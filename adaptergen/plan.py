@@ -295,7 +295,7 @@ class IntegrationPlan:
 
     @property
     def keeps_rows(self) -> bool:
-        """Is there one row for each example everywhere? Several towers have others, but for an encoder and its decoder."""
+        """Is there one row for each example everywhere? Towers have others, but for an encoder and its decoder."""
         if any(stack.packed or stack.joins_rows for stack in self.stacks):
             return False
         towers = {stack.config for stack in self.stacks} | {model.path for model in self.sub_models}
