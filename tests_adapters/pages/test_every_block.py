@@ -117,7 +117,7 @@ def test_console(block: Block, project: Path, tmp_path: Path) -> None:
     def shell(command: str) -> str:
         done = subprocess.run(command, shell=True, cwd=project, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{block}: {command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-        return done.stdout
+        return done.stdout + done.stderr  # a terminal shows both
 
     for added in re.findall(r"^adaptergen add-model (\w+)$", "\n".join(block.commands), re.MULTILINE):
         shell(f"adaptergen remove-model {added}")
