@@ -31,6 +31,7 @@ NOT_RUN = {
     "adapter_docs/adapters_profile.md": 2,
     "adapter_docs/checking.md": 2,
     "adapter_docs/following.md": 2,
+    "adapter_docs/installing.md": 3,
     "adapter_docs/mutations.md": 1,
     "adapter_docs/new_project.md": 1,
     "adapter_docs/surveying.md": 2,
@@ -69,6 +70,8 @@ def test_command_exists(block: Block, command: str) -> None:
     words = [word for word in shlex.split(command) if "=" not in word or word.startswith("-")]
     words = words[: next((place for place, word in enumerate(words) if word in ("|", ">")), None)]
     match words:
+        case ["adaptergen", "--version"]:
+            pass
         case ["adaptergen", *arguments]:
             expect_parsed(arguments)
         case ["make", target]:
