@@ -20,6 +20,7 @@ from generated.core.errors import AdapterConfigError
 from generated.core.layers.lora import LowRank
 from generated.core.layers.offloading import at_hand
 from generated.core.layers.reft import OrthogonalRows
+from generated.core.layers.sharding import whole
 from generated.core.methods.lora import projections_with
 
 
@@ -49,7 +50,7 @@ class Source:
 def _values(module: nn.Module) -> dict[str, Tensor]:
     rows = _orthonormal_rows(module)
     inner = tuple(f"{name}." for name in rows)
-    plain = {key: value for key, value in module.state_dict().items() if not key.startswith(inner)}
+    plain = {key: whole(value) for key, value in module.state_dict().items() if not key.startswith(inner)}
     return plain | {name: part().detach() for name, part in rows.items()}
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from generated.core import lifecycle
 from generated.core.errors import AdapterConfigError, AdapterExistsError, UnknownAdapterError
 from generated.core.layers.lora import LowRank, MultiTaskLowRank
+from generated.core.layers.sharding import is_sharded
 
 
 SHARED = ("lora_A", "lora_B")
@@ -21,7 +22,8 @@ def share(model: nn.Module, names: Sequence[str], group: str, reference: str) ->
     Raises:
         UnknownAdapterError: one of them is missing.
         AdapterExistsError: there is a group of this name.
-        AdapterConfigError: they are not LoRA or MTL-LoRA of the same configuration, or `reference` is none of them.
+        AdapterConfigError: they are not LoRA or MTL-LoRA of the same configuration, or `reference` is none of them;
+            the model is offloaded or sharded.
     """
     config = model.adapters_config
     config.require(*names)
@@ -34,6 +36,7 @@ def share(model: nn.Module, names: Sequence[str], group: str, reference: str) ->
     modules = {name: _modules(model, name) for name in names}
     if any(own.keys() != modules[reference].keys() for own in modules.values()):
         raise AdapterConfigError(f"{', '.join(names)} sit in different places and cannot share parameters")
+    _refuse_sharded(model)
     _refuse_offloaded(modules)
     for path, source in modules[reference].items():
         for own in modules.values():
@@ -48,11 +51,13 @@ def unshare(model: nn.Module, group: str) -> None:
 
     Raises:
         UnknownAdapterError: there is no such group.
+        AdapterConfigError: the model is sharded.
     """
     config = model.adapters_config
     if group not in config.shared_parameters:
         known = ", ".join(config.shared_parameters) or "none"
         raise UnknownAdapterError(f"no adapters share parameters as {group!r}; groups: {known}")
+    _refuse_sharded(model)
     for name in config.shared_parameters.pop(group):
         for module in _modules(model, name).values() if name in config else ():
             for key in SHARED:
@@ -69,6 +74,15 @@ def with_copies(state: Mapping[str, Tensor], keys: Collection[str]) -> dict[str,
             separate[key] = state[key].clone()
         seen.add(address)
     return separate
+
+
+def _refuse_sharded(model: nn.Module) -> None:
+    """FSDP would bring each adapter what was its own."""
+    if is_sharded(model):
+        raise AdapterConfigError(
+            "the model is sharded by FSDP, so which parameters are shared can no longer change; do this before "
+            "`fully_shard`"
+        )
 
 
 def _refuse_offloaded(modules: Mapping[str, Mapping[str, nn.Module]]) -> None:

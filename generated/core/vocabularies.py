@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from generated.core.errors import EmbeddingsError
+from generated.core.layers.sharding import is_sharded
 from generated.core.placed import word_embeddings
 
 
@@ -77,6 +78,8 @@ def input_embeddings(model: nn.Module) -> nn.Embedding:
         raise EmbeddingsError(f"{type(model).__name__} has no token embeddings")
     if embeddings.weight.is_meta:
         raise EmbeddingsError("the embeddings are offloaded; remove the device hooks first")
+    if is_sharded(model):
+        raise EmbeddingsError("the embeddings are sharded by FSDP; do this before `fully_shard`")
     return embeddings
 
 

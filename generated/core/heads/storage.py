@@ -52,7 +52,7 @@ def write_head(
         if tensor is not shared
     }
     description = describe(model, head.config, head.name)
-    write(directory, HEAD_FILES, description, tensors, use_safetensors=use_safetensors)
+    write(model, directory, HEAD_FILES, description, tensors, use_safetensors=use_safetensors)
 
 
 def read_head(model: PreTrainedModel, directory: str | PathLike, *, allow_pickle: bool = False) -> StoredHead:

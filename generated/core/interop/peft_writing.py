@@ -71,8 +71,8 @@ def _write(
     options = (
         _options_of_scale(model, written) if config.composition_mode == "scale" else _options_of_lora(config, written)
     )
-    whole = sorted({key.partition(".")[0] for key in head})
-    write(directory, PEFT_FILES, {**_options(model, written), **options, "modules_to_save": whole or None}, tensors)
+    saved = {"modules_to_save": sorted({key.partition(".")[0] for key in head}) or None}
+    write(model, directory, PEFT_FILES, {**_options(model, written), **options, **saved}, tensors)
 
 
 def _refuse_foreign(config: Any, name: str) -> None:

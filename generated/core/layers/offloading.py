@@ -1,4 +1,4 @@
-"""How are weights read that accelerate has put elsewhere, and left modules without?"""
+"""How are weights read that are elsewhere: where accelerate has put them, or spread over processes?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from torch import nn
+
+from generated.core.layers.sharding import whole_weights
 
 
 @contextmanager
@@ -24,8 +26,9 @@ def weights_at_hand(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def at_hand(parts: Iterable[nn.Module]) -> Iterator[None]:
-    """Let accelerate bring the weights of these modules, where they are offloaded."""
+    """Let accelerate bring the weights of these modules, where they are offloaded, and FSDP, where they are sharded."""
     with ExitStack() as stack:
         for part in dict.fromkeys(parts):
             stack.enter_context(weights_at_hand(part))
+            stack.enter_context(whole_weights(part))
         yield

@@ -80,7 +80,7 @@ def save_adapter(
         places = places_of(model.adapted_base, tensors, name, prefix)
         named = {prefix + usual_name(key, name): to_file(key, tensor) for key, tensor in tensors.items()}
         config = {**(meta or {}), **description, PLACES: places}
-        write(directory, ADAPTER_FILES, config, named, use_safetensors=use_safetensors)
+        write(model, directory, ADAPTER_FILES, config, named, use_safetensors=use_safetensors)
 
 
 def read_adapter(

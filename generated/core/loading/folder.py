@@ -17,9 +17,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from generated.core.errors import AdapterFileError
+from generated.core.layers.sharding import whole, written_once
 
 
 # What lies beside the weights of a whole model.
@@ -117,6 +118,7 @@ def read_some(path: Path, is_wanted: Callable[[str], bool]) -> dict[str, Tensor]
 
 
 def write(
+    model: nn.Module,
     directory: str | Path,
     names: FileNames,
     config: Mapping[str, Any],
@@ -127,6 +129,9 @@ def write(
     """
     Write configuration and weights; the folder is made if need be. Earlier weights of the other format are removed.
 
+    Args:
+        model: whose weights they are. Where FSDP has sharded it, all processes call this, and the first one writes.
+
     Raises:
         AdapterFileError: weights are offloaded; nothing is written.
     """
@@ -136,15 +141,18 @@ def write(
         raise AdapterFileError(f"{offloaded[0]} is offloaded and cannot be written; remove the device hooks first")
     text = json.dumps(config, indent=2, sort_keys=True)
     # Each tensor is copied: safetensors refuses names that share memory.
-    owned = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / names.config).write_text(text + "\n", encoding="utf-8")
+    owned = {name: whole(tensor).detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     safe, pickled = directory / names.safetensors, directory / names.pickle
-    if use_safetensors:
-        save_file(owned, safe, metadata={"format": "pt"})
-    else:
-        torch.save(owned, pickled)
-    (pickled if use_safetensors else safe).unlink(missing_ok=True)
+    with written_once(model) as is_here:
+        if not is_here:
+            return
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / names.config).write_text(text + "\n", encoding="utf-8")
+        if use_safetensors:
+            save_file(owned, safe, metadata={"format": "pt"})
+        else:
+            torch.save(owned, pickled)
+        (pickled if use_safetensors else safe).unlink(missing_ok=True)
 
 
 def has_head(directory: str | Path) -> bool:

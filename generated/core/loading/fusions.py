@@ -38,7 +38,7 @@ def save_fusion(
         places = places_of(model.adapted_base, tensors, name, prefix)
         named = {prefix + key: tensor for key, tensor in tensors.items()}
         stored = {**(meta or {}), **description, PLACES: places}
-        write(directory, FUSION_FILES, stored, named, use_safetensors=use_safetensors)
+        write(model, directory, FUSION_FILES, stored, named, use_safetensors=use_safetensors)
 
 
 def load_fusion(model: nn.Module, directory: str | PathLike, load_as: str | None, *, allow_pickle: bool) -> str:

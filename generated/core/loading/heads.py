@@ -41,7 +41,7 @@ def save_static_head(model: nn.Module, directory: str | PathLike, *, use_safeten
         return
     description = describe(model, None, None)
     description |= {"num_labels": model.config.num_labels, "label2id": model.config.label2id}
-    write(directory, HEAD_FILES, description, tensors, use_safetensors=use_safetensors)
+    write(model, directory, HEAD_FILES, description, tensors, use_safetensors=use_safetensors)
 
 
 def read_head_folder(directory: str | PathLike, *, allow_pickle: bool) -> HeadFolder:

@@ -11,6 +11,8 @@ from huggingface_hub import CommitInfo, HfApi
 from transformers.utils import logging
 
 from generated.core import loading
+from generated.core.errors import AdapterFileError
+from generated.core.layers.sharding import is_sharded
 from generated.core.merging import merged_adapter
 from generated.core.sharing import with_copies
 
@@ -29,14 +31,25 @@ class AdapterCheckpointsMixin:
         each head with a name to `heads/<name>/`. What these folders hold of other names is removed.
 
         What is in a folder of its own is not among the weights of the model, unless the caller passes a `state_dict`:
-        transformers' `Trainer` does, and reads its checkpoints back from that one file.
+        transformers' `Trainer` does, and reads its checkpoints back from that one file. Of a model that FSDP has sharded
+        the weights are in that file alone: folders would have to be written by all processes.
+
+        Raises:
+            AdapterFileError: the model is sharded, and no `state_dict` was gathered; nothing is written.
         """
+        sharded = is_sharded(self)
+        if sharded and kwargs.get("state_dict") is None:
+            raise AdapterFileError(
+                "the model is sharded by FSDP, so this process has no whole weights; pass `state_dict`, as "
+                "torch.distributed.checkpoint.state_dict.get_model_state_dict gathers it, or write the adapters alone "
+                "with `save_adapter` or `save_all_adapters`, in every process"
+            )
         hidden = () if "state_dict" in kwargs else self._keys_in_folders()
         if kwargs.get("state_dict"):
             kwargs["state_dict"] = with_copies(kwargs["state_dict"], loading.adapter_keys(self))
         with loading.hidden_from_checkpoint(self, hidden), self._only_peft_active():
             result = super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
-        if is_main_process and not kwargs.get("push_to_hub"):
+        if is_main_process and not sharded and not kwargs.get("push_to_hub"):
             self._save_folders(save_directory)
             self._warn_of_merged(save_directory)
         return result

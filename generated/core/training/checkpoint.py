@@ -2,7 +2,7 @@
 What of a model is in a checkpoint of adapters? All that is trained, all adapters, and nothing of the base model else.
 
     <name>/               an adapter, a mixture, a prediction head: what `load_adapter` and its like read
-    embeddings/<name>/    the embeddings in use, if they are trained: what `load_embeddings` reads
+    embeddings/<name>/    the embeddings in use, if they are trained and not sharded: what `load_embeddings` reads
     trained.safetensors   other weights of the model that are trained
 
 Weights are filled into the model that is there, so that optimizers keep what they hold.
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from generated.core.configuration import config_from_dict
 from generated.core.errors import AdapterFileError
+from generated.core.layers.sharding import fill, is_sharded, whole, written_once
 from generated.core.loading.embeddings import EMBEDDING_FILE
 from generated.core.loading.folder import ADAPTER_FILES, read_config
 from generated.core.placed import word_embeddings
@@ -29,20 +30,22 @@ OTHER_WEIGHTS = "trained.safetensors"
 
 
 def save_checkpoint(model: nn.Module, directory: Path) -> None:
-    """Write adapters, heads, and whatever else of `model` is trained."""
+    """Write adapters, heads, and whatever else of `model` is trained; all processes take part if FSDP has sharded it."""
     model.save_all_adapters(directory)
     model.save_all_adapter_fusions(directory)
     for head in getattr(model, "heads", ()):
         model.save_head(directory / head, head)
     embeddings = word_embeddings(model)
-    if isinstance(embeddings, nn.Embedding) and embeddings.weight.requires_grad:
+    if isinstance(embeddings, nn.Embedding) and embeddings.weight.requires_grad and not is_sharded(model):
         model.save_embeddings(_embeddings_folder(model, directory), model.active_embeddings)
     stored = set(_stored(model, directory))
     missing = _trained_but_not_in(model, stored)
-    rest = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in missing.items()}
-    (directory / OTHER_WEIGHTS).unlink(missing_ok=True)
-    if rest:
-        save_file(rest, directory / OTHER_WEIGHTS, metadata={"format": "pt"})
+    rest = {name: whole(tensor).detach().cpu().clone().contiguous() for name, tensor in missing.items()}
+    with written_once(model) as is_here:
+        if is_here:
+            (directory / OTHER_WEIGHTS).unlink(missing_ok=True)
+        if is_here and rest:
+            save_file(rest, directory / OTHER_WEIGHTS, metadata={"format": "pt"})
 
 
 def load_checkpoint(model: nn.Module, directory: Path) -> None:
@@ -71,7 +74,7 @@ def load_checkpoint(model: nn.Module, directory: Path) -> None:
         )
     with torch.no_grad():
         for name, tensor in stored.items():
-            state[name].copy_(tensor)
+            fill(state[name], tensor)
 
 
 def _stored(model: nn.Module, directory: Path) -> dict[str, Tensor]:

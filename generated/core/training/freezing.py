@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import chain
 
 from torch import nn
 
 from generated.core.composition import AdapterCompositionBlock
 from generated.core.errors import TrainingSetupError
 from generated.core.fusions import active_fusions, fusion_parameters
+from generated.core.layers.sharding import left_out_of_shards
 from generated.core.lifecycle import adapter_parameters
 from generated.core.placed import word_embeddings
 
@@ -35,21 +37,33 @@ def freeze_module(module: nn.Module | None, freeze: bool = True) -> None:
 def train_only(
     model: nn.Module, adapters: Iterable[str], train_embeddings: bool = False, train_head: bool = True
 ) -> None:
-    """Freeze everything but these adapters and the head. Output embeddings count as part of the base model."""
+    """
+    Freeze everything but these adapters and the head. Output embeddings count as part of the base model.
+
+    Raises:
+        TrainingSetupError: an adapter came after FSDP had sharded the model.
+    """
+    trained = {name: list(adapter_parameters(model.base_model, name)) for name in adapters}
+    _refuse_unsharded(model, trained)
     freeze_model(model)
     for _, parameter in model.head_parameters():
         parameter.requires_grad_(train_head and parameter.is_floating_point())
     freeze_module(model.get_output_embeddings())
-    for name in adapters:
-        for parameter in adapter_parameters(model.base_model, name):
-            parameter.requires_grad_(True)
+    for parameter in chain.from_iterable(trained.values()):
+        parameter.requires_grad_(True)
     if train_embeddings:
         freeze_module(word_embeddings(model), freeze=False)
 
 
 def train_fusions(model: nn.Module, setup: AdapterCompositionBlock, unfreeze_adapters: bool) -> None:
-    """Train the active mixtures instead of the adapters of `setup`, or together with them."""
+    """
+    Train the active mixtures instead of the adapters of `setup`, or together with them.
+
+    Raises:
+        TrainingSetupError: a mixture came after FSDP had sharded the model.
+    """
     base = model.adapted_base
+    _refuse_unsharded(model, {name: list(fusion_parameters(base, name)) for name in active_fusions(base)})
     for name in setup.names:
         for parameter in adapter_parameters(base, name):
             parameter.requires_grad_(unfreeze_adapters)
@@ -77,6 +91,17 @@ def refuse_untrainable(model: nn.Module) -> None:
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise TrainingSetupError("everything is frozen; call model.train_adapter(name) first")
+
+
+def _refuse_unsharded(model: nn.Module, trained: Mapping[str, Iterable[nn.Parameter]]) -> None:
+    """Each process would train what came after `fully_shard` by itself: FSDP does not know of it."""
+    unknown = left_out_of_shards(model)
+    late = [name for name, parameters in trained.items() if any(id(parameter) in unknown for parameter in parameters)]
+    if late:
+        raise TrainingSetupError(
+            f"{', '.join(map(repr, late))} came after FSDP had sharded the model, and each process would train its own "
+            "copy; add everything that is to be trained before `fully_shard`"
+        )
 
 
 def _own_parameters(base: nn.Module) -> list[nn.Parameter]:

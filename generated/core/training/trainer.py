@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import Seq2SeqTrainer, Trainer, TrainerCallback
-from transformers.trainer import TRAINING_ARGS_NAME
+from transformers.trainer import SCHEDULER_NAME, TRAINING_ARGS_NAME
 from transformers.utils import logging
 
 from generated.core.composition import Setup
@@ -41,7 +41,8 @@ class AdapterTrainer(Trainer):
     The `Trainer` of transformers for the adapters of a model, for which `train_adapter` was called.
 
     Checkpoints hold one folder per adapter and head, as `save_adapter` writes them, and the state of the training; the
-    base model is not in them. Where a model is sharded (FSDP, DeepSpeed), they are those of `Trainer`.
+    base model is not in them. Where FSDP2 shards the model, all processes gather them, and the first one writes. With
+    FSDP1 and DeepSpeed they are those of `Trainer`.
 
     Args:
         adapter_names: a setup to activate, as for `set_active_adapters`.
@@ -141,21 +142,51 @@ class AdapterTrainer(Trainer):
         self._signature_columns = list(dict.fromkeys((*self._signature_columns, *more)))
 
     @property
+    def _is_fully_sharded(self) -> bool:
+        """By FSDP2: each weight can be gathered by its name."""
+        return bool(self.is_fsdp_enabled and self.accelerator.is_fsdp2)
+
+    @property
     def _holds_parts_only(self) -> bool:
-        return bool(self.is_fsdp_enabled or self.is_deepspeed_enabled or self.is_distributed_loading_by_transformers)
+        is_in_parts = self.is_fsdp_enabled or self.is_deepspeed_enabled or self.is_distributed_loading_by_transformers
+        return bool(is_in_parts and not self._is_fully_sharded)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """As in `Trainer`, to be called by all processes; where FSDP2 shards the model, all of them take part."""
+        if not self._is_fully_sharded:
+            super().save_model(output_dir, _internal_call)
+            return
+        self._save(output_dir)
+        if self.args.push_to_hub and not _internal_call:
+            self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
 
     def _save(self, output_dir: str | None = None, state_dict: Mapping[str, Tensor] | None = None) -> None:
         if self._holds_parts_only:
             super()._save(output_dir, state_dict)
-        elif self.args.should_save:
-            directory = Path(output_dir if output_dir is not None else self.args.output_dir)
+            return
+        directory = Path(output_dir if output_dir is not None else self.args.output_dir)
+        if self.args.should_save:
             logger.info("Saving the adapters to %s", directory)
             directory.mkdir(parents=True, exist_ok=True)
+        if self.args.should_save or self._is_fully_sharded:
             save_checkpoint(self.adapted_model, directory)
+        if self.args.should_save:
             processing = self.processing_class or getattr(self.data_collator, "tokenizer", None)
             if processing is not None:
                 processing.save_pretrained(directory)
             torch.save(self.args, directory / TRAINING_ARGS_NAME)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        """As in `Trainer`, but for the whole model, which that writes beside the optimizer where FSDP2 shards it."""
+        if not self._is_fully_sharded:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        from accelerate.utils import save_fsdp_optimizer  # no trainer is made without it; the rest of the package is
+
+        plugin = self.accelerator.state.fsdp_plugin
+        save_fsdp_optimizer(plugin, self.accelerator, self.optimizer, self.model, output_dir)
+        if self.args.should_save:
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir, SCHEDULER_NAME))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if self._holds_parts_only:
