@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -16,13 +17,24 @@ Context = multiprocessing.context.ForkServerContext | multiprocessing.context.Sp
 
 
 def shared_out(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[R]:
-    """What becomes of the items, in the order in which they are done; in this process if one job is enough."""
+    """
+    What becomes of the items, in the order in which they are done; in this process if one job is enough. Whatever ends
+    it early, Ctrl-C too, leaves what has not begun undone.
+    """
     if jobs == 1 or len(items) < 2:
         yield from map(work, items)
         return
-    with ProcessPoolExecutor(jobs, mp_context=context()) as pool:
-        for done in as_completed([pool.submit(work, item) for item in items]):
-            yield done.result()
+    with ProcessPoolExecutor(jobs, mp_context=context(), initializer=_leave_interrupts_to_parent) as pool:
+        try:
+            for done in as_completed([pool.submit(work, item) for item in items]):
+                yield done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_interrupts_to_parent() -> None:
+    """A terminal sends Ctrl-C to all processes, and each would print a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def context(preloaded: Sequence[str] = ()) -> Context:

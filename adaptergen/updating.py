@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
+from pathlib import Path
 
 from adaptergen.pipeline import Integration, integrate
 from adaptergen.plan import Decision, IntegrationPlan
 from adaptergen.plan_differences import Difference, count_moved, differences, entries_by_hand
 from adaptergen.problems import Problem, ProblemsFound
+from adaptergen.processes import shared_out
 from adaptergen.sources import model_of
-from adaptergen.upstream import Upstream
-from adaptergen.workspace import Workspace
+from adaptergen.upstream import Upstream, upstream_at
+from adaptergen.workspace import Workspace, workspace_at
 
 
 class Fate(Enum):
@@ -72,6 +76,24 @@ def updated(previous: IntegrationPlan, workspace: Workspace, upstream: Upstream)
         count_moved(previous, made.plan),
         entries_by_hand(made.plan),
     )
+
+
+def all_updated(
+    plans: Sequence[IntegrationPlan], workspace: Workspace, upstream: Upstream, jobs: int
+) -> Iterator[Update]:
+    """These architectures, in the order in which they are done.
+
+    Args:
+        jobs: in how many processes.
+    """
+    here = partial(updated, workspace=workspace, upstream=upstream)
+    elsewhere = partial(_updated_in, root=workspace.root, tree=upstream.root)
+    yield from shared_out(here if jobs == 1 else elsewhere, plans, jobs)
+
+
+def _updated_in(previous: IntegrationPlan, root: Path, tree: Path) -> Update:
+    """By what can go from one process to another."""
+    return updated(previous, workspace_at(root), upstream_at(tree))
 
 
 def _fate_of_source(before: IntegrationPlan, after: IntegrationPlan) -> Fate:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from adaptergen.cli.completion import architectures, models_of_project
+from adaptergen.shares import ShareType
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -43,6 +44,10 @@ all_option = click.option("--all", "everything", is_flag=True, help="Every model
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 force_option = click.option("--force", is_flag=True, help="Overwrite files that have uncommitted changes.")
 dry_run_option = click.option("--dry-run", "--diff", "dry_run", is_flag=True, help="Show the diff, write nothing.")
+shard_option = click.option(
+    "--shard", type=ShareType(), default="1/1",
+    help="Only every nth of them, from the ith on, as one of n machines.",
+)  # fmt: skip
 verify_option = click.option("--verify/--no-verify", default=True, help="Run the model afterwards (needs torch).")
 pr_body_option = click.option(
     "--pr-body", type=click.Path(dir_okay=False, path_type=Path),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from adaptergen.proven import Proven
     from adaptergen.workspace import Workspace
 
-FEW = 4  # models that are checked before other processes have started
+FEW = 4  # models that are looked at before other processes have started
 
 
 @click.command()

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adaptergen.cli.group import optional_names_argument
+from adaptergen.cli.group import optional_names_argument, shard_option
 from adaptergen.cli.project import opened_upstream
 from adaptergen.cli.reporting import reported, write_file
 from adaptergen.cli.survey_runs import analysed, verified
 from adaptergen.problems import Location, Problem, ProblemsFound
+from adaptergen.shares import WHOLE, Share
 
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 @click.option("--reasons", is_flag=True, help="Print the reasons that keep the most architectures out.")
 @click.option("--write", is_flag=True, help="Write coverage.json of the project, its page, and the README's numbers.")
 @click.option("--check", is_flag=True, help="Fail if coverage.json of the project does not say what is found.")
+@shard_option
+@click.option(
+    "--merge", "parts", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True,
+    help="Look at nothing, and put together what several machines wrote with --json; once for each file.",
+)  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), help="Processes at a time.  [default: one per core]")
 @click.option("--verify", is_flag=True, help="Run what is supported, one form of each method (needs torch).")
 @click.option("--restart", is_flag=True, help="Run again what an earlier run has left in the file of --json.")
@@ -46,8 +52,8 @@ if TYPE_CHECKING:
 @click.pass_obj
 def survey(
     folder: Path, names: tuple[str, ...], tree: Path | None, json_file: str | None, html: Path | None, reasons: bool,
-    write: bool, check: bool, jobs: int | None, verify: bool, restart: bool, timeout: float, memory: float,
-    log: Path | None, fail_unproven: bool,
+    write: bool, check: bool, shard: Share, parts: tuple[Path, ...], jobs: int | None, verify: bool, restart: bool,
+    timeout: float, memory: float, log: Path | None, fail_unproven: bool,
 ) -> None:  # fmt: skip
     """Which architectures of transformers can take which adapters, and if not, why not.
 
@@ -59,7 +65,10 @@ def survey(
     adaptergen survey --reasons
     adaptergen survey gpt_neo clip --verify
     adaptergen survey --verify --json survey.json --html survey.html --log failures
+    adaptergen survey --verify --shard 2/8 --json 2.json
+    adaptergen survey --merge 1.json --merge 2.json --write
     """
+    from adaptergen.surveying.merging import merged
     from adaptergen.surveying.proving import Limits
     from adaptergen.surveying.record import written
     from adaptergen.surveying.storing import opened_store
@@ -68,11 +77,18 @@ def survey(
         raise click.UsageError("--verify, --write and --check are about the installed transformers, not another")
     if write and (json_file or check):
         raise click.UsageError("--write has a file of its own: it goes without --json and --check")
+    if parts and (names or shard != WHOLE or verify or check):
+        raise click.UsageError("--merge looks at nothing: it goes without NAMEs, --shard, --verify and --check")
     with reported(False):
         upstream, workspace = opened_upstream(tree), _project(folder, is_needed=write or check)
-        chosen = tuple(dict.fromkeys(map(upstream.folder_of, names))) or upstream.folders
-        store = opened_store(_file(json_file, workspace if write else None), upstream.version, is_partial=bool(names))
-        found = analysed(chosen, upstream, workspace, jobs, () if restart else store.earlier.architectures, verify)
+        chosen = shard.of(tuple(dict.fromkeys(map(upstream.folder_of, names))) or upstream.folders)
+        is_partial = bool(names) or shard != WHOLE
+        store = opened_store(_file(json_file, workspace if write else None), upstream.version, is_partial=is_partial)
+        earlier = () if restart else store.earlier.architectures
+        if parts:
+            found = merged(parts, upstream.version, upstream.folders)
+        else:
+            found = analysed(chosen, upstream, workspace, jobs, earlier, verify)
         if check:
             _compare(workspace, found)
             return

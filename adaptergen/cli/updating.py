@@ -13,13 +13,15 @@ from adaptergen.cli.group import (
     json_option,
     optional_models_argument,
     pr_body_option,
+    shard_option,
     verify_option,
 )
 from adaptergen.cli.project import chosen_names, opened
-from adaptergen.cli.proving import broken, prove, require_torch
+from adaptergen.cli.proving import FEW, broken, prove, require_torch
 from adaptergen.cli.reporting import echo_json, progress, reported, write_file
 from adaptergen.cli.writing import write
 from adaptergen.problems import ProblemsFound
+from adaptergen.shares import Share
 
 
 @click.command()
@@ -30,6 +32,8 @@ from adaptergen.problems import ProblemsFound
     help="Another transformers than the installed one, which alone can be run: a checkout, or the package.",
 )  # fmt: skip
 @pr_body_option
+@shard_option
+@click.option("--jobs", type=click.IntRange(1), help="Processes that plan.  [default: one per core, for many models]")
 @dry_run_option
 @verify_option
 @force_option
@@ -41,6 +45,8 @@ def update(
     everything: bool,
     tree: Path | None,
     pr_body: Path | None,
+    shard: Share,
+    jobs: int | None,
     dry_run: bool,
     verify: bool,
     force: bool,
@@ -55,18 +61,21 @@ def update(
     \b
     adaptergen update gpt_neo
     adaptergen update --all --no-verify --pr-body body.md
+    adaptergen update --all --shard 2/8
     """
     from adaptergen.pipeline import change_set
+    from adaptergen.processes import cores
     from adaptergen.update_report import as_json as updates_as_json
     from adaptergen.update_report import pull_request, report
-    from adaptergen.updating import updated
+    from adaptergen.updating import all_updated
 
     with reported(as_json) as told:
         workspace, upstream = opened(folder, tree)
         chosen = set(chosen_names(workspace, names, everything))
-        plans = [plan for plan in workspace.plans() if plan.name in chosen]
-        planned = progress(plans, "planning", lambda plan: plan.name, length=len(plans))
-        updates = [updated(plan, workspace, upstream) for plan in planned]
+        plans = shard.of([plan for plan in workspace.plans() if plan.name in chosen])
+        planned = all_updated(plans, workspace, upstream, jobs or (1 if len(plans) <= FEW else cores()))
+        done = {each.name: each for each in progress(planned, "planning", lambda each: each.name, length=len(plans))}
+        updates = [done[plan.name] for plan in plans]
         told["models"] = updates_as_json(updates)
         made = [each.made for each in updates if each.made is not None]
         problems = [problem for each in updates for problem in each.problems]

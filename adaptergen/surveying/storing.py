@@ -29,8 +29,11 @@ class Store:
     def save(self, found: Survey) -> None:
         if self.path is not None:
             beside = self.path.with_name(f"{self.path.name}.new")
-            beside.write_text(written(self.joined(found)), encoding="utf-8")
-            beside.replace(self.path)
+            try:
+                beside.write_text(written(self.joined(found)), encoding="utf-8")
+                beside.replace(self.path)
+            finally:
+                beside.unlink(missing_ok=True)
 
 
 def opened_store(path: Path | None, transformers: str, *, is_partial: bool) -> Store:

@@ -24,7 +24,7 @@ from generated.core.errors import (
 )
 from generated.core.lifecycle import adapter_tensors
 from tests_adapters.core.processes import WORLD, in_two
-from tests_adapters.core.zoo import METHODS, VOCABULARY, add_random, build, call, inputs_for
+from tests_adapters.core.zoo import METHODS, VOCABULARY, build, call, inputs_for
 
 
 ROWS, ACCUMULATED, UPDATES = 8, 2, 3

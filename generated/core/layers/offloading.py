@@ -26,7 +26,7 @@ def weights_at_hand(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def at_hand(parts: Iterable[nn.Module]) -> Iterator[None]:
-    """Let accelerate bring the weights of these modules, where they are offloaded, and FSDP, where they are sharded."""
+    """Let accelerate bring the weights of these modules where they are offloaded, FSDP where they are sharded."""
     with ExitStack() as stack:
         for part in dict.fromkeys(parts):
             stack.enter_context(weights_at_hand(part))

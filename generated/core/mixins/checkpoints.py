@@ -31,8 +31,8 @@ class AdapterCheckpointsMixin:
         each head with a name to `heads/<name>/`. What these folders hold of other names is removed.
 
         What is in a folder of its own is not among the weights of the model, unless the caller passes a `state_dict`:
-        transformers' `Trainer` does, and reads its checkpoints back from that one file. Of a model that FSDP has sharded
-        the weights are in that file alone: folders would have to be written by all processes.
+        transformers' `Trainer` does, and reads its checkpoints back from that one file. All weights of a model that
+        FSDP has sharded are in that file alone: folders would have to be written by all processes.
 
         Raises:
             AdapterFileError: the model is sharded, and no `state_dict` was gathered; nothing is written.

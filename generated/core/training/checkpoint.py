@@ -30,7 +30,7 @@ OTHER_WEIGHTS = "trained.safetensors"
 
 
 def save_checkpoint(model: nn.Module, directory: Path) -> None:
-    """Write adapters, heads, and whatever else of `model` is trained; all processes take part if FSDP has sharded it."""
+    """Write adapters, heads, and whatever else of `model` is trained; if FSDP shards it, all processes call this."""
     model.save_all_adapters(directory)
     model.save_all_adapter_fusions(directory)
     for head in getattr(model, "heads", ()):

@@ -99,8 +99,8 @@ def _refuse_unsharded(model: nn.Module, trained: Mapping[str, Iterable[nn.Parame
     late = [name for name, parameters in trained.items() if any(id(parameter) in unknown for parameter in parameters)]
     if late:
         raise TrainingSetupError(
-            f"{', '.join(map(repr, late))} came after FSDP had sharded the model, and each process would train its own "
-            "copy; add everything that is to be trained before `fully_shard`"
+            f"{', '.join(map(repr, late))} came after FSDP had sharded the model, and each process would train its "
+            "own copy; add everything that is to be trained before `fully_shard`"
         )
 
 

@@ -17,6 +17,7 @@ from generated.core.composition import Setup
 from generated.core.errors import TrainingSetupError
 from generated.core.forward_inputs import OWN_ARGUMENTS
 from generated.core.training.checkpoint import load_checkpoint, save_checkpoint
+from generated.core.training.counted import divides_by_count
 from generated.core.training.freezing import refuse_untrainable
 
 
@@ -63,6 +64,8 @@ class AdapterTrainer(Trainer):
         finally:
             self._show_as_quantized()
         self.add_callback(AdapterTrainerCallback())
+        if not divides_by_count(self.adapted_model):
+            self.model_accepts_loss_kwargs = False
         self._follow_heads()
 
     @property
