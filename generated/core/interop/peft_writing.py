@@ -24,6 +24,7 @@ from generated.core.interop.peft_files import KEY_PREFIX, PEFT_FILES
 from generated.core.interop.peft_options import usual_and_others
 from generated.core.layers.lora import InputRescaling, LoRALinearMixin, LowRank, Rescaling, bias_of
 from generated.core.layers.offloading import at_hand
+from generated.core.layers.sharding import own_class
 from generated.core.loading import key_prefix, parts_of
 from generated.core.loading.folder import write
 from generated.core.placed import PlacedProjection, placed_projections
@@ -144,7 +145,7 @@ WRITERS = {Rescaling: _scale, InputRescaling: _input_scale, LowRank: _low_rank}
 
 
 def _options(model: nn.Module, written: Collection[WrittenModule]) -> dict[str, Any]:
-    cls = type(model)
+    cls = own_class(model)
     return {
         "auto_mapping": {"base_model_class": cls.__name__, "parent_library": cls.__module__},
         "base_model_name_or_path": model.config.name_or_path or None,

@@ -19,6 +19,11 @@ def is_sharded(model: nn.Module) -> bool:
     return any(isinstance(module, FSDPModule) for module in model.modules())
 
 
+def own_class(model: nn.Module) -> type[nn.Module]:
+    """The class of a model; `fully_shard` puts one of its own in front, whose name is another."""
+    return next(cls for cls in type(model).__mro__ if not issubclass(cls, FSDPModule))
+
+
 def left_out_of_shards(model: nn.Module) -> set[int]:
     """The ids of parameters that FSDP does not manage, if it has sharded `model`; its own are in parts afterwards."""
     shards = [module for module in model.modules() if isinstance(module, FSDPModule)]

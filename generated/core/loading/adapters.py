@@ -17,6 +17,7 @@ from generated.core import fusions, lifecycle
 from generated.core.configuration import AdapterConfig, PrefixTuningConfig, config_from_dict
 from generated.core.errors import AdapterFileError
 from generated.core.layers.offloading import at_hand
+from generated.core.layers.sharding import own_class
 from generated.core.loading.folder import ADAPTER_FILES, FUSION_FILES, folders_below, read_config, read_tensors, write
 from generated.core.loading.keys import (
     WeightName,
@@ -139,7 +140,7 @@ def describe(model: nn.Module, config: Mapping[str, Any] | None, name: str | Non
     return {
         "config": config,
         "hidden_size": model_width(model.adapted_base),
-        "model_class": type(model).__name__,
+        "model_class": own_class(model).__name__,
         "model_name": model.config.name_or_path or None,
         "model_type": model.config.model_type,
         "name": name,

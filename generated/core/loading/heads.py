@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from generated.core.errors import AdapterFileError, HeadMismatchError
+from generated.core.layers.sharding import fill, own_class
 from generated.core.loading.adapters import describe
 from generated.core.loading.folder import HEAD_FILES, read_config, read_tensors, write
 
@@ -61,7 +62,7 @@ def load_static_head(model: nn.Module, head: HeadFolder) -> None:
         HeadMismatchError: the head is of another class.
         AdapterFileError: a tensor is missing or has another shape; nothing was changed.
     """
-    made_for, own = head.description.get("model_class"), type(model).__name__
+    made_for, own = head.description.get("model_class"), own_class(model).__name__
     if made_for != own and not (head.is_partial and made_for is None):
         raise HeadMismatchError(f"{head.path.parent} holds the head of {made_for}, not of {own}")
     needed = model.head_tensors()
@@ -70,7 +71,7 @@ def load_static_head(model: nn.Module, head: HeadFolder) -> None:
         raise AdapterFileError(f"{head.path} does not fit this model:\n  " + "\n  ".join(sorted(problems)))
     with torch.no_grad():
         for key in needed.keys() & head.tensors.keys():
-            needed[key].copy_(head.tensors[key])
+            fill(needed[key], head.tensors[key])
 
 
 def _problems(head: HeadFolder, needed: Mapping[str, Tensor]) -> list[str]:

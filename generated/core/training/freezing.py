@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
 from torch import nn
@@ -43,8 +43,9 @@ def train_only(
     Raises:
         TrainingSetupError: an adapter came after FSDP had sharded the model.
     """
+    unsharded = left_out_of_shards(model)
     trained = {name: list(adapter_parameters(model.base_model, name)) for name in adapters}
-    _refuse_unsharded(model, trained)
+    _refuse_unsharded(trained, unsharded)
     freeze_model(model)
     for _, parameter in model.head_parameters():
         parameter.requires_grad_(train_head and parameter.is_floating_point())
@@ -63,7 +64,8 @@ def train_fusions(model: nn.Module, setup: AdapterCompositionBlock, unfreeze_ada
         TrainingSetupError: a mixture came after FSDP had sharded the model.
     """
     base = model.adapted_base
-    _refuse_unsharded(model, {name: list(fusion_parameters(base, name)) for name in active_fusions(base)})
+    unsharded = left_out_of_shards(model)
+    _refuse_unsharded({name: fusion_parameters(base, name) for name in active_fusions(base)}, unsharded)
     for name in setup.names:
         for parameter in adapter_parameters(base, name):
             parameter.requires_grad_(unfreeze_adapters)
@@ -93,10 +95,9 @@ def refuse_untrainable(model: nn.Module) -> None:
         raise TrainingSetupError("everything is frozen; call model.train_adapter(name) first")
 
 
-def _refuse_unsharded(model: nn.Module, trained: Mapping[str, Iterable[nn.Parameter]]) -> None:
+def _refuse_unsharded(trained: Mapping[str, Iterable[nn.Parameter]], unsharded: Collection[int]) -> None:
     """Each process would train what came after `fully_shard` by itself: FSDP does not know of it."""
-    unknown = left_out_of_shards(model)
-    late = [name for name, parameters in trained.items() if any(id(parameter) in unknown for parameter in parameters)]
+    late = [name for name, values in trained.items() if any(id(value) in unsharded for value in values)]
     if late:
         raise TrainingSetupError(
             f"{', '.join(map(repr, late))} came after FSDP had sharded the model, and each process would train its "
