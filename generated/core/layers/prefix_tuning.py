@@ -107,7 +107,7 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
             return key, value, mask
         if turned:
             key = key.transpose(-1, -2)
-        state = self.prefixes_for(key, value, rows_of(hidden_states, len(key)))
+        state = self.prefixes_for(key, value, rows_of(hidden_states, key.shape[0]))
         hides_future = self.hides_future(is_causal)
         if mask_hides and mask is not None:
             mask = ~mask.bool()
@@ -133,19 +133,19 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         if self.active is None:
             return key, value, None
         if key.dim() == 3:
-            by_row = (heads.unflatten(0, (len(hidden_states), -1)) for heads in (key, value))
+            by_row = (heads.unflatten(0, (hidden_states.shape[0], -1)) for heads in (key, value))
             key, value, visible = self.unmasked(*by_row, hidden_states)
             return key.flatten(0, 1), value.flatten(0, 1), visible
-        state = self.prefixes_for(key, value, rows_of(hidden_states, len(key)))
+        state = self.prefixes_for(key, value, rows_of(hidden_states, key.shape[0]))
         return *state.before(key, value), state.visible
 
     def hide(self, scores: Tensor, visible: Tensor | None) -> Tensor:
         """The scores, (rows, …, prefix + keys), without those of positions that only fill up the prefix of a row."""
         if visible is None:
             return scores
-        by_row = scores.unflatten(0, (len(visible), -1))
+        by_row = scores.unflatten(0, (visible.shape[0], -1))
         hidden = F.pad(~visible, (0, scores.shape[-1] - visible.shape[-1]))
-        hidden = hidden.view(len(visible), *(1,) * (by_row.dim() - 2), -1)
+        hidden = hidden.view(visible.shape[0], *(1,) * (by_row.dim() - 2), -1)
         return by_row.masked_fill(hidden, torch.finfo(scores.dtype).min).flatten(0, 1)
 
     def around(
@@ -171,7 +171,7 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         mask_hides: bool = False,
     ) -> tuple[Tensor, Tensor, AttentionMask]:
         """The same for states (batch · heads, length, width)."""
-        query, key, value = (heads.unflatten(0, (len(hidden_states), -1)) for heads in (query, key, value))
+        query, key, value = (heads.unflatten(0, (hidden_states.shape[0], -1)) for heads in (query, key, value))
         key, value, mask = self(query, key, value, mask, hidden_states, turned=turned, mask_hides=mask_hides)
         return key.flatten(0, 1), value.flatten(0, 1), mask
 
@@ -238,8 +238,8 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
 def rows_of(hidden_states: Tensor, count: int) -> Tensor:
     """(batch, …, hidden) as `count` rows (length, hidden), those of one example next to each other."""
     hidden_states = hidden_states.flatten(1, -2) if hidden_states.dim() > 2 else hidden_states.unsqueeze(0)
-    if len(hidden_states) == count:
+    if hidden_states.shape[0] == count:
         return hidden_states
-    if count % len(hidden_states):
+    if count % hidden_states.shape[0]:
         return hidden_states.reshape(count, -1, hidden_states.shape[-1])
-    return hidden_states.repeat_interleave(count // len(hidden_states), dim=0)
+    return hidden_states.repeat_interleave(count // hidden_states.shape[0], dim=0)
