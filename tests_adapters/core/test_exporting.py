@@ -47,7 +47,7 @@ def free_sizes(inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 @each_method
-@pytest.mark.parametrize("architecture", ["bert", "llama", "t5"])
+@pytest.mark.parametrize("architecture", ["bert", "llama", pytest.param("t5", marks=pytest.mark.slow)])
 def test_exported_programs(architecture: str, method: str, tmp_path: Path) -> None:
     """Written, read and run without the model, on batches of any size."""
     model = build_adapted(architecture, method, LANGUAGE_MODELS[architecture])
@@ -62,6 +62,7 @@ def test_exported_programs(architecture: str, method: str, tmp_path: Path) -> No
     assert differ([run(**inputs).logits], [logits(model, inputs)])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(NO_ONNX), reason=f"not installed: {', '.join(NO_ONNX)}; pip install 'adaptergen[export]'")
 @each_method
 @pytest.mark.parametrize("architecture", ["bert", "llama"])

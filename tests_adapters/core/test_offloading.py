@@ -7,7 +7,9 @@ import torch
 from accelerate import cpu_offload
 from accelerate.hooks import remove_hook_from_submodules
 from torch import nn
+from transformers import BertForSequenceClassification, PreTrainedModel
 
+import generated
 from generated.core.auto import AutoAdapterModel
 from generated.core.errors import AdapterConfigError, AdapterError
 from tests_adapters.core.zoo import (
@@ -89,3 +91,40 @@ def test_what_is_merged_stays_until_the_weights_are_back() -> None:
     remove_hook_from_submodules(model)
     model.reset_adapter()
     assert_identical(call(model, inputs), call(build("bert"), inputs))
+
+
+@pytest.mark.parametrize("method", ["seq_bn", "lora", "prefix_tuning", "loreft"])
+def test_training_above_offloaded_weights(method: str, tmp_path: Path) -> None:
+    """The base model is on disk in part; what is trained is not."""
+    build("bert", BertForSequenceClassification).save_pretrained(tmp_path)
+    places = {"embeddings": "cpu", "encoder.layer.0": "disk", "encoder.layer.1": "cpu", "pooler": "disk"}
+    there = BertForSequenceClassification.from_pretrained(
+        tmp_path,
+        device_map={**{f"bert.{part}": place for part, place in places.items()}, "classifier": "cpu"},
+        offload_folder=tmp_path / "offloaded",
+        attn_implementation="eager",
+    )
+    assert any(parameter.is_meta for parameter in there.parameters())
+    here = build("bert", BertForSequenceClassification)
+    assert _losses(there, method) == _losses(here, method)
+    there.save_adapter(tmp_path / "adapter", method)
+    again = generated.init(build("bert", BertForSequenceClassification))
+    again.load_adapter(tmp_path / "adapter", set_active=True)
+    assert_identical(call(again, inputs_for("bert")), call(here, inputs_for("bert")))
+
+
+def _losses(model: PreTrainedModel, method: str) -> list[float]:
+    generated.init(model)
+    torch.manual_seed(1)
+    model.add_adapter(method, config=METHODS[method]())
+    model.train_adapter(method)
+    model.eval()
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer, found = torch.optim.SGD(trained, lr=0.1), []
+    for _ in range(3):
+        loss = model(**inputs_for("bert"), labels=torch.tensor([0, 1])).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        found.append(loss.item())
+    return found
