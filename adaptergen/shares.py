@@ -26,7 +26,7 @@ class Share:
 WHOLE = Share(1, 1)
 
 
-class ShareType(click.ParamType):
+class ShareType(click.ParamType):  # type: ignore[type-arg]  # it is generic in newer releases of click alone
     """`2/8` on the command line."""
 
     name = "i/n"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests_adapters.core.test_docs import GUIDES, write_checkpoints
+from tests_adapters.pages.blocks import GUIDES
+from tests_adapters.pages.test_python_blocks import write_checkpoints
 
 
 PAGE = (GUIDES / "distributed.md").read_text(encoding="utf-8")
