@@ -15,7 +15,7 @@ export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test test-all test-upstream upstream-tests test-versions test-profile fuzz wheel-test lint check fast models verify mutations docs docs-test clean
+.PHONY: help demo test test-all test-upstream upstream-tests test-versions test-profile test-gpu fuzz wheel-test lint check fast models verify mutations docs docs-test clean
 
 help:
 	@sed -n 's/^# \?//p' Makefile | head -5
@@ -66,6 +66,11 @@ test-upstream: upstream-tests
 # The wheel, in an environment that sees nothing of this folder: a few minutes.
 wheel-test: $(VENV)/ready
 	$(BIN)/pytest tests_adapters/generator/test_wheel.py
+
+# What an accelerator computes, and the benchmarks there. DEVICE=cpu runs the same tests without one.
+DEVICE ?= cuda
+test-gpu: $(VENV)/ready
+	$(BIN)/pytest tests_adapters/accelerator --device $(DEVICE)
 
 verify: $(VENV)/ready
 	$(BIN)/adaptergen verify --all

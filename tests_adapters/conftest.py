@@ -21,11 +21,15 @@ from tests_adapters.core.upstream.report import pytest_configure, pytest_termina
 def pytest_addoption(parser: pytest.Parser) -> None:
     report.pytest_addoption(parser)
     parser.addoption("--site", metavar="FOLDER", help="look at the pages built there in a browser: `make docs-test`")
+    parser.addoption("--device", metavar="DEVICE", help="run tests of accelerators on it: `make test-gpu`")
+
+
+NEEDED = {"site": "--site", "accelerator": "--device"}  # what a folder is not collected without
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """What needs a browser is there only for those who give it pages."""
-    return True if collection_path.name == "site" and not config.getoption("--site") else None
+    needed = NEEDED.get(collection_path.name)
+    return True if needed and not config.getoption(needed) else None
 
 
 @pytest.fixture
