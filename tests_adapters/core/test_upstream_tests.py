@@ -13,10 +13,19 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import DINOv3ViTConfig, EncoderDecoderConfig, GPT2Config, GPT2Model, MarianConfig, WavLMConfig
+from transformers import (
+    BertGenerationConfig,
+    DINOv3ViTConfig,
+    EncoderDecoderConfig,
+    GPT2Config,
+    GPT2Model,
+    MarianConfig,
+    WavLMConfig,
+)
 
 from adaptergen.verify.outputs import CheckFailed, run
 from adaptergen.verify.subjects import ModelCase
+from generated.models.bert_generation import BertGenerationEncoderAdapterModel
 from generated.models.dinov3_vit import DINOv3ViTAdapterModel
 from generated.models.encoder_decoder import EncoderDecoderAdapterModel
 from generated.models.gpt2 import GPT2AdapterModel
@@ -35,13 +44,20 @@ from tests_adapters.core.upstream.skips import SKIPS, reason_to_skip
 
 GPT2 = ModelCase(name="gpt2", adapter_model_class=GPT2AdapterModel, config_class=GPT2Config)
 ADAPTER_MODEL, INITIALIZED, ADAPTED, *_ = flavours(GPT2, everything=True)
+BERT_GENERATION = ModelCase(
+    name="bert_generation", adapter_model_class=BertGenerationEncoderAdapterModel, config_class=BertGenerationConfig
+)
 DINOV3 = ModelCase(name="dinov3_vit", adapter_model_class=DINOv3ViTAdapterModel, config_class=DINOv3ViTConfig)
 ENCODER_DECODER = ModelCase(
     name="encoder_decoder", adapter_model_class=EncoderDecoderAdapterModel, config_class=EncoderDecoderConfig
 )
 MARIAN = ModelCase(name="marian", adapter_model_class=MarianAdapterModel, config_class=MarianConfig)
 WAVLM = ModelCase(name="wavlm", adapter_model_class=WavLMAdapterModel, config_class=WavLMConfig)
-SPECIAL = [each for case in (DINOV3, ENCODER_DECODER, MARIAN, WAVLM) for each in flavours(case, everything=True)]
+SPECIAL = [
+    each
+    for case in (BERT_GENERATION, DINOV3, ENCODER_DECODER, MARIAN, WAVLM)
+    for each in flavours(case, everything=True)
+]
 TEST_OF_MODEL = """
 import unittest
 

@@ -7,7 +7,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from adaptergen.verify.exact import exact_model
 from generated.core.flexible_heads import ModelWithFlexibleHeadsAdaptersMixin
 from generated.core.whole_model import WholeModelAdaptersMixin
 from tests_adapters.core.upstream.flavours import Flavour, Kind
@@ -75,6 +76,27 @@ def _shares_states(flavour: Flavour) -> bool:
     return bool(found)
 
 
+def _sees_what_it_predicts(flavour: Flavour) -> bool:
+    """Does it write text, though in this role its words see those that follow?"""
+    return _has_adapters(flavour) and flavour.subject.cls.can_generate() and not flavour.subject.generates
+
+
+def _gives_a_constant_sum(flavour: Flavour) -> bool:
+    """Is the sum of what a new model gives the same whatever it reads, as if a norm has centred it?"""
+    if not (_has_adapters(flavour) and flavour.subject.runs):
+        return False
+    subject = replace(flavour.subject, exact=True)
+    model = exact_model(subject.cls._from_config(subject.config))
+    try:
+        words = model.get_input_embeddings()
+    except NotImplementedError:
+        return False
+    with torch.enable_grad():
+        model(**subject.inputs(model, padded=False))[0].sum().backward()
+    gradient = getattr(getattr(words, "weight", None), "grad", None)
+    return gradient is not None and float(gradient.abs().max()) < ROUNDING
+
+
 def _is_its_own_base(flavour: Flavour) -> bool:
     """Is the base model of such a model after `init` the model itself, and before it a part?"""
     if flavour.kind is Kind.ADAPTER_MODEL:
@@ -82,6 +104,8 @@ def _is_its_own_base(flavour: Flavour) -> bool:
     model = flavour.subject.initialized()
     return model.base_model is model and hasattr(model, model.base_model_prefix)
 
+
+ROUNDING = 1e-12  # of a gradient in float64
 
 SKIPS = (
     Skip(
@@ -108,6 +132,16 @@ SKIPS = (
         ("test_training_gradient_checkpointing_use_reentrant_true",),
         _shares_states,
         "reentrant checkpoints go back through what layers share once for each layer, without end: upstream's, too",
+    ),
+    Skip(
+        ("test_enable_input_require_grads_with_gradient_checkpointing",),
+        _gives_a_constant_sum,
+        "the test follows the gradient of a sum of states that a norm has centred: it is zero but for rounding",
+    ),
+    Skip(
+        ("test_training_overfit",),
+        _sees_what_it_predicts,
+        "the test has a text written by a model that has learned to predict words which it saw",
     ),
     Skip(
         ("test_correct_missing_keys",),
