@@ -20,9 +20,9 @@ PARTS = ("body", *BRANCHES, "orelse", "finalbody")  # of a statement, in the ord
 class Positions:
     """The lines of the statements of one module, and of their decorators."""
 
-    def __init__(self, tree: cst.Module, text: str) -> None:
+    def __init__(self, tree: cst.Module, parsed: ast.Module) -> None:
         self._tree = tree
-        self._text = text
+        self._parsed = parsed
 
     def lines(self, node: Statement | cst.Decorator) -> Lines:
         """The first line of a statement, after its decorators and what is above it, and its last.
@@ -34,7 +34,7 @@ class Positions:
 
     @cached_property
     def _found(self) -> dict[cst.CSTNode, Lines]:
-        return dict(_in_block(self._tree.body, ast.parse(self._text).body))
+        return dict(_in_block(self._tree.body, self._parsed.body))
 
 
 def _in_block(block: Sequence[cst.CSTNode], parsed: Sequence[ast.stmt]) -> Iterator[tuple[cst.CSTNode, Lines]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
@@ -66,8 +67,13 @@ class SourceModule:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @cached_property
+    def parsed(self) -> ast.Module:
+        """The tree that Python's own parser makes of it."""
+        return ast.parse(self.text)
+
+    @cached_property
     def _positions(self) -> Positions:
-        return Positions(self.tree, self.text)
+        return Positions(self.tree, self.parsed)
 
     def at(self, node: Statement) -> Location:
         """Where a statement is, after its decorators."""

@@ -112,7 +112,7 @@ def _followed_back(layer: TracedLayer) -> Iterator[tuple[Sum, tuple[Addition, ..
 def _scores(call: AttentionCall) -> Iterator[Value]:
     """What becomes of a product of queries and keys before its softmax: a layer may return it, too."""
     if call.softmax is not None and call.product is not None:
-        yield from between(call.softmax.args[0], call.product).values()
+        yield from between(call.softmax.first, call.product).values()
 
 
 def _maps(parts: tuple[Addition, ...]) -> set[str]:

@@ -74,7 +74,7 @@ def is_unclear_attention(branch: Value, stream: Value, calls: Sequence[Attention
 def unclear_scores(inside: Mapping[int, Value]) -> list[Operation]:
     """Softmaxes over what two projections, or two parts of one, make together. Routers of experts have one."""
     softmaxes = (v for v in inside.values() if isinstance(v, Operation) and v.name == "softmax")
-    return [softmax for softmax in softmaxes if _is_of_two(softmax.args[0], inside)]
+    return [softmax for softmax in softmaxes if _is_of_two(softmax.first, inside)]
 
 
 def _is_of_two(scores: Value, inside: Mapping[int, Value]) -> bool:
@@ -90,8 +90,8 @@ def _projections(state: Value, inside: Mapping[int, Value]) -> set[tuple[int, in
 
 def unclear_kind(softmax: Operation, stream: str) -> AttentionKind:
     """Whether not only the queries that are scored come from the layer's own input."""
-    parts = {(id(part.call), part.index): part.call for part in projected(softmax.args[0]) if part.call.args}
-    inputs = ([v for v in reached(call.args[0], is_input) if isinstance(v, Input)] for call in parts.values())
+    parts = {(id(part.call), part.index): part.call for part in projected(softmax.first) if part.call.args}
+    inputs = ([v for v in reached(call.first, is_input) if isinstance(v, Input)] for call in parts.values())
     own = [any(v.name == stream for v in found) for found in inputs if found]
     return "self" if all(own) or own.count(True) > 1 else "cross"
 
@@ -131,7 +131,7 @@ def _by_hand(layer: TracedLayer, stream: str) -> Iterator[AttentionCall]:
             continue
         query, key = _factors(product)
         value, kind, module = _factors(operation)[1], kind_of(key, stream), operation.at.instance
-        steps = [step for step in through_elementwise(softmax.args[0]) if depends_on(step, product)]
+        steps = [step for step in through_elementwise(softmax.first) if depends_on(step, product)]
         filled = tuple(fillings(steps))
         mask = filled[0].mask if filled else None
         found = AttentionCall("by_hand", operation, module, query, key, value, mask, kind, product, softmax, filled)
@@ -161,7 +161,7 @@ def _softmax_below(operation: Operation) -> Operation | None:
 
 def _product_below(softmax: Operation) -> Operation | None:
     """The product of queries and keys that the softmax normalises."""
-    for value in through_elementwise(softmax.args[0]):
+    for value in through_elementwise(softmax.first):
         if isinstance(value, Operation) and value.name in PRODUCTS and len(_factors(value)) == 2:
             return value
     return None
@@ -194,7 +194,7 @@ def is_dropout_call(value: Value) -> bool:
 
 def score_sums(softmax: Operation, product: Operation) -> Iterator[tuple[Sum, Value]]:
     """The sums that the scores go through before the softmax, the last first, each with what it adds to them."""
-    for value in through_elementwise(softmax.args[0]):
+    for value in through_elementwise(softmax.first):
         if isinstance(value, Sum):
             for side, other in ((value.left, value.right), (value.right, value.left)):
                 if depends_on(other, product) and not depends_on(_content(side), product):
@@ -204,13 +204,13 @@ def score_sums(softmax: Operation, product: Operation) -> Iterator[tuple[Sum, Va
 def _content(value: Value) -> Value:
     """Without what only its shape is taken from."""
     while isinstance(value, Operation) and value.name in LIKE_ANOTHER:
-        value = value.args[0]
+        value = value.first
     return value
 
 
 def kind_of(key: Value, stream: str) -> AttentionKind:
     """Self-attention projects its keys from the layer's own input, cross-attention from something else."""
-    sources = [call.args[0] for call in reached(key, is_linear_call) if isinstance(call, Call) and call.args]
+    sources = [call.first for call in reached(key, is_linear_call) if isinstance(call, Call) and call.args]
     own = [any(_is_input(value, stream) for value in reached(source, is_input)) for source in sources]
     return "self" if not own or any(own) else "cross"
 

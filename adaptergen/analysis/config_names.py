@@ -60,7 +60,7 @@ def _attention_dropout(layer: TracedLayer) -> Found:
             yield from _paths(layer, walk(given), call.output)
         elif call.softmax is not None:
             assert isinstance(call.output, Operation)
-            yield from _rates(layer, through_elementwise(call.output.args[0]))
+            yield from _rates(layer, through_elementwise(call.output.first))
 
 
 def _heads(layer: TracedLayer) -> Found:

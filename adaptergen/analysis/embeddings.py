@@ -187,7 +187,7 @@ def _positions(layer: TracedLayer) -> str:
 def _only_module(value: Value) -> Call | None:
     """The module call that the value is, or that functional dropout was applied to."""
     while isinstance(value, Operation) and value.name == "dropout" and value.args:
-        value = value.args[0]
+        value = value.first
     return _as_module_call(value)
 
 

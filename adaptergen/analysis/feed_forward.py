@@ -43,7 +43,7 @@ def feed_forwards(ends: Sequence[tuple[Call, Addition]]) -> Iterator[tuple[Role,
     One with a convolution in it is a feed-forward where the layer has no other, as in vision transformers that know
     positions by it alone; beside another it mixes positions, as an attention does.
     """
-    inside = [(down, addition, between(down.args[0], addition.stream).values()) for down, addition in ends]
+    inside = [(down, addition, between(down.first, addition.stream).values()) for down, addition in ends]
     alike = [each for each in inside if _is_feed_forward(each[0], each[2])]
     plain = [each for each in alike if not any(map(_convolves, each[2]))]
     for down, addition, _ in plain or alike:
@@ -73,14 +73,14 @@ def _convolves(value: Value) -> bool:
 
 def _roles(down: Call, addition: Addition) -> Iterator[tuple[Role, Call]]:
     """What has more than two maps before the last has no clear roles but `down`."""
-    inner = [c for c in reached(down.args[0], is_linear_call, stop=addition.stream) if isinstance(c, Call)]
+    inner = [c for c in reached(down.first, is_linear_call, stop=addition.stream) if isinstance(c, Call)]
     if not inner:
         return
     yield "down", down
     if len(inner) == 1:
         yield "up", inner[0]
     elif len(inner) == 2:
-        activated = [call for call in inner if _is_activated(down.args[0], call)]
+        activated = [call for call in inner if _is_activated(down.first, call)]
         if len(activated) == 1:
             yield from (("gate" if call in activated else "up", call) for call in inner)
 

@@ -56,7 +56,7 @@ def _operands(call: AttentionCall) -> Iterator[Value]:
 def _steps(call: AttentionCall) -> Iterator[Value]:
     """The scores on their way to the softmax, and what meets them there."""
     if call.softmax and call.product:
-        yield from through_elementwise(call.softmax.args[0])
+        yield from through_elementwise(call.softmax.first)
 
 
 def _is_cut_by_scores(operand: Value, call: AttentionCall) -> bool:

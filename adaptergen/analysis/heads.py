@@ -261,7 +261,7 @@ def _note_arithmetic(value: Value, leaves: frozenset[str], chain: _Chain) -> str
 def _own_attribute(value: Value) -> str:
     """`final_logits_bias` for `self.final_logits_bias.to(device)`."""
     while isinstance(value, Operation) and value.name == "to":
-        value = value.args[0]
+        value = value.first
     if isinstance(value, Attribute) and isinstance(value.owner, Instance):
         return f"{value.owner.path}.{value.name}" if value.owner.path else value.name
     return ""

@@ -44,12 +44,12 @@ def find_hidden(call: AttentionCall, site: Site) -> Hidden | None:
     projections = list(_projections(call.query))
     for projection in projections:
         for name, value in site.names.items():
-            if value is projection.args[0]:
+            if value is projection.first:
                 return Hidden(name, value)
     for projection in projections:
         kept = _kept(projection, site)
         if kept is not None:
-            return Hidden(KEPT, projection.args[0], kept)
+            return Hidden(KEPT, projection.first, kept)
     return _first_parameter(site)
 
 
@@ -62,9 +62,9 @@ def _first_parameter(site: Site) -> Hidden | None:
 
 def width_of(hidden: Hidden, call: AttentionCall, module: Instance) -> Size:
     """The width of the input, where neither the projection of the keys nor the model's configuration tells it."""
-    if call.kind == "self" and any(keys.args[0] is hidden.value for keys in _nearest(call.key)):
+    if call.kind == "self" and any(keys.first is hidden.value for keys in _nearest(call.key)):
         return ""
-    readers = [p for state in (call.key, call.query) for p in _projections(state) if p.args[0] is hidden.value]
+    readers = [p for state in (call.key, call.query) for p in _projections(state) if p.first is hidden.value]
     for reader in readers:
         linear = reader.callee
         assert isinstance(linear, Instance)
@@ -84,10 +84,10 @@ def _projections(state: Value) -> Iterator[Call]:
     """The linear calls that lead to a state, nearest first."""
     level, seen = _nearest(state), set[int]()
     while level:
-        fresh = [call for call in level if id(call) not in seen]
-        seen.update(map(id, fresh))
-        yield from fresh
-        level = [before for call in fresh for before in _nearest(call.args[0])]
+        fresh = {id(call): call for call in level if id(call) not in seen}
+        seen.update(fresh)
+        yield from fresh.values()
+        level = [before for call in fresh.values() for before in _nearest(call.first)]
 
 
 def _kept(projection: Call, site: Site) -> KeptInput | None:
@@ -97,7 +97,7 @@ def _kept(projection: Call, site: Site) -> KeptInput | None:
         return None
     if len(enclosing_blocks(method_node(at.module, at.cls, at.method), at.statement)) != 1:
         return None
-    names = (name for name, value in at.names.items() if value is projection.args[0])
+    names = (name for name, value in at.names.items() if value is projection.first)
     return next((KeptInput(address(at.module, at.cls, at.method, at.statement), name) for name in names), None)
 
 

@@ -40,7 +40,7 @@ def find_hiding(call: AttentionCall, site: Site, key: Value) -> ScoreTerm:
         raise Unclear("no mask is added to the scores, and keys are laid out anew for them")
     read = {name.value for name in descendants(at.expression, cst.Name)}
     for name, value in at.names.items():
-        if name in read and value is _as_computed(call.softmax.args[0]):
+        if name in read and value is _as_computed(call.softmax.first):
             return ScoreTerm(statement_site(at), name)
     raise Unclear("no mask is added to the scores, and they have no name before their softmax")
 
@@ -48,7 +48,7 @@ def find_hiding(call: AttentionCall, site: Site, key: Value) -> ScoreTerm:
 def _as_computed(scores: Value) -> Value:
     """The scores before they become numbers of another precision: `scores` in `softmax(scores.float())`."""
     while isinstance(scores, Operation) and scores.name in CASTS:
-        scores = scores.args[0]
+        scores = scores.first
     return scores
 
 

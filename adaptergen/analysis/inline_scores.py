@@ -28,7 +28,7 @@ def find_terms(call: AttentionCall, mask: Value | None) -> Iterator[ScoreTerm | 
         if mask is None or not (depends_on(term, mask) or depends_on(mask, term)):
             own = total.at.instance is call.module
             yield ScoreTerm(statement_site(total.at), operand_text(total, term)) if own else None
-    if call.product.name == "baddbmm" and reached(call.product.args[0], is_input):
+    if call.product.name == "baddbmm" and reached(call.product.first, is_input):
         yield ScoreTerm(statement_site(call.product.at), _added_text(call.product.at))
 
 
@@ -51,7 +51,7 @@ def readers(call: AttentionCall, site: Site, mask: str | None) -> dict[str, froz
     masking = frozenset[int]()
     if mask is not None:
         given = site.names[mask]
-        made = (v for v in walk(call.softmax.args[0], stop=call.product) if isinstance(v, Sum | Operation))
+        made = (v for v in walk(call.softmax.first, stop=call.product) if isinstance(v, Sum | Operation))
         places = (at for v in made if depends_on(v, given) for at in _with_callers(v.at) if _is_in(at, site))
         masking = frozenset(id(at.statement) for at in places)
     return {"key": product, "value": output, "mask": masking}

@@ -34,7 +34,7 @@ def find_views(call: AttentionCall, key: Value) -> Iterator[ScoreView | None]:
     """Views of scores whose last size has to be told of a prefix of `key`; None for one that cannot be told."""
     if call.softmax is None or call.product is None:
         return
-    for value in (*through_elementwise(call.softmax.args[0]), *through_elementwise(call.output.args[0])):
+    for value in (*through_elementwise(call.softmax.first), *through_elementwise(call.output.first)):
         match value:
             case Operation(name=name, args=(scores, *sizes)) if name in VIEWS and depends_on(scores, call.product):
                 if sizes and not _counts_prefix(sizes[-1], call.product, key):

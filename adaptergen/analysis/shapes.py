@@ -117,10 +117,10 @@ class Shapes:
         if is_linear(module):
             width = "nf" if module.class_name.endswith("Conv1D") else "out_features"
             return (size_of(Attribute(module, width), self._module, self.size),)
-        return self.of(call.args[0]) if is_norm(module) or is_dropout(module) else ()
+        return self.of(call.first) if is_norm(module) or is_dropout(module) else ()
 
     def _of_operation(self, made: Operation) -> Shape:
-        shape = self.of(made.args[0]) if made.args else ()
+        shape = self.of(made.first) if made.args else ()
         if made.name in SAME_SHAPE:
             return shape or (self.of(made.args[1]) if len(made.args) > 1 else ())
         if made.name in VIEWS or made.name.startswith("new_"):

@@ -40,7 +40,7 @@ def projected(state: Value) -> Iterator[Part]:
             yield Part(current, index)
         elif isinstance(current, Item) and isinstance(current.index, int) and _is_even_split(current.value):
             assert isinstance(current.value, Operation)
-            queue.append((current.value.args[0], current.index))
+            queue.append((current.value.first, current.index))
         else:
             queue.extend((part, index) for part in current.parts())
 

@@ -58,7 +58,7 @@ def _heads(shape: Shape) -> Size:
 def _heads_of_rows(key: Value, shapes: Shapes) -> Size:
     """How many heads `(length, -1, width)` has, which is viewed so at once and later is the one row of a batch."""
     shape, views = shapes.of(key), _views(key)
-    sources = {shapes.of(view.args[0]) for view in views}
+    sources = {shapes.of(view.first) for view in views}
     if len(shape) != 4 or shape[0] != "1" or {len(shapes.of(view)) for view in views} != {3} or len(sources) != 1:
         return ""
     source = sources.pop()

@@ -19,33 +19,37 @@ from adaptergen.tracing.values import (
 )
 
 
+MOST = 100  # alternatives that are kept apart; models have a third of them
+
+
 def choice(options: list[Value]) -> Value:
-    """One value out of the alternatives that can happen: dead ones dropped, equal ones once."""
+    """One value out of the alternatives that can happen: dead ones dropped, equal ones once; of too many, anything."""
     if options and all(option is options[0] for option in options):
         return options[0]
-    alive: list[Value] = []
+    alive: dict[object, Value] = {}
     for option in options:
         for single in option.options if isinstance(option, Choice) else (option,):
-            if not isinstance(single, Dead) and not any(_same(single, known) for known in alive):
-                alive.append(single)
+            if not isinstance(single, Dead):
+                alive.setdefault(_identity(single), single)
     if not alive:
         return Dead()
-    return alive[0] if len(alive) == 1 else Choice(tuple(alive))
+    if len(alive) > MOST:
+        return Value()
+    return next(iter(alive.values())) if len(alive) == 1 else Choice(tuple(alive.values()))
 
 
-def _same(left: Value, right: Value) -> bool:
-    if left is right:
-        return True
-    match left, right:
-        case Constant(value=a), Constant(value=b):
-            return type(a) is type(b) and a == b
-        case Config(path=a, assigned=x), Config(path=b, assigned=y):
-            return a == b and not x and not y
-        case External(dotted=a), External(dotted=b):
-            return a == b
-        case ClassReference(cls=a), ClassReference(cls=b):
-            return a is b
-    return False
+def _identity(value: Value) -> object:
+    """The same for two values that are one."""
+    match value:
+        case Constant(value=held):
+            return Constant, type(held), held
+        case Config(path=path, assigned=assigned) if not assigned:
+            return Config, path
+        case External(dotted=dotted):
+            return External, dotted
+        case ClassReference(cls=cls):
+            return ClassReference, id(cls)
+    return id(value)
 
 
 def is_structured(value: Value) -> bool:

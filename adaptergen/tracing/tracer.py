@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from adaptergen.problems import Problem, ProblemsFound
+from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.source import ClassSource, SourceModule, Statement
 from adaptergen.tracing import calls, statements
 from adaptergen.tracing.choices import choice
@@ -119,9 +119,8 @@ class Tracer:
     def step(self) -> None:
         self._steps += 1
         if self._steps > MAX_STEPS:
-            raise ProblemsFound(
-                Problem("too-complex", f"following {self.source.path} takes more than {MAX_STEPS} steps")
-            )
+            message, fix = f"following it takes more than {MAX_STEPS} steps", "take the longest method of the file apart"
+            raise ProblemsFound(Problem("too-complex", message, Location(self.source.path), fix))
 
     def is_present(self, value: Value) -> bool:
         """Is the value known not to be None at this point?"""

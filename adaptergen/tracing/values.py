@@ -242,6 +242,10 @@ class Operation(Value):
     at: Site
     origin: str = ""  # the dotted name of the function, "" for tensor methods and operators
 
+    @property
+    def first(self) -> Value:
+        return _first(self.args, self.kwargs)
+
     def parts(self) -> tuple[Value, ...]:
         return () if self.name in MEASURES else (*self.args, *self.kwargs.values())
 
@@ -256,8 +260,17 @@ class Call(Value):
     at: Site
     result: Value | None = None  # what following the callee gave; None for a leaf such as nn.Linear
 
+    @property
+    def first(self) -> Value:
+        return _first(self.args, self.kwargs)
+
     def parts(self) -> tuple[Value, ...]:
         return (self.result,) if self.result is not None else (*self.args, *self.kwargs.values())
+
+
+def _first(args: tuple[Value, ...], kwargs: Mapping[str, Value]) -> Value:
+    """What is given first, by place or as `input`, as functions and modules of torch call it; else anything."""
+    return args[0] if args else kwargs.get("input", Value())
 
 
 def _returned(value: Value, index: int | str) -> tuple[Value, ...]:

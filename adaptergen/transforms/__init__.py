@@ -10,6 +10,7 @@ import libcst as cst
 from adaptergen import naming
 from adaptergen.plan import IntegrationPlan
 from adaptergen.source import SourceModule
+from adaptergen.transforms.borrowable import check_borrowable
 from adaptergen.transforms.call_adapters import OWN_CALLS, AdapterCalls, call_adapters
 from adaptergen.transforms.call_prefixes import call_prefixes
 from adaptergen.transforms.edits import Edit, Replacement, call_lines, in_order, parsed
@@ -42,7 +43,8 @@ def borrow_classes(
         others: what else that runtime needs changed in these methods.
 
     Raises:
-        ProblemsFound: a statement that the plan names is gone, or undoing the edits does not give upstream back.
+        ProblemsFound: a statement that the plan names is gone, a method would mean something else in a subclass, or
+            undoing the edits does not give upstream back.
     """
     replacements = [
         *call_adapters(source, plan.residuals, calls),
@@ -50,6 +52,7 @@ def borrow_classes(
         *others,
     ]
     methods = sorted({(r.edit.cls, r.edit.method) for r in replacements}, key=lambda key: _place(source, *key))
+    check_borrowable(source, methods)
     replacements += [r for cls, method in methods for r in name_parents(source, cls, method)]
     edits = [replacement.edit for replacement in replacements]
     classes: dict[str, list[cst.FunctionDef]] = {}

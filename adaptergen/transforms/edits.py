@@ -100,8 +100,12 @@ def fits(lines: Iterable[str]) -> bool:
 
 
 def parsed(lines: Sequence[str]) -> cst.BaseStatement:
-    """Lines of one statement as a node that fits at any depth."""
-    indent = indentation(lines[0])
-    statement = cst.parse_statement("\n".join(line.removeprefix(indent) for line in lines))
+    """Lines of one statement as a node that fits at any depth; lines inside of strings stay what they are."""
+    text = "\n".join(lines)
+    if not indentation(lines[0]):
+        statement = cst.parse_statement(text)
+    else:
+        around = cst.ensure_type(cst.parse_statement(f"if True:\n{text}"), cst.If)
+        statement = around.body.body[0]
     assert isinstance(statement, cst.BaseStatement)
     return statement

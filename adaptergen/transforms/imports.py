@@ -6,7 +6,6 @@ registries, the classes themselves) comes from upstream's module, so that it is 
 
 from __future__ import annotations
 
-import builtins
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -36,9 +35,7 @@ def imports_for(source: SourceModule, nodes: Sequence[cst.CSTNode]) -> Imports:
     """One import for every name that the classes use and do not define."""
     used = {name for node in nodes for name in names_read(node)}
     defined = {node.name.value for node in nodes if isinstance(node, cst.ClassDef)}
-    return frozenset(
-        found for name in used - defined - set(dir(builtins)) if (found := _import_of(source, name)) is not None
-    )
+    return frozenset(found for name in used - defined if (found := _import_of(source, name)) is not None)
 
 
 def _import_of(source: SourceModule, name: str) -> Import | None:

@@ -7,7 +7,9 @@ In a subclass of upstream's class a bare `super()` would find upstream's own met
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
+from itertools import accumulate
 
 import libcst as cst
 
@@ -25,7 +27,7 @@ def name_parents(source: SourceModule, cls: str, method: str) -> Iterator[Replac
             map(_is_bare_super, descendants(statement, cst.Call))
         ):
             line, before = upstream_lines(source, statement, statement)
-            after = tuple(text.replace("super()", f"super({cls}, self)") for text in before)
+            after = _with_class_named(before, cls)
             edit = Edit(cls, method, line, before, after, f"super() would be {cls} itself in a subclass")
             new = parsed(after).with_changes(leading_lines=statement.leading_lines)
             yield Replacement(edit, (statement,), (new,))
@@ -47,6 +49,20 @@ def drop_documentation(source: SourceModule, cls: str, method: str) -> tuple[cst
             kept.append(decorator)
     below = node.lines_after_decorators if kept else ()
     return node.with_changes(decorators=kept, lines_after_decorators=below), tuple(edits)
+
+
+def _with_class_named(lines: tuple[str, ...], cls: str) -> tuple[str, ...]:
+    """The lines with each call of a bare `super()` exchanged, however it is written, and nothing that only reads so."""
+    data = "\n".join(("if True:", *lines)).encode()
+    starts = [0, *accumulate(len(line) + 1 for line in data.split(b"\n"))]
+    spans = [
+        (starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset)
+        for node in ast.walk(ast.parse(data))
+        if isinstance(node, ast.Call) and ast.unparse(node) == "super()" and node.end_lineno and node.end_col_offset
+    ]
+    for start, end in sorted(spans, reverse=True):
+        data = data[:start] + f"super({cls}, self)".encode() + data[end:]
+    return tuple(data.decode().split("\n")[1:])
 
 
 def _is_bare_super(call: cst.Call) -> bool:

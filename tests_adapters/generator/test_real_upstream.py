@@ -20,6 +20,7 @@ from adaptergen.settings import Settings
 from adaptergen.transforms.undo import undone
 from adaptergen.upstream_diff import upstream_diff
 from tests_adapters.generator.real import NAMES, integration, upstream
+from tests_adapters.generator.reversing import edited_file, methods
 
 
 ROOT = Path(__file__).parents[2]
@@ -103,23 +104,3 @@ def digests() -> dict[str, str]:
         texts[f"{name}/plan.toml"] = dump(made.plan)
         texts[f"{name}/upstream.diff"] = upstream_diff(made.source, made.borrowed.edits)
     return {path: hashlib.sha256(text.encode()).hexdigest() for path, text in texts.items()}
-
-
-def edited_file(made: Integration) -> tuple[str, ...]:
-    """Upstream's lines with every edit made in place."""
-    lines = list(made.source.lines)
-    for edit in sorted(made.borrowed.edits, key=lambda edit: edit.line, reverse=True):
-        lines[edit.line - 1 : edit.line - 1 + len(edit.before)] = edit.after
-    return tuple(lines)
-
-
-def methods(text: str) -> dict[tuple[str, str], tuple[int, tuple[str, ...]]]:
-    """(class, method) → its first line, decorators included, and its lines."""
-    lines = text.splitlines()
-    found = {}
-    for cls in ast.parse(text).body:
-        for node in cls.body if isinstance(cls, ast.ClassDef) else ():
-            if isinstance(node, ast.FunctionDef):
-                start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                found[cls.name, node.name] = start, tuple(lines[start - 1 : node.end_lineno])
-    return found
