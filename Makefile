@@ -89,9 +89,10 @@ test-profile: $(VENV)/ready $(PROFILE_VENV)/ready
 mutations: $(VENV)/ready
 	$(BIN)/python utils/mutation_proof.py --write
 
-# Damage a thousand stored adapters, heads, mixtures, setups and archives: half a minute.
+# Damage a thousand stored adapters, heads, mixtures, setups and archives, and a thousand modeling files: minutes.
 fuzz: $(VENV)/ready
 	$(BIN)/python utils/hostile_checkpoints.py
+	$(BIN)/python utils/hostile_sources.py
 
 # A spanning set of architectures under each of four releases of transformers, in an environment of its own: hours.
 test-versions: $(VENV)/ready

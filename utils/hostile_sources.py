@@ -41,9 +41,7 @@ def main(count: int, seed: int, only: int | None) -> None:
             if only is not None and outcome.refusal:
                 click.echo(outcome.refusal, err=True)
     for kind, counts in sorted(told.items()):
-        click.echo(
-            f"{kind:<15} {counts['refused']:>5} refused {counts['taken']:>5} taken {counts['defect']:>5} wrong"
-        )
+        click.echo(f"{kind:<15} {counts['refused']:>5} refused {counts['taken']:>5} taken {counts['defect']:>5} wrong")
     for number, outcome in defects:
         tried = outcome.mutant
         click.echo(f"--seed {seed} --only {number}: {tried.original.name}, {tried.done}\n  {outcome.defect}", err=True)

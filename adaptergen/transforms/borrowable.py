@@ -1,7 +1,7 @@
 """Is a method what its class has once the file was run, and would it mean the same in a subclass of that class?
 
-What is bound again later, or only under a condition, is not known to be what was read. In a subclass, private names have
-another prefix, and `super()` and `__class__` are another class.
+What is bound again later, or only under a condition, is not known to be what was read. In a subclass, private names
+have another prefix, and `super()` and `__class__` are another class.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 
+from adaptergen.bindings import bound_by, is_stored, run_with
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.source import SourceModule
 
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
 def check_borrowable(source: SourceModule, methods: Iterable[tuple[str, str]]) -> None:
@@ -58,36 +58,9 @@ def _problem(code: str, message: str, source: SourceModule, at: ast.AST | None) 
     return Problem(code, message, Location(source.path, getattr(at, "lineno", 0)), _FIXES[code])
 
 
-def run_with(block: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements that are run when the block is, in the order of the text: none of functions and classes in it."""
-    for node in block:
-        yield node
-        if isinstance(node, SCOPES):
-            continue
-        for name in ("body", "orelse", "finalbody"):
-            yield from run_with(getattr(node, name, ()))
-        for branch in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
-            yield from run_with(branch.body)
-
-
 def _last(block: Sequence[ast.stmt], name: str) -> ast.stmt | None:
     """The last statement that gives the name a meaning."""
-    return next((node for node in reversed(list(run_with(block))) if name in _bound_by(node)), None)
-
-
-def _bound_by(node: ast.stmt) -> Iterator[str]:
-    match node:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-            yield from (alias.asname or alias.name.partition(".")[0] for alias in aliases)
-        case _:
-            inner = (part for part in ast.iter_child_nodes(node) if not isinstance(part, ast.stmt))
-            yield from (each.id for part in inner for each in ast.walk(part) if _is_stored(each))
-
-
-def _is_stored(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+    return next((node for node in reversed(list(run_with(block))) if name in bound_by(node)), None)
 
 
 def _is_patched(node: ast.stmt, cls: str, method: str) -> bool:
@@ -106,7 +79,7 @@ def _foreign(method: Function) -> Iterator[tuple[ast.AST, str]]:
     renamed = {id(call) for node in ast.walk(method) for call in _renamed(node)}
     for node in ast.walk(method):
         match node:
-            case ast.Name(id="self") if _is_stored(node):
+            case ast.Name(id="self") if is_stored(node):
                 yield node, "`self` that is bound again"
             case ast.Name(id="__class__"):
                 yield node, "`__class__`"

@@ -6,12 +6,15 @@ registries, the classes themselves) comes from upstream's module, so that it is 
 
 from __future__ import annotations
 
+import builtins
+import symtable
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import libcst as cst
 
+from adaptergen.bindings import bound_names
 from adaptergen.nodes import names_read
 from adaptergen.source import SourceModule
 from adaptergen.transforms.edits import LINE_LENGTH
@@ -32,20 +35,31 @@ OTHER_PACKAGES = frozenset({"torch", "transformers", "numpy", "packaging", "safe
 
 
 def imports_for(source: SourceModule, nodes: Sequence[cst.CSTNode]) -> Imports:
-    """One import for every name that the classes use and do not define."""
+    """One import for every name that the classes use and do not define, and that upstream's module gives a meaning."""
     used = {name for node in nodes for name in names_read(node)}
     defined = {node.name.value for node in nodes if isinstance(node, cst.ClassDef)}
-    return frozenset(found for name in used - defined if (found := _import_of(source, name)) is not None)
+    known = bound_names(source.parsed.body)
+    if "*" in known:
+        known |= _global_names(cst.Module(nodes).code) - set(dir(builtins))
+    return frozenset(_import_of(source, name) for name in used & known - defined)
 
 
-def _import_of(source: SourceModule, name: str) -> Import | None:
+def _import_of(source: SourceModule, name: str) -> Import:
     imported = source.imports.get(name)
     if imported is not None and not imported.is_relative and _is_outside(imported.dotted):
         module, _, attribute = imported.dotted.rpartition(".")
         if attribute == name:
             return Import(module, name) if module else Import(name)
-    known = name in source.imports or name in source.classes or name in source.functions or name in source.constants
-    return Import(source.name, name) if known else None
+    return Import(source.name, name)
+
+
+def _global_names(code: str) -> frozenset[str]:
+    """The names that code looks up outside of its functions."""
+    tables, names = [symtable.symtable(code, "borrowed.py", "exec")], set[str]()
+    for table in tables:
+        tables.extend(table.get_children())
+        names |= {each.get_name() for each in table.get_symbols() if each.is_global() and each.is_referenced()}
+    return frozenset(names)
 
 
 def origin_of(source: SourceModule, config_class: str) -> str:

@@ -52,7 +52,7 @@ def drop_documentation(source: SourceModule, cls: str, method: str) -> tuple[cst
 
 
 def _with_class_named(lines: tuple[str, ...], cls: str) -> tuple[str, ...]:
-    """The lines with each call of a bare `super()` exchanged, however it is written, and nothing that only reads so."""
+    """The lines with each bare `super()` exchanged, however it is written, and nothing that only reads so."""
     data = "\n".join(("if True:", *lines)).encode()
     starts = [0, *accumulate(len(line) + 1 for line in data.split(b"\n"))]
     spans = [

@@ -10,10 +10,10 @@ from adaptergen.plan import IntegrationPlan, PrefixHook, ResidualHook
 
 # Only whether there is one: expressions and statements of upstream, in which a local variable may have another name.
 TEXTS = {
-    "statement", "addition", "branch", "residual", "norm", "norm_statement", "inner_norm", "inner_norm_statement", "query",
-    "key", "value", "mask", "hidden", "name", "term", "expression", "cut", "cut_statement", "boundaries", "extended_key",
-    "function", "told_causal", "head_dim", "value_dim", "heads", "hidden_dim", "is_causal", "window_mask", "bias", "views",
-    "terms", "lengths", "likenesses", "softmaxes", "kept",
+    "statement", "addition", "branch", "residual", "norm", "norm_statement", "inner_norm", "inner_norm_statement",
+    "query", "key", "value", "mask", "hidden", "name", "term", "expression", "cut", "cut_statement", "boundaries",
+    "extended_key", "function", "told_causal", "head_dim", "value_dim", "heads", "hidden_dim", "is_causal",
+    "window_mask", "bias", "views", "terms", "lengths", "likenesses", "softmaxes", "kept",
 }  # fmt: skip
 # A statement may be one of several that are equal, or be broken otherwise.
 IGNORED = {"because", "at", "sha256", "nth", "cut_nth"}

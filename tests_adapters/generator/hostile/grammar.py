@@ -1,10 +1,11 @@
-"""How is a file mangled as a program? Mostly it stays Python, of a kind that nobody would write, or that somebody did."""
+"""How is a file mangled as a program? Mostly it stays Python, of a kind that nobody would write, or somebody did."""
 
 from __future__ import annotations
 
 import ast
 import random
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from tests_adapters.generator.hostile.spans import Text, indent
 
@@ -12,49 +13,68 @@ from tests_adapters.generator.hostile.spans import Text, indent
 Way = Callable[[Text, random.Random], str]
 
 NAMES = (
-    "self", "cls", "_", "match", "type", "case", "print", "super", "len", "torch", "nn", "config", "x", "é", "ﬁ", "ℌ",
-    "隠れ状態", "__x", "__class__", "None", "prefix_mask", "visible_prefix", "AdapterLayer", "LayerSites", "ADAPTED_CLASSES",
-    "ModelAdaptersMixin", "prefix_tuning", "attention_adapters", "x" * 3000,
+    "self", "cls", "_", "match", "type", "case", "print", "super", "len", "torch", "nn", "config", "x", "é", "ﬁ",
+    "ℌ", "隠れ状態", "__x", "__class__", "None", "prefix_mask", "visible_prefix", "AdapterLayer", "LayerSites",
+    "ADAPTED_CLASSES", "ModelAdaptersMixin", "prefix_tuning", "attention_adapters", "x" * 3000,
 )  # fmt: skip
 
 EXPRESSIONS = (
-    "None", "...", "0", "-1", "1e400", "True", "()", "[]", "{}", "*x", "x := 1", "(y := {0})", "lambda: {0}", "lambda self: {0}",
-    "await {0}", "(yield {0})", "[{0} for x in {0}]", "{{{0}: {0}}}", "{0} if {0} else {0}", "not {0}", "{0} @ {0}", "{0} + {0}",
-    "{0} - 1", "({0},)", "{0}[0]", "{0}[:, None, ...]", "{0}()", "{0}({0})", "{0}(*{0}, **{0})", "{0}.x", "{0}.forward", "{0}.__x",
-    "super().forward({0})", "super( ).forward({0})", "super(\n).forward({0})", "super", "self", "self.forward({0})",
-    "f'{{{0}!r:>{{10}}}}'", "'''super()\n    hidden_states = residual + {0}'''", "b'\\x00'", "getattr(self, 'forward')({0})",
-    "__import__('os').system('touch /tmp/adaptergen-was-here')", "exec('x = 1')", "locals()", "type(self)", "self.__class__",
-    "(({0}))", "{0}\\\n+ 0", "({0}  # super() residual +\n)", "{0} < {0} < {0}", "torch.zeros(1)", "nn.Linear(1, 1)", "10 ** 10 ** 10",
-    "'x' * 10 ** 12", "[0] * 10 ** 12", "1 << 10 ** 9", "range(10 ** 15)", "range(-5)",
+    "None", "...", "0", "-1", "1e400", "True", "()", "[]", "{}", "*x", "x := 1", "(y := {0})", "lambda: {0}",
+    "lambda self: {0}", "await {0}", "(yield {0})", "[{0} for x in {0}]", "{{{0}: {0}}}", "{0} if {0} else {0}",
+    "not {0}", "{0} @ {0}", "{0} + {0}", "{0} - 1", "({0},)", "{0}[0]", "{0}[:, None, ...]", "{0}()", "{0}({0})",
+    "{0}(*{0}, **{0})", "{0}.x", "{0}.forward", "{0}.__x", "super().forward({0})", "super( ).forward({0})",
+    "super(\n).forward({0})", "super", "self", "self.forward({0})", "f'{{{0}!r:>{{10}}}}'",
+    "'''super()\n    hidden_states = residual + {0}'''", "b'\\x00'", "getattr(self, 'forward')({0})",
+    "__import__('os').system('touch /tmp/adaptergen-was-here')", "exec('x = 1')", "locals()", "type(self)",
+    "self.__class__", "(({0}))", "{0}\\\n+ 0", "({0}  # super() residual +\n)", "{0} < {0} < {0}", "torch.zeros(1)",
+    "nn.Linear(1, 1)", "10 ** 10 ** 10", "'x' * 10 ** 12", "[0] * 10 ** 12", "1 << 10 ** 9", "range(10 ** 15)",
+    "range(-5)",
 )  # fmt: skip
 
 STATEMENTS = (
     "pass", "...", "return", "return None", "raise ValueError", "break", "continue", "del self", "del hidden_states",
-    "global hidden_states", "nonlocal hidden_states", "import os", "from os import *", "from . import *", "from .... import x",
-    "import torch as nn", "assert False", "self.layers = self", "self = None", "self, hidden_states = hidden_states, self",
-    "hidden_states: int", "hidden_states += hidden_states", "hidden_states @= 2", "x = y = hidden_states", "for self in []: pass",
-    "def forward(self, hidden_states): return hidden_states", "class forward: pass", "forward = None", "__slots__ = ()",
-    "x = 1; hidden_states = residual + hidden_states", "hidden_states = residual + hidden_states;", "if x: hidden_states = None",
-    "while True: hidden_states = hidden_states + residual", "try: pass\nfinally: hidden_states = residual", "lambda: super().forward()",
-    "with self as self: pass", "match hidden_states:\n    case [*_, {'x': y}] | y if y: pass\n    case _: hidden_states = residual",
-    "async def forward(self): await self", "@property\ndef forward(self): return self.forward", "(yield)", "type = 1", "print(self)",
-    "'residual + hidden_states'", '"""\nclass CaseModel(PreTrainedModel):\n"""', "# residual + hidden_states", "\\\n", "x = '''\n  # '''",
-    "forward = torch.no_grad()(forward)", "hidden_states, *residual = hidden_states, residual", "def f():\n    hidden_states = 1",
-    "class C(C): pass", "[x for x in super().__init__()]", "if super().training: pass", "hidden_states = residual = hidden_states",
+    "global hidden_states", "nonlocal hidden_states", "import os", "from os import *", "from . import *",
+    "from .... import x", "import torch as nn", "assert False", "self.layers = self", "self = None",
+    "self, hidden_states = hidden_states, self", "hidden_states: int", "hidden_states += hidden_states",
+    "hidden_states @= 2", "x = y = hidden_states", "for self in []: pass",
+    "def forward(self, hidden_states): return hidden_states", "class forward: pass", "forward = None",
+    "__slots__ = ()", "x = 1; hidden_states = residual + hidden_states", "hidden_states = residual + hidden_states;",
+    "if x: hidden_states = None", "while True: hidden_states = hidden_states + residual",
+    "try: pass\nfinally: hidden_states = residual", "lambda: super().forward()", "with self as self: pass",
+    "match hidden_states:\n    case [*_, {'x': y}] | y if y: pass\n    case _: hidden_states = residual",
+    "async def forward(self): await self", "@property\ndef forward(self): return self.forward", "(yield)",
+    "type = 1", "print(self)", "'residual + hidden_states'", '"""\nclass CaseModel(PreTrainedModel):\n"""',
+    "# residual + hidden_states", "\\\n", "x = '''\n  # '''", "forward = torch.no_grad()(forward)",
+    "hidden_states, *residual = hidden_states, residual", "def f():\n    hidden_states = 1", "class C(C): pass",
+    "[x for x in super().__init__()]", "if super().training: pass", "hidden_states = residual = hidden_states",
     "for layer in self.layers: self.layers = layer", "self.__x = residual + hidden_states", "residual = self.__x",
 )  # fmt: skip
 
 DECORATORS = (
-    "does_not_exist", "does.not_.exist(1)", "property", "staticmethod", "classmethod", "torch.no_grad()", "torch.jit.script",
-    "auto_docstring", "auto_docstring(\n    custom_intro='''\n    super()\n'''\n)", "lambda f: f", "(x := property)", "cache",
-    "does_not_exist  # auto_docstring", "super().forward", "abstractmethod", "overload", "dataclass",
+    "does_not_exist", "does.not_.exist(1)", "property", "staticmethod", "classmethod", "torch.no_grad()",
+    "torch.jit.script", "auto_docstring", "auto_docstring(\n    custom_intro='''\n    super()\n'''\n)",
+    "lambda f: f", "(x := property)", "cache", "does_not_exist  # auto_docstring", "super().forward",
+    "abstractmethod", "overload", "dataclass",
 )  # fmt: skip
 
-BASES = ("", "CaseModel", "nn.Module", "PreTrainedModel", "Missing", "object", "f()", "C[int]", "*bases", "metaclass=M", "a.b.c")
+BASES = (
+    "",
+    "CaseModel",
+    "nn.Module",
+    "PreTrainedModel",
+    "Missing",
+    "object",
+    "f()",
+    "C[int]",
+    "*bases",
+    "metaclass=M",
+    "a.b.c",
+)
 
 AROUND = (
-    "if {}", "if x:\n    pass\nelif {}", "if x:\n    pass\nelse", "while {}", "for _ in {}", "for _ in range(3)", "try",
-    "with {}", "with {} as self", "def f()", "class C", "async def f()", "match {}:\n    case _", "for _ in ():\n    pass\nelse",
+    "if {}", "if x:\n    pass\nelif {}", "if x:\n    pass\nelse", "while {}", "for _ in {}", "for _ in range(3)",
+    "try", "with {}", "with {} as self", "def f()", "class C", "async def f()", "match {}:\n    case _",
+    "for _ in ():\n    pass\nelse",
 )  # fmt: skip
 
 
@@ -184,7 +204,9 @@ def _operator(found: Text, draw: random.Random) -> str:
     node = draw.choice(found.all(ast.BinOp))
     sign = draw.choice(("+", "-", "*", "@", "//", "|", "**", "and", "in", ",", "+-"))
     left, right = found.code(node.left), found.code(node.right)
-    return found.with_code(node, draw.choice((f"{left} {sign} {right}", f"{right} {sign} {left}", f"({left}\n + {right})")))
+    return found.with_code(
+        node, draw.choice((f"{left} {sign} {right}", f"{right} {sign} {left}", f"({left}\n + {right})"))
+    )
 
 
 def _argument(found: Text, draw: random.Random) -> str:
@@ -209,8 +231,23 @@ def _parameter(found: Text, draw: random.Random) -> str:
     """Another one, none, or another kind of them."""
     node = draw.choice(found.all(ast.FunctionDef, lambda each: bool(each.args.args)))
     given = draw.choice(node.args.args)
-    return found.with_code(given, draw.choice(("", "*args", "**kwargs", "/", "*", "self", "x=(y := 1)", f"{given.arg}, x",
-                                               f"{given.arg}=lambda: 1", f"{given.arg}: 'super()' = f'{{x}}'")))  # fmt: skip
+    return found.with_code(
+        given,
+        draw.choice(
+            (
+                "",
+                "*args",
+                "**kwargs",
+                "/",
+                "*",
+                "self",
+                "x=(y := 1)",
+                f"{given.arg}, x",
+                f"{given.arg}=lambda: 1",
+                f"{given.arg}: 'super()' = f'{{x}}'",
+            )
+        ),
+    )
 
 
 def _base(found: Text, draw: random.Random) -> str:
@@ -227,16 +264,39 @@ def _deep(found: Text, draw: random.Random) -> str:
         lines = [f"{' ' * level}if x:" for level in range(min(depth, 98))]
         return found.with_lines(at, [*_indented([*lines, f"{' ' * len(lines)}pass"], found, at), *found.lines(at)])
     node = draw.choice(found.all(ast.expr))
-    opening, closing = draw.choice((("(", ")"), ("[", "]"), ("f(", ")"), ("-", ""), ("1 + ", ""), ("", ".x"), ("", "[0]"),
-                                    ("", " + 1"), ("x if y else ", ""), ("not ", ""), ("lambda: ", ""), ("", "()")))  # fmt: skip
+    opening, closing = draw.choice(
+        (
+            ("(", ")"),
+            ("[", "]"),
+            ("f(", ")"),
+            ("-", ""),
+            ("1 + ", ""),
+            ("", ".x"),
+            ("", "[0]"),
+            ("", " + 1"),
+            ("x if y else ", ""),
+            ("not ", ""),
+            ("lambda: ", ""),
+            ("", "()"),
+        )
+    )
     return found.with_code(node, f"{opening * depth}{found.code(node)}{closing * depth}")
 
 
 def _huge(found: Text, draw: random.Random) -> str:
     at = _statement(found, draw)
     here = indent(found.lines(at)[0])
-    line = draw.choice(("hidden_states = residual + hidden_states", "x = self.x", "if x: y = 1", "self.x(self.x)", "x = x + x",
-                        "hidden_states = hidden_states + hidden_states", "if x:\n    y = self.dropout(x)\nelse:\n    x = y"))  # fmt: skip
+    line = draw.choice(
+        (
+            "hidden_states = residual + hidden_states",
+            "x = self.x",
+            "if x: y = 1",
+            "self.x(self.x)",
+            "x = x + x",
+            "hidden_states = hidden_states + hidden_states",
+            "if x:\n    y = self.dropout(x)\nelse:\n    x = y",
+        )
+    )
     added = [f"{here}{part}" for part in line.split("\n")] * draw.choice((30, 300, 2000))
     return found.with_lines(at, [*added, *found.lines(at)])
 
@@ -247,8 +307,15 @@ def _recurse(found: Text, draw: random.Random) -> str:
     cls = draw.choice(classes)
     method = draw.choice([node for node in cls.body if isinstance(node, ast.FunctionDef)])
     at = draw.choice(method.body)
-    called = draw.choice((f"self.x = {cls.name}(config)", f"x = self.{method.name}(hidden_states)", "self.x = self",
-                          f"hidden_states = {cls.name}(self.config)(hidden_states)", f"{cls.name} = {cls.name}"))  # fmt: skip
+    called = draw.choice(
+        (
+            f"self.x = {cls.name}(config)",
+            f"x = self.{method.name}(hidden_states)",
+            "self.x = self",
+            f"hidden_states = {cls.name}(self.config)(hidden_states)",
+            f"{cls.name} = {cls.name}",
+        )
+    )
     return found.with_lines(at, [*_indented([called], found, at), *found.lines(at)])
 
 
@@ -264,18 +331,28 @@ def _one_line(found: Text, draw: random.Random) -> str:
 
 def _simple_pairs(block: list[ast.stmt]) -> Iterator[tuple[ast.stmt, ast.stmt]]:
     compound = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.FunctionDef, ast.ClassDef, ast.Match)
-    return ((a, b) for a, b in zip(block, block[1:], strict=False) if not isinstance(a, compound) and not isinstance(b, compound))
+    return ((a, b) for a, b in pairwise(block) if not isinstance(a, compound) and not isinstance(b, compound))
 
 
 def _rebind(found: Text, draw: random.Random) -> str:
     """A class, or a method of it, is something else at the end of the file."""
     cls = draw.choice(found.all(ast.ClassDef)).name
-    added = draw.choice((f"{cls} = wrap({cls})", f"{cls}.forward = lambda self: self", f"class {cls}({cls}):\n    pass",
-                         f"def {cls}():\n    pass", f"del {cls}", f"from x import {cls}", f"setattr({cls}, 'forward', None)"))  # fmt: skip
+    added = draw.choice(
+        (
+            f"{cls} = wrap({cls})",
+            f"{cls}.forward = lambda self: self",
+            f"class {cls}({cls}):\n    pass",
+            f"def {cls}():\n    pass",
+            f"del {cls}",
+            f"from x import {cls}",
+            f"setattr({cls}, 'forward', None)",
+        )
+    )
     return f"{found.text}\n{added}\n"
 
 
 WAYS: tuple[Way, ...] = (
-    _delete, _duplicate, _exchange, _move, _add, _add, _wrap, _decorate, _rename_one, _rename_all, _rename_word, _expression,
-    _expression, _splice, _operator, _argument, _parameter, _base, _deep, _huge, _recurse, _one_line, _rebind,
+    _delete, _duplicate, _exchange, _move, _add, _add, _wrap, _decorate, _rename_one, _rename_all, _rename_word,
+    _expression, _expression, _splice, _operator, _argument, _parameter, _base, _deep, _huge, _recurse, _one_line,
+    _rebind,
 )  # fmt: skip

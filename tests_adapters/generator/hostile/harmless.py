@@ -1,4 +1,4 @@
-"""How can a file be written otherwise and mean the same? Names, spaces, comments and the order of what is independent."""
+"""How can a file be written otherwise and mean the same? Names, spaces, comments, and the order where it is free."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 import re
 import symtable
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from tests_adapters.generator.hostile.spans import Text, first_line, indent
 
@@ -14,11 +15,17 @@ from tests_adapters.generator.hostile.spans import Text, first_line, indent
 Way = Callable[[Text, random.Random], str]
 
 COMMENTS = (
-    "# hidden_states = residual + hidden_states", "# super().forward(hidden_states)", '# """', "# '", "#", "# (", "#!\\",
-    "# adaptergen: begin exports", "# fmt: off", "# type: ignore", "# class CaseLayer(nn.Module):", "# ü 漢 \u202e",
-    "# {{ plan }} {% raw %}", "# @auto_docstring", "# return",
+    "# hidden_states = residual + hidden_states", "# super().forward(hidden_states)", '# """', "# '", "#", "# (",
+    "#!\\", "# adaptergen: begin exports", "# fmt: off", "# type: ignore", "# class CaseLayer(nn.Module):",
+    "# ü 漢 \u202e", "# {{ plan }} {% raw %}", "# @auto_docstring", "# return",
 )  # fmt: skip
-STRINGS = ('"hidden_states = residual + hidden_states"', "'''\n  super().forward(x)\n\n# '''", '"""{{ plan }}"""', "r'\\d'", "b''")
+STRINGS = (
+    '"hidden_states = residual + hidden_states"',
+    "'''\n  super().forward(x)\n\n# '''",
+    '"""{{ plan }}"""',
+    "r'\\d'",
+    "b''",
+)
 
 
 def rewritten(text: str, draw: random.Random) -> tuple[str, str]:
@@ -45,7 +52,9 @@ def _rename_locals(found: Text, draw: random.Random) -> str:
     inner = {name for child in scope.get_children() for name in child.get_identifiers()}
     names = [each.get_name() for each in scope.get_symbols() if each.is_local() and not each.is_parameter()]
     bound = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
-    free = sorted(name for name in names if name not in inner and name in bound and not _is_bound_otherwise(function, name))
+    free = sorted(
+        name for name in names if name not in inner and name in bound and not _is_bound_otherwise(function, name)
+    )
     nodes = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
     name = draw.choice(free)
     renamed = draw.choice((f"{name}_1", f"a_{name}", f"{name}é", "隠れ", f"_{name}"))
@@ -99,13 +108,19 @@ def _blank_lines(found: Text, draw: random.Random) -> str:
 
 def _parentheses(found: Text, draw: random.Random) -> str:
     """Around the value of an assignment or of a return."""
-    node = draw.choice([
-        each.value for each in found.all(ast.Assign | ast.Return) if each.value  # type: ignore[arg-type]
-    ])  # fmt: skip
+    node = draw.choice(
+        [
+            each.value
+            for each in found.all(ast.Assign | ast.Return)
+            if each.value  # type: ignore[arg-type]
+        ]
+    )
     inside = found.code(node)
     if isinstance(node, ast.Tuple | ast.GeneratorExp) and not inside.startswith("("):
         raise IndexError
-    return found.with_code(node, draw.choice((f"({inside})", f"(\n  {inside}\n )", f"({inside}  # residual +\n)", f"( {inside} )")))
+    return found.with_code(
+        node, draw.choice((f"({inside})", f"(\n  {inside}\n )", f"({inside}  # residual +\n)", f"( {inside} )"))
+    )
 
 
 def _spaces(found: Text, draw: random.Random) -> str:
@@ -139,11 +154,14 @@ def _comma(found: Text, draw: random.Random) -> str:
 
 def _tabs(found: Text, draw: random.Random) -> str:
     """The whole file is indented otherwise; the lines of strings stay."""
+    if any(each.col_offset % 4 for each in found.all(ast.stmt)):  # it is indented otherwise already
+        raise IndexError
     unit = draw.choice(("\t", "  ", "   ", "        "))
     inside = {
-        line for node in found.all(ast.Constant | ast.JoinedStr)  # type: ignore[arg-type]
+        line
+        for node in found.all(ast.Constant | ast.JoinedStr)  # type: ignore[arg-type]
         for line in range(node.lineno + 1, (node.end_lineno or 0) + 1)
-    }  # fmt: skip
+    }
     lines = found.text.split("\n")
     return "\n".join(
         line if number in inside else re.sub(r"^( {4})+", lambda spaces: unit * (len(spaces[0]) // 4), line)
@@ -166,7 +184,7 @@ def _continued(found: Text, draw: random.Random) -> str:
 
 def _reorder_statements(found: Text, draw: random.Random) -> str:
     """Two assignments in a row that have nothing to do with each other."""
-    pairs = [(a, b) for block in found.blocks() for a, b in zip(block, block[1:], strict=False) if _are_independent(a, b)]
+    pairs = [(a, b) for block in found.blocks() for a, b in pairwise(block) if _are_independent(a, b)]
     first, second = draw.choice(pairs)
     lines = found.lines(first)
     later = Text.of(found.with_lines(second, lines))
@@ -183,9 +201,11 @@ def _are_independent(first: ast.stmt, second: ast.stmt) -> bool:
     return not (bound & (others | also_read) or others & read)
 
 
-# What is called by these alone only computes; a cache that is written, or random numbers that are drawn, have an order.
+# What is called by these alone only computes; a cache that is written and random numbers have an order.
 # So have measures: whether the number of keys is read before or after values are made is where a prefix may come.
-COMPUTING = re.compile(r"view|reshape|transpose|permute|contiguous|unsqueeze|squeeze|[qkv]_?(proj|lin)?|query|key|value|dense|fc\d")
+COMPUTING = re.compile(
+    r"view|reshape|transpose|permute|contiguous|unsqueeze|squeeze|[qkv]_?(proj|lin)?|query|key|value|dense|fc\d"
+)
 
 
 def _names(node: ast.stmt) -> tuple[set[str], set[str]] | None:
@@ -193,7 +213,11 @@ def _names(node: ast.stmt) -> tuple[set[str], set[str]] | None:
         return None
     calls = [each.func for each in ast.walk(node) if isinstance(each, ast.Call)]
     called = (each.attr if isinstance(each, ast.Attribute) else "" for each in calls)
-    if any(isinstance(each, ast.Attribute) and each.attr == "shape" for each in ast.walk(node)) or not all(COMPUTING.fullmatch(name) for name in called) or any(isinstance(n, ast.NamedExpr) for n in ast.walk(node)):
+    if (
+        any(isinstance(each, ast.Attribute) and each.attr == "shape" for each in ast.walk(node))
+        or not all(COMPUTING.fullmatch(name) for name in called)
+        or any(isinstance(n, ast.NamedExpr) for n in ast.walk(node))
+    ):
         return None
     read = {each.id for each in ast.walk(node.value) if isinstance(each, ast.Name)}
     return {each.id for each in node.targets if isinstance(each, ast.Name)}, read
@@ -202,11 +226,15 @@ def _names(node: ast.stmt) -> tuple[set[str], set[str]] | None:
 def _reorder_methods(found: Text, draw: random.Random) -> str:
     """Two methods in a row, which have other names and no decorators that the class itself gives."""
     pairs = [
-        (a, b) for cls in found.all(ast.ClassDef) for a, b in zip(cls.body, cls.body[1:], strict=False)
-        if isinstance(a, ast.FunctionDef) and isinstance(b, ast.FunctionDef) and a.name != b.name
+        (a, b)
+        for cls in found.all(ast.ClassDef)
+        for a, b in pairwise(cls.body)
+        if isinstance(a, ast.FunctionDef)
+        and isinstance(b, ast.FunctionDef)
+        and a.name != b.name
         and not any(name in ast.dump(each) for each in b.decorator_list for name in (f"'{a.name}'",))
         and not any(name in ast.dump(each) for each in a.decorator_list for name in (f"'{b.name}'",))
-    ]  # fmt: skip
+    ]
     first, second = draw.choice(pairs)
     later = Text.of(found.with_lines(second, found.lines(first)))
     assert later is not None, "an exchange of methods leaves Python"
@@ -214,6 +242,6 @@ def _reorder_methods(found: Text, draw: random.Random) -> str:
 
 
 WAYS: tuple[Way, ...] = (
-    _rename_locals, _rename_locals, _comment, _comment_behind, _string, _blank_lines, _parentheses, _spaces, _comma, _tabs, _no_end,
-    _continued, _reorder_statements, _reorder_methods,
+    _rename_locals, _rename_locals, _comment, _comment_behind, _string, _blank_lines, _parentheses, _spaces, _comma,
+    _tabs, _no_end, _continued, _reorder_statements, _reorder_methods,
 )  # fmt: skip

@@ -82,7 +82,7 @@ def _lost_hooks(made: Integration) -> Iterator[str]:
 
 
 def _wrong_in_class(made: Integration) -> Iterator[str]:
-    """What means something else in another class: a bare `super()`, a private name, a `self` that is called otherwise."""
+    """What means something else in another class: a bare `super()`, a private name, another `self`."""
     for cls in ast.parse(made.borrowed.code).body:
         for method in cls.body if isinstance(cls, ast.ClassDef) else ():
             at = f"{cls.name}.{method.name}"  # type: ignore[attr-defined]
@@ -90,7 +90,9 @@ def _wrong_in_class(made: Integration) -> Iterator[str]:
                 match node:
                     case ast.Call(func=ast.Name(id="super"), args=[]):
                         yield f"{at} calls a bare super()"
-                    case ast.Attribute(attr=name) | ast.Name(id=name) if name.startswith("__") and not name.endswith("__"):
+                    case ast.Attribute(attr=name) | ast.Name(id=name) if name.startswith("__") and not name.endswith(
+                        "__"
+                    ):
                         yield f"{at} uses the private name {name}"
             if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and _self_is_missing(method):
                 yield f"{at} has no self"
@@ -100,7 +102,9 @@ def _wrong_in_class(made: Integration) -> Iterator[str]:
 def _self_is_missing(method: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """What is called in it is called on `self`, which must be its first parameter, and nothing else later on."""
     first = [*method.args.posonlyargs, *method.args.args][:1]
-    stored = {node.id for node in ast.walk(method) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    stored = {
+        node.id for node in ast.walk(method) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+    }
     return [each.arg for each in first] != ["self"] or "self" in stored
 
 
@@ -122,7 +126,9 @@ def _binds(node: ast.stmt, name: str) -> bool:
         case ast.FunctionDef(name=bound) | ast.AsyncFunctionDef(name=bound) | ast.ClassDef(name=bound):
             return bound == name
         case ast.Assign(targets=targets):
-            return any(isinstance(each, ast.Name) and each.id == name for target in targets for each in ast.walk(target))
+            return any(
+                isinstance(each, ast.Name) and each.id == name for target in targets for each in ast.walk(target)
+            )
         case ast.Import(names=names) | ast.ImportFrom(names=names):
             return any((each.asname or each.name.partition(".")[0]) == name for each in names)
         case ast.Delete(targets=targets):
@@ -183,4 +189,3 @@ def _wrong_regions(regions: Mapping[str, str]) -> Iterator[str]:
             continue
         if again != once:
             yield f"region {region.name} is another one when it is replaced again"
-

@@ -1,4 +1,4 @@
-"""How is a file damaged as a file? Bytes are lost, flipped and added, lines end otherwise, as transfers and editors do."""
+"""How is a file damaged as a file? Bytes are lost, flipped and added, lines end otherwise."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import random
 
 
 ADDED = (
-    b"\0", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", "\u2028".encode(), "\u202e".encode(), b"\x0c", b"\r", b"\t",
-    b"\x1b[31m", b"(" * 300, b"[" * 3000, b'"""', b"'", b"\\", b"\\\n", b"\n", b" ", b"#", b";", b":", b"{% raw %}", b"{{",
-    b"x" * 100_000, b"(" + b"1+" * 20_000 + b"1)", b"\n" * 20_000, b"if x:\n" + b" " * 5000 + b"y\n",
+    b"\0", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", "\u2028".encode(), "\u202e".encode(), b"\x0c", b"\r",
+    b"\t", b"\x1b[31m", b"(" * 300, b"[" * 3000, b'"""', b"'", b"\\", b"\\\n", b"\n", b" ", b"#", b";", b":",
+    b"{% raw %}", b"{{", b"x" * 100_000, b"(" + b"1+" * 20_000 + b"1)", b"\n" * 20_000,
+    b"if x:\n" + b" " * 5000 + b"y\n",
 )  # fmt: skip
 
 

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from adaptergen.problems import ProblemsFound
 from adaptergen.pipeline import Integration, integrate
+from adaptergen.problems import ProblemsFound
 from adaptergen.sources import given_model
 from adaptergen.upstream import Upstream
 from tests_adapters.generator import case, real

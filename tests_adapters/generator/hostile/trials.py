@@ -1,7 +1,7 @@
 """Drive a mutant from its file to all that is made of it, and judge.
 
-Either it is refused, with a problem that says where, or everything that is rendered is sound; and where what was changed
-means nothing, the decisions are those about the file as it was.
+Either it is refused, with a problem that says where, or everything that is rendered is sound; and where what was
+changed means nothing, the decisions are those about the file as it was.
 """
 
 from __future__ import annotations
