@@ -10,7 +10,7 @@ from adaptergen.problems import Problem, ProblemsFound
 
 
 _FOLDER = re.compile(r"[a-z][a-z0-9_]{0,79}")
-_RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))})
+_RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(10))})
 
 
 def checked_name(name: str) -> str:

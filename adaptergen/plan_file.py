@@ -15,6 +15,7 @@ import tomlkit
 import tomlkit.items
 
 from adaptergen.plan import METHODS, IntegrationPlan, MethodSupport
+from adaptergen.plan_forms import misshapen
 from adaptergen.plan_lines import line_of
 from adaptergen.problems import Location, Problem, ProblemsFound
 
@@ -55,6 +56,7 @@ def load(text: str, path: str) -> IntegrationPlan:
     misfits: list[Misfit] = []
     plan = _from_data(IntegrationPlan, data, "", misfits)
     misfits.extend(_unknown_methods(data.get("methods")))
+    misfits.extend(misshapen(plan) if not misfits else ())
     if misfits:
         raise ProblemsFound(*(_problem(text, path, *misfit) for misfit in misfits))
     assert isinstance(plan, IntegrationPlan)

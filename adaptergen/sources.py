@@ -7,6 +7,7 @@ from pathlib import Path
 
 from adaptergen import naming
 from adaptergen.plan import IntegrationPlan
+from adaptergen.plan_forms import is_dotted_name
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.source import SourceModule
 from adaptergen.upstream import Upstream, UpstreamModel, read_module
@@ -22,9 +23,10 @@ def given_model(
         package: see `SourceModule`.
 
     Raises:
-        ProblemsFound: the file cannot be read or is not Python.
+        ProblemsFound: the file cannot be read, is not Python, or has a name that cannot be imported.
     """
-    modeling = read_module(path, module or _module_name(path, upstream), shown or str(path), package)
+    module = module or _checked_module(_module_name(path, upstream), shown or str(path))
+    modeling = read_module(path, module, shown or str(path), package)
     beside = configuration_beside(path, modeling)
     configuration = read_module(beside, _module_name(beside, upstream), str(beside)) if beside else None
     return upstream.describe(naming.checked_name(name), modeling, configuration)
@@ -50,6 +52,18 @@ def _module_name(path: Path, upstream: Upstream) -> str:
             break
         parts.insert(0, folder.name)
     return ".".join(parts)
+
+
+def _checked_module(module: str, shown: str) -> str:
+    """
+    Raises:
+        ProblemsFound: no import statement can name the module.
+    """
+    if is_dotted_name(module):
+        return module
+    message = f"cannot be imported: {module!r} is no name of a Python module"
+    fix = "rename it, and its folder if that is a package: letters, digits and underscores, no digit first"
+    raise ProblemsFound(Problem("bad-module", message, Location(shown), fix))
 
 
 def relative_path(path: Path, root: Path, upstream: Upstream) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import libcst as cst
 
+from adaptergen.plan_forms import is_word
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.source import SourceModule, parse_source
 from adaptergen.text_files import read_python, read_text
@@ -235,8 +236,20 @@ def _declared_model_type(configuration: SourceModule | None, config_class: str) 
     cls = configuration.classes.get(config_class) if configuration else None
     match cls.constants.get("model_type") if cls else None:
         case cst.SimpleString() as text:
-            return str(text.evaluated_value)
+            return _checked_model_type(text.evaluated_value, configuration)
     return ""
+
+
+def _checked_model_type(found: str | bytes, configuration: SourceModule | None) -> str:
+    """
+    Raises:
+        ProblemsFound: it would be more than a word in the files that it is written to.
+    """
+    if isinstance(found, str) and is_word(found):
+        return found
+    at = Location(configuration.path if configuration else "")
+    message = f"{found!r} cannot be the type of a model: it has letters, digits, dots, hyphens and underscores"
+    raise ProblemsFound(Problem("bad-model-type", message, at, 'for example `model_type = "gpt_neo"`'))
 
 
 def _collect_tables(text: str, tables: dict[str, dict[str, object]]) -> None:

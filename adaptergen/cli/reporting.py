@@ -51,9 +51,16 @@ def echo_json(document: object) -> None:
 
 
 def echo_diff(text: str) -> None:
-    """A diff, coloured on a terminal."""
+    """A diff, coloured on a terminal, which nothing in it can steer."""
     for line in text.splitlines():
-        click.secho(line, fg=None if line.startswith(("+++", "---")) else COLOURS.get(line[:1]))
+        click.secho(_seen(line), fg=None if line.startswith(("+++", "---")) else COLOURS.get(line[:1]))
+
+
+def _seen(line: str) -> str:
+    """On a terminal, what would steer it is shown instead; files and pipes get every line as it is."""
+    if not sys.stdout.isatty():
+        return line
+    return "".join(sign if sign.isprintable() or sign == "\t" else repr(sign)[1:-1] for sign in line)
 
 
 def echo_written(changes: ChangeSet, integrations: Sequence[Integration], *, dry_run: bool) -> None:

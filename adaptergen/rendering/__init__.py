@@ -11,7 +11,7 @@ from adaptergen.plan import METHODS, IntegrationPlan
 from adaptergen.problems import ProblemsFound
 from adaptergen.rendering import context as c
 from adaptergen.rendering import file_imports as imports
-from adaptergen.rendering.environment import environment, rst
+from adaptergen.rendering.environment import columns, environment, rst
 from adaptergen.rendering.example import example_lines
 from adaptergen.rendering.failures import failure, nameless
 from adaptergen.rendering.regions import REGIONS, Region
@@ -132,8 +132,8 @@ def _values(plan: IntegrationPlan, borrowed: Borrowed, upstream_text: str, setti
         "tests": settings.tests,
         "family": family,
         "title": plan.title,
-        "underline": "=" * len(rst(plan.title)),
-        "class_underline": "-" * len(own.name),
+        "underline": "=" * columns(rst(plan.title)),
+        "class_underline": "-" * columns(own.name),
         "notice": c.notice(upstream_text),
         "borrowed": borrowed.code,
         "host_mixins": c.host_mixins(plan),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,9 +25,9 @@ def environment(templates: Path) -> jinja2.Environment:
 
 
 def quoted(text: object) -> str:
-    """A Python string literal in double quotes."""
-    escaped = str(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
+    """A Python string literal in double quotes; what cannot be seen is escaped."""
+    escaped = str(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{"".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in escaped)}"'
 
 
 def literal(value: object) -> str:
@@ -41,10 +42,24 @@ def literal(value: object) -> str:
 
 
 def cell(text: str) -> str:
-    """Text that stays within its cell of a Markdown table."""
-    return re.sub(r"([\\|<>`*_\[\]])", r"\\\1", " ".join(text.split()))
+    """Text that stays within its cell of a Markdown table, or its line, and has no meaning there."""
+    return _no_block(re.sub(r"([\\|<>`*_\[\]&~])", r"\\\1", _on_one_line(text)))
 
 
 def rst(text: str) -> str:
-    """Text without meaning to reStructuredText."""
-    return re.sub(r"([\\*`|_<>])", r"\\\1", " ".join(text.split()))
+    """Text without meaning to reStructuredText, also where it begins a block."""
+    return _no_block(re.sub(r"([\\*`|_<>]|:(?=:))", r"\\\1", _on_one_line(text)))
+
+
+def _no_block(text: str) -> str:
+    """The first sign does not make a list, a heading, a comment or a directive of it."""
+    return re.sub(r"^(?=[^\w\s\\]|\w+[.)]\s)", r"\\", text)
+
+
+def columns(text: str) -> int:
+    """How wide a line is, as underlines count: some letters take two columns."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def _on_one_line(text: str) -> str:
+    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())

@@ -11,7 +11,27 @@ from tests_adapters.generator.projects import run
 from tests_adapters.generator.trees import fingerprint
 
 
-BAD = ["../x", "a/b", "a\\b", "x;y", "", " ", ".", "..", "/etc", "a b", "1st", "ü", "x" * 81, "case\n", "class", "con"]
+BAD = [
+    "../x",
+    "a/b",
+    "a\\b",
+    "x;y",
+    "",
+    " ",
+    ".",
+    "..",
+    "/etc",
+    "a b",
+    "1st",
+    "ü",
+    "x" * 81,
+    "case\n",
+    "class",
+    "con",
+    "nul",
+    "com0",
+    "lpt9",
+]
 
 
 @pytest.fixture(autouse=True)

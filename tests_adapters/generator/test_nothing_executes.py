@@ -53,7 +53,7 @@ os.write(descriptor, json.dumps([status, seen]).encode())
 TRAP = "springs-the-trap"
 ACT = f"__import__('pathlib').Path({TRAP!r}).touch() or __import__('os').system('touch {TRAP}') or exit(77)"
 
-MODELING = f'''
+MODELING = f"""
 import os, sys, subprocess
 
 open({TRAP!r}, "w").write("x")
@@ -94,10 +94,10 @@ __getattr__ = __path__ = __all__ = {ACT}
 assert {ACT}, f"{{{ACT}}}"
 if __name__ != "__main__":
     {ACT}
-'''
+"""
 
 # Where values are read: a configuration's fields, its defaults, properties, and what translates names.
-CONFIGURATION = f'''
+CONFIGURATION = f"""
 open({TRAP!r}, "w").write("x")
 
 
@@ -126,7 +126,7 @@ class CaseConfig(PreTrainedConfig):
 
     def __getattribute__(self, name):
         return {ACT}
-'''
+"""
 
 
 @pytest.fixture
@@ -142,7 +142,9 @@ def trapped(tmp_path: Path) -> Path:
         "mine/modeling_mine.py": f"{head}\n{MODELING}\n\n{rest}",
         "mine/configuration_mine.py": f"{texts['configuration_case.py'].partition('class ')[0]}{CONFIGURATION}",
     }
-    write_all(tmp_path, {path: text.replace("configuration_case", "configuration_mine") for path, text in traps.items()})
+    write_all(
+        tmp_path, {path: text.replace("configuration_case", "configuration_mine") for path, text in traps.items()}
+    )
     make_project(tmp_path / "project")
     return tmp_path
 

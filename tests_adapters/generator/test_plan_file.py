@@ -50,7 +50,7 @@ def test_written_and_read_it_is_the_same(case: str) -> None:
 def test_any_text_survives(text: str) -> None:
     plan = plan_of("pre_norm")
     first, *others = plan.residuals
-    changed = replace(plan, title=text, residuals=(replace(first, statement=text, because=text), *others))
+    changed = replace(plan, residuals=(replace(first, statement=text, because=text, at=text), *others))
 
     assert load(dump(changed), PATH) == changed
 
