@@ -30,22 +30,25 @@ def main(count: int, seed: int, only: int | None) -> None:
     if only is not None:
         sys.stdout.buffer.write(mutant(seed, only).text)
     told: dict[str, Counter[str]] = {}
-    defects: list[tuple[int, Outcome]] = []
     numbers = range(count) if only is None else [only]
     with click.progressbar(numbers, file=sys.stderr) as shown:
         for number in shown:
             outcome = trial(seed, number)
             what = "defect" if outcome.defect else "refused" if outcome.refusal else "taken"
             told.setdefault(outcome.mutant.kind, Counter())[what] += 1
-            defects += [(number, outcome)] if outcome.defect else []
-            if only is not None and outcome.refusal:
-                click.echo(outcome.refusal, err=True)
+            _echo(outcome, f"--seed {seed} --only {number}", all_of_it=only is not None)
     for kind, counts in sorted(told.items()):
         click.echo(f"{kind:<15} {counts['refused']:>5} refused {counts['taken']:>5} taken {counts['defect']:>5} wrong")
-    for number, outcome in defects:
+    sys.exit(any(counts["defect"] for counts in told.values()))
+
+
+def _echo(outcome: Outcome, again: str, *, all_of_it: bool) -> None:
+    """A defect as soon as it is found, with how to see it again."""
+    if outcome.defect:
         tried = outcome.mutant
-        click.echo(f"--seed {seed} --only {number}: {tried.original.name}, {tried.done}\n  {outcome.defect}", err=True)
-    sys.exit(bool(defects))
+        click.echo(f"{again}: {tried.original.name}, {tried.done}\n  {outcome.defect}", err=True)
+    elif outcome.refusal and all_of_it:
+        click.echo(outcome.refusal, err=True)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,6 @@ def tampered(made: Integration, before: str, after: str) -> list[str]:
         ("hidden_states = self.mlp", "hidden_states = super().mlp", "calls a bare super()"),
         ("hidden_states = self.mlp", "hidden_states = self.__mlp", "uses the private name __mlp"),
         ("class CaseLayerWithAdapters", "class Other", "not the classes of the plan are emitted"),
-        ("self.attention_adapters.adapter_layer_forward(", "self.attention_adapters.adapter_layer_forward(\n", ""),
     ],
 )
 def test_wrong_code_is_noticed(before: str, after: str, said: str) -> None:

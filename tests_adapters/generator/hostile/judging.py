@@ -179,7 +179,7 @@ def _imported(text: str, module: str) -> set[str]:
 
 def _wrong_regions(regions: Mapping[str, str]) -> Iterator[str]:
     """A region can be replaced again, and ends where it ended."""
-    for region in REGIONS:
+    for region in (each for each in REGIONS if each.name in regions):
         text = REGION.format(name=region.name)
         once = replace_region(text, region, regions[region.name], region.path)
         try:
