@@ -31,7 +31,8 @@ def bound_by(node: ast.stmt) -> Iterator[str]:
             yield from (alias.asname or alias.name.partition(".")[0] for alias in aliases)
         case _:
             inner = (part for part in ast.iter_child_nodes(node) if not isinstance(part, HOLDERS))
-            yield from (each.id for part in inner for each in ast.walk(part) if is_stored(each))
+            named = (each for part in inner for each in ast.walk(part) if isinstance(each, ast.Name))
+            yield from (each.id for each in named if is_stored(each))
 
 
 def is_stored(node: ast.AST) -> bool:

@@ -6,7 +6,7 @@ import ast
 import dataclasses
 import keyword
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from adaptergen.plan import IntegrationPlan, PrefixHook, ResidualHook
 
@@ -62,7 +62,8 @@ def _texts(plan: IntegrationPlan) -> Iterator[tuple[str, str, str]]:
         yield f"layers[{number}].cls", layer.cls, NAME
         for place in layer.bottleneck:
             yield from ((f"layers[{number}].bottleneck", name, NAME) for name in (place.slot, place.of))
-    for kind, hooks in (("residuals", plan.residuals), ("prefixes", plan.prefixes)):
+    kinds: dict[str, Sequence[ResidualHook | PrefixHook]] = {"residuals": plan.residuals, "prefixes": plan.prefixes}
+    for kind, hooks in kinds.items():
         for number, hook in enumerate(hooks):
             yield from ((f"{kind}[{number}].{name}", text, form) for name, text, form in _of_hook(hook))
 

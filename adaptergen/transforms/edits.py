@@ -103,9 +103,8 @@ def parsed(lines: Sequence[str]) -> cst.BaseStatement:
     """Lines of one statement as a node that fits at any depth; lines inside of strings stay what they are."""
     text = "\n".join(lines)
     if not indentation(lines[0]):
-        statement = cst.parse_statement(text)
+        statement: cst.CSTNode = cst.parse_statement(text)
     else:
-        around = cst.ensure_type(cst.parse_statement(f"if True:\n{text}"), cst.If)
-        statement = around.body.body[0]
+        statement = cst.ensure_type(cst.parse_statement(f"if True:\n{text}"), cst.If).body.body[0]
     assert isinstance(statement, cst.BaseStatement)
     return statement

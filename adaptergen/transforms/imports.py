@@ -40,7 +40,7 @@ def imports_for(source: SourceModule, nodes: Sequence[cst.CSTNode]) -> Imports:
     defined = {node.name.value for node in nodes if isinstance(node, cst.ClassDef)}
     known = bound_names(source.parsed.body)
     if "*" in known:
-        known |= _global_names(cst.Module(nodes).code) - set(dir(builtins))
+        known |= _global_names("\n".join(map(source.code, nodes))) - set(dir(builtins))
     return frozenset(_import_of(source, name) for name in used & known - defined)
 
 
