@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 import libcst as cst
@@ -107,7 +108,7 @@ def test_names_that_are_read() -> None:
 
 def test_lines_of_every_statement_and_decorator(tree: cst.Module) -> None:
     expected = MetadataWrapper(tree, unsafe_skip_copy=True).resolve(PositionProvider)
-    positions = Positions(tree, TEXT)
+    positions = Positions(tree, ast.parse(TEXT))
     nodes = [*statements(tree), *descendants(tree, cst.Decorator)]
 
     assert len(nodes) == 26
@@ -117,4 +118,4 @@ def test_lines_of_every_statement_and_decorator(tree: cst.Module) -> None:
 
 def test_a_statement_of_another_module(tree: cst.Module) -> None:
     with pytest.raises(KeyError):
-        Positions(tree, TEXT).lines(cst.SimpleStatementLine([cst.Pass()]))
+        Positions(tree, ast.parse(TEXT)).lines(cst.SimpleStatementLine([cst.Pass()]))
