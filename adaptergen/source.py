@@ -246,6 +246,12 @@ def _class_source(module: SourceModule, node: cst.ClassDef) -> ClassSource:
     return ClassSource(node.name.value, node, bases, methods, constants, module)
 
 
+def string_value(node: cst.BaseExpression) -> str:
+    """The text that a string literal is, however it is written; "" for anything else."""
+    value = node.evaluated_value if isinstance(node, cst.SimpleString | cst.ConcatenatedString) else None
+    return value if isinstance(value, str) else ""
+
+
 def dotted_name(node: cst.BaseExpression) -> str:
     """`a.b.c` for a chain of attributes, "" for anything else."""
     match node:

@@ -13,7 +13,7 @@ from adaptergen.analysis.blocks import MAX_NESTING, TracedLayer, find_layers, pr
 from adaptergen.analysis.embeddings import find_stacks
 from adaptergen.analysis.picks import find_pick
 from adaptergen.facts import Stack, SubModel, Tower
-from adaptergen.source import ClassSource, SourceModule
+from adaptergen.source import ClassSource, SourceModule, string_value
 from adaptergen.tracing.graph import config_of, leaf_classes, module_of
 from adaptergen.tracing.tracer import Loader, Tracer
 from adaptergen.tracing.values import Config, External, Instance, alternatives
@@ -117,7 +117,7 @@ def base_model_prefix(source: SourceModule, cls: str) -> str:
     """The attribute under which a model with a head holds its base model."""
     for ancestor in source.ancestry(cls):
         if "base_model_prefix" in ancestor.constants:
-            return source.code(ancestor.constants["base_model_prefix"]).strip("\"'")
+            return string_value(ancestor.constants["base_model_prefix"])
     return ""
 
 

@@ -100,6 +100,13 @@ def test_a_self_that_is_something_else() -> None:
     assert "error[not-in-subclass]: `self` that is bound again means something else in a subclass" in told
 
 
+@pytest.mark.parametrize("written", ['("model")', "(\n  'model'\n )", '"mo" "del"', "r'model'"])
+def test_strings_that_are_written_otherwise(written: str) -> None:
+    made = made_of("pre_norm", 'base_model_prefix = "model"', f"base_model_prefix = {written}")
+
+    assert made.plan.adapter_model.base_attribute == "model"
+
+
 def test_choices_keep_what_can_be_told_apart() -> None:
     options = [Constant(1), Constant(1), Constant(True), External("a"), External("a"), Dead(), x := Input("x"), x]
     kept = choice(list(options))

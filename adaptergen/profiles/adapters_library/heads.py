@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from adaptergen.plan import HeadPlan, IntegrationPlan
 from adaptergen.rendering import layout
 from adaptergen.rendering.environment import literal, quoted
-from adaptergen.source import SourceModule
+from adaptergen.source import SourceModule, string_value
 
 
 # Types of flexible heads that the library has.
@@ -45,7 +45,7 @@ def convertible_heads(plan: IntegrationPlan, source: SourceModule) -> tuple[Head
 def _prefix_of(source: SourceModule, cls: str) -> str:
     """What a class calls its base model, where it says so itself."""
     value = source.classes[cls].constants.get("base_model_prefix")
-    return source.code(value).strip("\"'") if value is not None else ""
+    return string_value(value) if value is not None else ""
 
 
 def head_entry(head: HeadPlan, defaults: Mapping[str, object]) -> tuple[str, ...]:

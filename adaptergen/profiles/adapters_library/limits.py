@@ -18,7 +18,7 @@ from adaptergen.plan import (
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.profiles.adapters_library.mixins import key_projections
 from adaptergen.rendering.context import parameter_names
-from adaptergen.source import SourceModule
+from adaptergen.source import SourceModule, string_value
 
 
 # What its shared tests run on every model, and what would be silently inert otherwise.
@@ -83,7 +83,7 @@ def _variants(plan: IntegrationPlan, source: SourceModule) -> Iterator[tuple[str
         for element in table.elements if isinstance(table, cst.Dict) else ():
             if not isinstance(element, cst.DictElement):
                 continue
-            implementation, cls = source.code(element.key).strip("\"'"), source.code(element.value)
+            implementation, cls = string_value(element.key), source.code(element.value)
             parents = {parent.name for parent in source.ancestry(cls)} & set(planned)
             if cls not in planned and parents and not implementation.startswith("flash"):
                 yield f"{cls} attends for {implementation}, and has no place for prefixes", planned[parents.pop()]
