@@ -22,7 +22,7 @@ from tests_adapters.generator.hostile.spans import Text
 from tests_adapters.generator.hostile.trials import Mutant, judged, mutant, trial
 
 
-SEED, SHARES, EACH = 7, 10, 15
+SEED, SHARES, EACH = 7, 10, 12
 
 
 @pytest.mark.parametrize("share", range(SHARES))
