@@ -53,7 +53,7 @@ def rst(text: str) -> str:
 
 def _no_block(text: str) -> str:
     """The first sign does not make a list, a heading, a comment or a directive of it."""
-    return re.sub(r"^(?=[^\w\s\\]|\w+[.)]\s)", r"\\", text)
+    return re.sub(r"^(?=[!-'*-/:-@\[\]-`{-~]|\(?\w+[.)]\s)", r"\\", text)
 
 
 def columns(text: str) -> int:

@@ -45,6 +45,8 @@ def test_quoted_is_the_same_text_in_python(text: str) -> None:
         ("- item", "\\- item"),
         ("1. item", "\\1. item"),
         ("a) item", "\\a) item"),
+        ("(a) item", "\\(a) item"),
+        ("(IA)³ and (more)", "(IA)³ and (more)"),
         ("`run`_ |x| *y* <z>", "\\`run\\`\\_ \\|x\\| \\*y\\* \\<z\\>"),
         ("ends so::", "ends so\\::"),
         ("a\n\n.. raw:: html", "a .. raw\\:: html"),
