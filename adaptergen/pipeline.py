@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from adaptergen.analysis import analyse
 from adaptergen.changes import Change, ChangeSet, Owner
 from adaptergen.plan import IntegrationPlan, SourceRecord
-from adaptergen.plan_file import dump
+from adaptergen.plan_file import dump, load
 from adaptergen.planning import make_plan
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.rendering import Templates
-from adaptergen.rendering.regions import replace_region
+from adaptergen.rendering.regions import REGIONS, replace_region
 from adaptergen.source import SourceModule
+from adaptergen.transaction import changed_meanwhile
 from adaptergen.transforms import Borrowed, borrow_classes
 from adaptergen.transforms.anchors import anchored_again
 from adaptergen.upstream import Upstream, UpstreamModel
@@ -22,11 +23,17 @@ from adaptergen.workspace import Workspace
 
 @dataclass(frozen=True)
 class Integration:
-    """One architecture, decided and borrowed, not yet written."""
+    """
+    One architecture, decided and borrowed, not yet written.
+
+    Args:
+        previous: the plan that stood in the project, whose entries by hand were kept.
+    """
 
     plan: IntegrationPlan
     source: SourceModule
     borrowed: Borrowed
+    previous: IntegrationPlan | None = None
 
 
 def integrate(
@@ -44,7 +51,7 @@ def integrate(
         raise ProblemsFound(Problem("too-deep", message, Location(model.modeling.path), fix)) from error
     record = SourceRecord(model.modeling.name, upstream.version, model.modeling.sha256, path)
     planned = make_plan(facts, record, previous)
-    return integrated(anchored_again(planned, model.modeling), model.modeling)
+    return replace(integrated(anchored_again(planned, model.modeling), model.modeling), previous=previous)
 
 
 def integrated(plan: IntegrationPlan, source: SourceModule) -> Integration:
@@ -53,18 +60,26 @@ def integrated(plan: IntegrationPlan, source: SourceModule) -> Integration:
 
 
 def change_set(workspace: Workspace, integrations: Iterable[Integration], removed: Iterable[str] = ()) -> ChangeSet:
-    """Every file of these models, and every region, which is computed from all plans of the project."""
+    """Every file of these models, and every region, which is computed from all plans of the project.
+
+    Raises:
+        ProblemsFound: something of it cannot be made, or the plans are changing.
+    """
     templates = Templates(workspace.templates, workspace.settings)
     integrations = list(integrations)
+    region_files = _region_files(workspace)  # before the plans: who changes these later changes one of the files, too
+    workspace.refuse_half_written()
     gone = set(removed)
     plans = {plan.name: plan for plan in workspace.plans(besides=gone)}
     plans.update({integration.plan.name: integration.plan for integration in integrations})
     _refuse_two_owners(workspace, plans.values())
-    return ChangeSet.of(
+    changes = ChangeSet.of(
         *(change for integration in integrations for change in model_changes(workspace, templates, integration)),
         *(change for name in sorted(gone) for change in _removals(workspace, templates, name)),
-        *_region_changes(workspace, templates, list(plans.values())),
+        *_region_changes(workspace, templates, list(plans.values()), region_files),
     )
+    _refuse_edited_plans(workspace, integrations, changes)
+    return changes
 
 
 def model_changes(workspace: Workspace, templates: Templates, integration: Integration) -> list[Change]:
@@ -86,21 +101,40 @@ def _removals(workspace: Workspace, templates: Templates, name: str) -> list[Cha
     return [workspace.change(path, None) for path in sorted(paths)]
 
 
-def _region_changes(workspace: Workspace, templates: Templates, plans: list[IntegrationPlan]) -> list[Change]:
+def _region_files(workspace: Workspace) -> dict[str, str]:
+    """Path → text of every file that has regions."""
+    paths = dict.fromkeys(workspace.settings.placed(region.path) for region in REGIONS)
+    return {path: workspace.read(path) or "" for path in paths}
+
+
+def _region_changes(
+    workspace: Workspace, templates: Templates, plans: list[IntegrationPlan], befores: Mapping[str, str]
+) -> list[Change]:
     """One change per file that has regions; the regions of a file are replaced one after the other."""
-    texts: dict[str, str] = {}
-    befores: dict[str, str] = {}
+    texts = dict(befores)
     problems: list[Problem] = []
     for region, body in templates.regions(plans):
         path = workspace.settings.placed(region.path)
-        before = befores.setdefault(path, workspace.read(path) or "")
         try:
-            texts[path] = replace_region(texts.get(path, before), region, body, path)
+            texts[path] = replace_region(texts[path], region, body, path)
         except ProblemsFound as found:
             problems.extend(found.problems)
     if problems:
         raise ProblemsFound(*problems)
     return [Change(path, befores[path], text, Owner.PEOPLE) for path, text in texts.items()]
+
+
+def _refuse_edited_plans(workspace: Workspace, integrations: Iterable[Integration], changes: ChangeSet) -> None:
+    """Nobody may have written a plan since it was read: what is about to be replaced must be what was planned from."""
+    texts = {change.path: change.before for change in changes}
+    paths = {workspace.settings.plan_path(one.plan.name): one.previous for one in integrations}
+    edited = [path for path, previous in paths.items() if path in texts and _read(texts[path], path) != previous]
+    if edited:
+        raise ProblemsFound(*map(changed_meanwhile, edited))
+
+
+def _read(text: str | None, path: str) -> IntegrationPlan | None:
+    return None if text is None else load(text, path)
 
 
 def _refuse_two_owners(workspace: Workspace, plans: Iterable[IntegrationPlan]) -> None:

@@ -4,6 +4,8 @@
 .adaptergen/old/…     the files that are replaced or deleted
 .adaptergen/pid       the process that does it
 .adaptergen/journal   its existence means "moving": the next run takes the tree back to what it was
+
+Who writes holds the lock of the project: where nobody does, a staging folder was left by a run that was killed.
 """
 
 from __future__ import annotations
@@ -11,10 +13,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from adaptergen.changes import ChangeSet
+from adaptergen.changes import Change, ChangeSet
 from adaptergen.problems import Location, Problem, ProblemsFound
+from adaptergen.project_lock import locked
 
 
 STAGING = ".adaptergen"
@@ -24,49 +30,94 @@ def commit(root: Path, changes: ChangeSet) -> None:
     """Apply all changes.
 
     Raises:
-        ProblemsFound: the tree cannot be written, or another run is writing; nothing has changed.
+        ProblemsFound: the tree cannot be written, another run is writing, or a file is no longer what it was when the
+            change was made; nothing has changed.
     """
-    staging = _claim(root)
-    try:
-        _stage(root, staging, changes)
-        _move(root, staging, changes)
-    except OSError as error:
-        _take_back(root, staging)
-        raise ProblemsFound(_not_written(error, root)) from error
-    except BaseException:
-        _take_back(root, staging)
-        raise
-    shutil.rmtree(staging, ignore_errors=True)
+    with _alone(root) as staging:
+        try:
+            _stage(root, staging, changes)
+            _move(root, staging, changes)
+        except OSError as error:
+            _take_back(root, staging)
+            raise ProblemsFound(_not_written(error, root)) from error
+        except BaseException:
+            _take_back(root, staging)
+            raise
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def recover(root: Path) -> None:
-    """Take back what an interrupted run has left half-done.
+    """Take back what an interrupted run has left half-done; a run that is writing is left alone.
 
     Raises:
-        ProblemsFound: the tree cannot be written.
+        ProblemsFound: the tree cannot be written, or what is there was not left by a run.
     """
     staging = root / STAGING
-    if staging.is_dir() and not _is_alive(_owner(staging)):
-        _take_back(root, staging)
+    if not _is_left(staging):
+        return
+    try:
+        with locked(root) as is_locked:
+            if is_locked or not _is_alive(_owner(staging)):
+                _take_back(root, staging)
+    except BlockingIOError:
+        return
 
 
-def _claim(root: Path) -> Path:
-    """The staging folder, made by this run alone."""
+def refuse_half_written(root: Path) -> None:
+    """For who reads what files say together: not while another run moves them.
+
+    Raises:
+        ProblemsFound: it does.
+    """
+    recover(root)
+    if _is_left(root / STAGING):
+        raise ProblemsFound(_busy(root / STAGING, is_certain=True))
+
+
+def changed_meanwhile(path: str) -> Problem:
+    return Problem("changed", "changed while adaptergen was running", Location(path), "run the command again")
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[Path]:
+    """The staging folder, made by this run alone, for as long as nobody else writes."""
     staging = root / STAGING
     try:
+        with locked(root) as is_locked:
+            if _is_left(staging):
+                if not is_locked and _is_alive(_owner(staging)):
+                    raise ProblemsFound(_busy(staging, is_certain=False))
+                _take_back(root, staging)
+            _make(root, staging)
+            yield staging
+    except BlockingIOError as error:
+        raise ProblemsFound(_busy(staging, is_certain=True)) from error
+
+
+def _is_left(staging: Path) -> bool:
+    """A link is none of ours: what it leads to is not to be moved or deleted."""
+    return staging.is_dir() and not staging.is_symlink()
+
+
+def _make(root: Path, staging: Path) -> None:
+    try:
         staging.mkdir()
+    except OSError as error:
+        raise ProblemsFound(_not_written(error, root)) from error
+    try:
         (staging / "pid").write_text(str(os.getpid()))
     except OSError as error:
-        if isinstance(error, FileExistsError) and staging.is_dir():
-            raise ProblemsFound(_busy(staging)) from error
         shutil.rmtree(staging, ignore_errors=True)
         raise ProblemsFound(_not_written(error, root)) from error
-    return staging
 
 
-def _busy(staging: Path) -> Problem:
-    fix = f"wait for process {_owner(staging)} to finish; if that is no adaptergen, delete {staging / 'pid'}"
-    return Problem("busy", "another adaptergen is writing into this project", Location(str(staging)), fix)
+def _busy(staging: Path, *, is_certain: bool) -> Problem:
+    """Without locks a number of a process is all that is known, and may have been given to another one."""
+    owner = _owner(staging)
+    fix = f"wait for process {owner} to finish" if owner else "wait until it has finished"
+    otherwise = "" if is_certain else f"; if that is no adaptergen, delete {staging / 'pid'}"
+    message = "another adaptergen is writing into this project"
+    return Problem("busy", message, Location(str(staging)), fix + otherwise)
 
 
 def _not_written(error: OSError, root: Path) -> Problem:
@@ -108,9 +159,28 @@ def _stage(root: Path, staging: Path, changes: ChangeSet) -> None:
             shutil.copy2(target, old, follow_symlinks=False)
         if change.after is not None and change.before is not None:
             shutil.copymode(target, new)
-    files = [(change.path, change.before is not None) for change in changes]
+    changed = [change for change in changes if not _is_planned_for(change, root, staging / "old" / change.path)]
+    if changed:
+        raise ProblemsFound(*(changed_meanwhile(change.path) for change in changed))
+    files = [(change.path, change.kind) for change in changes]
     _write(staging / "journal.part", json.dumps({"files": files, "folders": _new_folders(root, changes)}))
     (staging / "journal.part").replace(staging / "journal")
+
+
+def _is_planned_for(change: Change, root: Path, old: Path) -> bool:
+    """Whether what was found is what the change was made from."""
+    if change.before is None:
+        return not os.path.lexists(root / change.path)
+    found = root / change.path if old.is_symlink() else old
+    return found.read_bytes() == change.before.encode()
+
+
+def _is_as_found(target: Path, old: Path) -> bool:
+    """Whether nobody has written the file since it was copied with its time."""
+    if not os.path.lexists(old):
+        return not os.path.lexists(target)
+    now, then = target.lstat(), old.lstat()
+    return (now.st_mtime_ns, now.st_size) == (then.st_mtime_ns, then.st_size)
 
 
 def _new_folders(root: Path, changes: ChangeSet) -> list[str]:
@@ -131,6 +201,8 @@ def _write(path: Path, text: str) -> None:
 def _move(root: Path, staging: Path, changes: ChangeSet) -> None:
     for change in changes:
         target = root / change.path
+        if not _is_as_found(target, staging / "old" / change.path):
+            raise ProblemsFound(changed_meanwhile(change.path))
         if change.after is None:
             target.unlink()
             _remove_upwards(target.parent, root)
@@ -154,22 +226,57 @@ def _take_back(root: Path, staging: Path) -> None:
 def _undo(root: Path, staging: Path) -> None:
     """Put every old file back and remove every new one; without a journal nothing had been moved.
 
-    Files move, so that it needs no space, and can be interrupted and repeated.
+    Files move, so that it needs no space, and can be interrupted and repeated. A file that had not been moved is left
+    as it is, whoever wrote it.
     """
     journal = staging / "journal"
     if not journal.is_file():
         return
-    told = json.loads(journal.read_text(encoding="utf-8"))
-    for path, existed in told["files"]:
-        target, new, old = root / path, staging / "new" / path, staging / "old" / path
-        if existed and os.path.lexists(old):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            old.replace(target)
-        elif not existed and not new.exists():
-            target.unlink(missing_ok=True)
-    for folder in told["folders"]:
+    told = _read(journal, root)
+    for path, kind in told.files:
+        _undo_one(root / path, staging / "new" / path, staging / "old" / path, kind)
+    for folder in told.folders:
         _remove_if_empty(root / folder)
     journal.unlink()
+
+
+def _undo_one(target: Path, new: Path, old: Path, kind: str) -> None:
+    is_moved = not os.path.lexists(target if kind == "delete" else new)
+    if kind == "create" and is_moved:
+        target.unlink(missing_ok=True)
+    elif is_moved and os.path.lexists(old):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        old.replace(target)
+
+
+class _Journal(NamedTuple):
+    files: list[tuple[str, str]]  # path and kind of each change
+    folders: list[str]  # that were made, the deepest first
+
+
+def _read(journal: Path, root: Path) -> _Journal:
+    """A journal, which somebody else may have put there: it has no say on files outside of the tree.
+
+    Raises:
+        ProblemsFound: it is not one that a run has written.
+    """
+    try:
+        told = json.loads(journal.read_text(encoding="utf-8"))
+        read = _Journal([(path, kind) for path, kind in told["files"]], [*told["folders"]])
+        is_sound = all(_is_inside(path, root) for path in (*(path for path, _ in read.files), *read.folders))
+    except (ValueError, TypeError, KeyError):  # no text, no JSON, or something else in it
+        is_sound = False
+    if not is_sound:
+        message = "is not a journal that adaptergen has written into this project; nothing was touched"
+        fix = f"delete the folder {journal.parent}"
+        raise ProblemsFound(Problem("not-undone", message, Location(str(journal)), fix))
+    return read
+
+
+def _is_inside(path: str, root: Path) -> bool:
+    pure = PurePosixPath(path)
+    is_plain = not pure.is_absolute() and bool(pure.parts) and not {"..", STAGING, ".git"} & {*pure.parts}
+    return is_plain and (root / path).parent.resolve().is_relative_to(root.resolve())
 
 
 def _remove_upwards(folder: Path, root: Path) -> None:

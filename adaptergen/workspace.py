@@ -118,6 +118,13 @@ class Workspace:
         found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
         return tuple(sorted(path.relative_to(self.root).as_posix() for path in found))
 
+    def refuse_half_written(self) -> None:
+        """
+        Raises:
+            ProblemsFound: another run is moving files into the tree.
+        """
+        transaction.refuse_half_written(self.root)
+
     def change(self, relative: str, text: str | None) -> Change:
         return Change(relative, self.read(relative), text)
 
@@ -150,9 +157,7 @@ class Workspace:
         dirty = () if force else self.uncommitted(changes)
         problems = [Problem("uncommitted", "has uncommitted changes", Location(path), _COMMIT) for path in dirty]
         problems += [
-            Problem("changed", "changed while adaptergen was running", Location(change.path), "run the command again")
-            for change in changes
-            if self.read(change.path) != change.before
+            transaction.changed_meanwhile(change.path) for change in changes if self.read(change.path) != change.before
         ]
         if problems:
             raise ProblemsFound(*problems)

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from adaptergen import transaction
+from adaptergen import project_lock, transaction
 from adaptergen.changes import Change, ChangeSet
-from adaptergen.problems import ProblemsFound
+from adaptergen.problems import Problem, ProblemsFound
+from adaptergen.project_lock import locked
 from adaptergen.settings import Settings
 from adaptergen.workspace import Workspace
 from tests_adapters.generator.trees import copied, fingerprint, write_all
@@ -218,20 +219,62 @@ def refuse(*_: object) -> None:
     raise OSError(30, "Read-only file system")
 
 
-def test_another_run_is_waited_for(tree: Path) -> None:
+@contextmanager
+def written_by_another(tree: Path, monkeypatch: pytest.MonkeyPatch, has_locks: bool) -> Iterator[None]:
+    """Another process is in the middle of writing; not all systems have locks by which that is certain."""
+    write_all(tree, {".adaptergen/pid": str(os.getppid())})
+    with monkeypatch.context() as patch:
+        if has_locks:
+            with locked(tree) as is_locked:
+                assert is_locked
+                yield
+        else:
+            patch.setattr(project_lock, "_opened", lambda _: None)
+            yield
+
+
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_another_run_is_waited_for(tree: Path, monkeypatch: pytest.MonkeyPatch, has_locks: bool) -> None:
     """One that runs is left alone by everybody."""
     before = fingerprint(tree)
-    write_all(tree, {".adaptergen/pid": str(os.getppid())})
-    with pytest.raises(ProblemsFound, match="another adaptergen is writing into this project") as found:
-        commit(tree)
-    transaction.recover(tree)
-
-    (problem,) = found.value.problems
-    assert problem.code == "busy"
-    assert problem.fix.startswith(f"wait for process {os.getppid()} to finish; if that is no adaptergen, delete ")
-    assert (tree / ".adaptergen/pid").read_text() == str(os.getppid())
+    with written_by_another(tree, monkeypatch, has_locks):
+        transaction.recover(tree)
+        for attempt in (commit, transaction.refuse_half_written):
+            with pytest.raises(ProblemsFound, match="another adaptergen is writing into this project") as found:
+                attempt(tree)
+            (problem,) = found.value.problems
+            assert problem.code == "busy"
+            assert problem.fix.startswith(f"wait for process {os.getppid()} to finish")
+        assert (tree / ".adaptergen/pid").read_text() == str(os.getppid())
     shutil.rmtree(tree / ".adaptergen")
     assert fingerprint(tree) == before
+
+
+def test_without_locks_a_number_may_have_been_given_again(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with written_by_another(tree, monkeypatch, has_locks=False), pytest.raises(ProblemsFound) as found:
+        commit(tree)
+
+    assert found.value.problems[0].fix.endswith(f"if that is no adaptergen, delete {tree}/.adaptergen/pid")
+
+
+def test_a_run_that_has_not_said_its_number_is_left_alone(tree: Path) -> None:
+    write_all(tree, {".adaptergen/new/edited.py": "half"})
+    before = fingerprint(tree)
+    with locked(tree):
+        transaction.recover(tree)
+        with pytest.raises(ProblemsFound, match="wait until it has finished"):
+            commit(tree)
+
+    assert fingerprint(tree) == before
+
+
+def test_what_a_killed_run_left_meanwhile_is_taken_back_first(tree: Path) -> None:
+    """Two runs began, and one was killed while it wrote."""
+    after, todo = written(tree), changes(tree)
+    write_all(tree, {".adaptergen/pid": "4194305", ".adaptergen/new/edited.py": "half"})
+    transaction.commit(tree, todo)
+
+    assert fingerprint(tree) == after
 
 
 OWNERS = {
@@ -240,14 +283,27 @@ OWNERS = {
     "too large": "99999999999999999999",
     "gone": "4194305",
     "our own": str(os.getpid()),
+    "given to somebody else": str(os.getppid()),
 }
 
 
 @pytest.mark.parametrize("owner", OWNERS.values(), ids=OWNERS.keys())
 def test_what_a_dead_run_left_is_tidied_up(tree: Path, owner: str) -> None:
-    """Also if its number is no number, or our own, as it may be in a container."""
+    """Also if its number is no number, or another process has it by now, as it may be in a container."""
     before = fingerprint(tree)
     write_all(tree, {".adaptergen/pid": owner, ".adaptergen/new/edited.py": "half"})
+    transaction.recover(tree)
+
+    assert fingerprint(tree) == before
+
+
+@pytest.mark.parametrize("owner", list(OWNERS.values())[:-1], ids=list(OWNERS)[:-1])
+def test_what_a_dead_run_left_is_tidied_up_without_locks(
+    tree: Path, owner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = fingerprint(tree)
+    write_all(tree, {".adaptergen/pid": owner, ".adaptergen/new/edited.py": "half"})
+    monkeypatch.setattr(project_lock, "_opened", lambda _: None)
     transaction.recover(tree)
 
     assert fingerprint(tree) == before
@@ -259,6 +315,7 @@ def test_a_run_of_somebody_else_is_alive(tree: Path, monkeypatch: pytest.MonkeyP
     def forbidden(*_: int) -> None:
         raise PermissionError
 
+    monkeypatch.setattr(project_lock, "_opened", lambda _: None)
     monkeypatch.setattr(os, "kill", forbidden)
     transaction.recover(tree)
     assert (tree / ".adaptergen/pid").exists()
@@ -272,6 +329,112 @@ def test_a_file_in_the_place_of_the_staging_folder(tree: Path) -> None:
         commit(tree)
 
     assert fingerprint(tree) == before
+
+
+JOURNALS = {
+    "above": '{"files": [["../victim.txt", "create"]], "folders": []}',
+    "absolute": '{"files": [["VICTIM", "create"]], "folders": []}',
+    "by a link": '{"files": [["link/victim.txt", "create"]], "folders": []}',
+    "a folder": '{"files": [], "folders": ["../victims"]}',
+    "git": '{"files": [[".git/config", "create"]], "folders": []}',
+    "itself": '{"files": [[".adaptergen/old/x", "create"]], "folders": []}',
+    "no JSON": '{"files": [[',
+    "no journal": "[]",
+    "no paths": '{"files": [[1, "create"]], "folders": []}',
+    "no text": "\udcff",
+}
+
+
+@pytest.mark.parametrize("told", JOURNALS.values(), ids=JOURNALS.keys())
+def test_a_journal_of_somebody_else_is_not_followed(tree: Path, told: str) -> None:
+    """A folder that was downloaded may have one: looking at it deletes nothing."""
+    victim = tree.with_name("victim.txt")
+    victim.write_text("mine")
+    (tree.parent / "victims/__pycache__").mkdir(parents=True)
+    (tree / "link").symlink_to(tree.parent)
+    write_all(tree, {".git/config": "mine", ".adaptergen/pid": ""})
+    journal = tree / ".adaptergen/journal"
+    journal.write_bytes(told.replace("VICTIM", str(victim)).encode(errors="surrogateescape"))
+    before = fingerprint(tree)
+    with pytest.raises(ProblemsFound, match="is not a journal that adaptergen has written") as found:
+        transaction.recover(tree)
+
+    assert found.value.problems[0].fix == f"delete the folder {tree}/.adaptergen"
+    assert fingerprint(tree) == before
+    assert victim.read_text() == (tree / ".git/config").read_text() == "mine"
+    assert (tree.parent / "victims/__pycache__").is_dir()
+
+
+def test_a_link_in_the_place_of_the_staging_folder(tree: Path) -> None:
+    """What it leads to is neither moved nor deleted."""
+    elsewhere = tree.with_name("elsewhere")
+    write_all(elsewhere, {"journal": '{"files": [["edited.py", "update"]], "folders": []}', "old/edited.py": "theirs"})
+    (tree / ".adaptergen").symlink_to(elsewhere)
+    before = fingerprint(tree), fingerprint(elsewhere)
+    transaction.recover(tree)
+    with pytest.raises(ProblemsFound, match="cannot be written: File exists; nothing was changed"):
+        commit(tree)
+
+    assert (fingerprint(tree), fingerprint(elsewhere)) == before
+
+
+THEIRS = {"kept/edited.txt": "theirs\n", "folder/gone.txt": "theirs, too\n", "kept/new/new.txt": "theirs as well\n"}
+
+
+@pytest.mark.parametrize("path", THEIRS)
+def test_a_file_that_changes_at_any_step_is_kept(tree: Path, path: str) -> None:
+    """Either it is too late, and everything was written, or nothing is written but what somebody else wrote."""
+    todo, theirs = changes(tree), fingerprint(write(tree.with_name("theirs"), {path: THEIRS[path]}))
+    expected, after = files(fingerprint(tree) | theirs), written(tree)
+    kept = []
+    for number in range(1000):
+        copy = copied(tree, tree.with_name(f"copy{number}"))
+        with meanwhile(number, lambda copy=copy: write_all(copy, {path: THEIRS[path]})) as reached:
+            problems = problems_of(transaction.commit, copy, todo)
+        if len(reached) <= number:
+            break
+        kept += [copy] if problems else []
+        assert [(problem.code, str(problem.at)) for problem in problems] == ([("changed", path)] if problems else [])
+        assert files(fingerprint(copy)) in ([expected] if problems else [files(after), files(after | theirs)])
+
+    assert 5 < len(kept) < number
+
+
+def problems_of(run: Callable[..., None], *arguments: object) -> tuple[Problem, ...]:
+    try:
+        run(*arguments)
+    except ProblemsFound as found:
+        return found.problems
+    return ()
+
+
+def write(folder: Path, texts: dict[str, str]) -> Path:
+    write_all(folder, texts)
+    return folder
+
+
+def files(state: dict[str, str]) -> dict[str, str]:
+    return {path: digest for path, digest in state.items() if digest}
+
+
+@contextmanager
+def meanwhile(number: int, act: Callable[[], None]) -> Iterator[list[str]]:
+    """Somebody else acts before the step on the disk with this number. Steps are listed."""
+    reached: list[str] = []
+
+    def stepping(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*arguments: Any, **more: Any) -> Any:
+            reached.append(name)
+            if len(reached) - 1 == number:
+                act()
+            return function(*arguments, **more)
+
+        return step
+
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in STEPS:
+            patch.setattr(owner, name, stepping(name, getattr(owner, name)))
+        yield reached
 
 
 def test_a_file_that_changes_meanwhile_is_not_overwritten(tree: Path) -> None:
