@@ -102,9 +102,21 @@ def _removals(workspace: Workspace, templates: Templates, name: str) -> list[Cha
 
 
 def _region_files(workspace: Workspace) -> dict[str, str]:
-    """Path → text of every file that has regions."""
-    paths = dict.fromkeys(workspace.settings.placed(region.path) for region in REGIONS)
-    return {path: workspace.read(path) or "" for path in paths}
+    """Path → text of every file that has regions.
+
+    Raises:
+        ProblemsFound: all that is wrong with all of them.
+    """
+    texts: dict[str, str] = {}
+    problems: list[Problem] = []
+    for path in dict.fromkeys(workspace.settings.placed(region.path) for region in REGIONS):
+        try:
+            texts[path] = workspace.read(path) or ""
+        except ProblemsFound as found:
+            problems.extend(found.problems)
+    if problems:
+        raise ProblemsFound(*problems)
+    return texts
 
 
 def _region_changes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from pathlib import Path
 
@@ -37,6 +38,23 @@ def read_python(path: Path, shown: str) -> str:
     if problem is not None:
         raise ProblemsFound(problem)
     return text
+
+
+def refuse_conflicts(text: str, shown: str) -> None:
+    """
+    Raises:
+        ProblemsFound: git has left both sides of a merge in the text.
+    """
+    found = _CONFLICT.search(text)
+    if found is None:
+        return
+    at = Location(shown, text.count("\n", 0, found.start()) + 1)
+    message = "has the marks of a merge that is not resolved"
+    fix = "resolve and commit it; `adaptergen update --all` then writes its regions anew: there, either side will do"
+    raise ProblemsFound(Problem("conflict", message, at, fix))
+
+
+_CONFLICT = re.compile(r"^<{7} .*?^={7}\r?$.*?^>{7} ", re.MULTILINE | re.DOTALL)
 
 
 def _odd_line(text: str, shown: str) -> Problem | None:

@@ -16,7 +16,7 @@ from adaptergen.plan import IntegrationPlan
 from adaptergen.plan_file import load
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.settings import Settings, read_settings
-from adaptergen.text_files import read_text
+from adaptergen.text_files import read_text, refuse_conflicts
 
 
 OWN_TEMPLATES = (Path(__file__).parent / "_templates", Path(__file__).parent.parent / "templates")
@@ -65,10 +65,14 @@ class Workspace:
         """The text of a file, or None if there is none.
 
         Raises:
-            ProblemsFound: it is not a readable UTF-8 text file.
+            ProblemsFound: it is not a readable UTF-8 text file, or has both sides of a merge in it.
         """
         path = self.path(relative)
-        return read_text(path, relative) if os.path.exists(path) else None
+        if not os.path.exists(path):
+            return None
+        text = read_text(path, relative)
+        refuse_conflicts(text, relative)
+        return text
 
     def names(self) -> tuple[str, ...]:
         """The models of the project: every folder that has a plan."""
@@ -189,7 +193,9 @@ def find_workspace(start: Path) -> Workspace:
     for folder in (start, *start.parents):
         pyproject = folder / "pyproject.toml"
         if pyproject.is_file():
-            settings = read_settings(read_text(pyproject, str(pyproject)), str(pyproject))
+            text = read_text(pyproject, str(pyproject))
+            refuse_conflicts(text, str(pyproject))
+            settings = read_settings(text, str(pyproject))
             if settings is not None:
                 transaction.recover(folder)
                 return Workspace(folder, settings)
