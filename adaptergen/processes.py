@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TypeVar
@@ -24,7 +25,7 @@ def shared_out(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterato
     if jobs == 1 or len(items) < 2:
         yield from map(work, items)
         return
-    with ProcessPoolExecutor(jobs, mp_context=context(), initializer=_leave_interrupts_to_parent) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context(), initializer=_live_for_parent) as pool:
         try:
             for done in as_completed([pool.submit(work, item) for item in items]):
                 yield done.result()
@@ -32,9 +33,17 @@ def shared_out(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterato
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _leave_interrupts_to_parent() -> None:
-    """A terminal sends Ctrl-C to all processes, and each would print a traceback."""
+def _live_for_parent() -> None:
+    """A terminal sends Ctrl-C to all processes, and each would print a traceback; and who is killed ends nobody."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def context(preloaded: Sequence[str] = ()) -> Context:

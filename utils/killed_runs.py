@@ -1,0 +1,50 @@
+"""Kills `add-model` and `update --all` at random moments, and looks at what the next command finds.
+
+    python utils/killed_runs.py --count 200
+
+It ends with 1 if a tree is neither as before nor as after, or if the next command needs advice.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tests_adapters.generator.killing import Outcome, Scene, scenes, trial
+
+
+LEFT = ("as before", "staged", "half-written", "as after")
+
+
+@click.command(help=__doc__)
+@click.option("--count", type=click.IntRange(1), default=200, show_default=True, help="How many, over all commands.")
+@click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="Number of the first draw.")
+def main(count: int, start: int) -> None:
+    told: dict[str, Counter[str]] = {}
+    defects = []
+    with scenes() as all_scenes:
+        for outcome in _outcomes(all_scenes, count, start):
+            told.setdefault(" ".join(outcome.command[:2]), Counter())[outcome.left] += 1
+            defects += [outcome] if outcome.defect else []
+    for command, counts in told.items():
+        click.echo(f"{command:<20}" + ", ".join(f"{counts[left]:>4} {left}" for left in LEFT))
+    for outcome in defects:
+        click.echo(f"{outcome.command[0]}, draw {outcome.seed}: {outcome.moment}\n  {outcome.defect}", err=True)
+    sys.exit(bool(defects))
+
+
+def _outcomes(all_scenes: Sequence[Scene], count: int, start: int) -> Iterator[Outcome]:
+    """One command after the other, and then with the next draw."""
+    for number in range(count):
+        yield trial(all_scenes[number % len(all_scenes)], start + number)
+
+
+if __name__ == "__main__":
+    main()
