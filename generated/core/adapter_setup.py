@@ -1,20 +1,22 @@
 """How does a setup act for the time of a block of code?
 
 Models know their setups, and no forward asks anyone else. So the setup is changed in all models that have its adapters
-when the block begins, and changed back when it ends. All threads see it.
+when the block begins, and changed back when it ends. All threads see it, so that a model takes blocks of one thread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from threading import Lock, get_ident
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 from torch import nn
 
 from generated.core import lifecycle, merging
 from generated.core.composition import AdapterCompositionBlock, Fuse, Setup, parse_composition
-from generated.core.errors import UnknownAdapterError
+from generated.core.errors import ModelInUseError, UnknownAdapterError
 from generated.core.heads.division import parse_heads_from_composition
 from generated.core.mixins.model import ADAPTED_MODELS
 
@@ -26,8 +28,9 @@ class AdapterSetup:
         with AdapterSetup(Stack("language", "task"), head_setup="task"):
             model(**inputs)
 
-    It is active in every model that has all of these adapters, and in all threads; for models that are used by several
-    threads at once, give each its own copy. Blocks may nest. What was active or merged before is so again afterwards.
+    It is active in every model that has all of these adapters, and in all threads; while a thread is in such a block,
+    those of other threads are refused: give each thread its own copy of the model, or let them wait for one another.
+    Blocks may nest. What was active or merged before is so again afterwards.
 
     Args:
         adapter_setup: as for `set_active_adapters`; `None` lets no adapter act, in any model.
@@ -52,9 +55,12 @@ class AdapterSetup:
         Raises:
             UnknownAdapterError: no model has all of the adapters.
             UnknownHeadError: a model that has them has not all of the heads; nothing has changed.
+            ModelInUseError: another thread is in a block for one of these models; nothing has changed.
         """
         with ExitStack() as undo:
             for model in () if self.is_ignored else self._models():
+                _enter(model)
+                undo.callback(_leave, model)
                 undo.callback(_restore, model, *_state_of(model))
                 self._activate(model)
             self._entered.append(undo.pop_all())
@@ -80,6 +86,26 @@ class AdapterSetup:
         heads = self.head_setup or parse_heads_from_composition(self.adapter_setup, head_model.heads)
         if heads is not None:
             head_model.active_head = heads
+
+
+_ENTERED: WeakKeyDictionary[nn.Module, list[int]] = WeakKeyDictionary()  # the thread of each block, by model
+_ENTERING = Lock()
+
+
+def _enter(model: nn.Module) -> None:
+    with _ENTERING:
+        threads = _ENTERED.setdefault(model, [])
+        if any(thread != get_ident() for thread in threads):
+            raise ModelInUseError(
+                f"another thread is in a block of AdapterSetup for this {type(model).__name__}, which has one setup "
+                "for all threads: give each thread a copy of the model, or enter the block when the other has left it"
+            )
+        threads.append(get_ident())
+
+
+def _leave(model: nn.Module) -> None:
+    with _ENTERING:
+        _ENTERED[model].pop()
 
 
 def _has_all(model: nn.Module, setup: AdapterCompositionBlock) -> bool:

@@ -25,6 +25,10 @@ class HeadMismatchError(AdapterFileError):
     """A stored prediction head of another model class than the one that should take it."""
 
 
+class ModelInUseError(AdapterError):
+    """A model whose setup another thread has changed for the time of a block of code."""
+
+
 class NotInitializedError(AdapterError):
     """A model to which `generated.init` was not applied."""
 

@@ -2,7 +2,8 @@
 
 Most need nothing. A `Parallel` wants the batch to be repeated, a `Route` wants to know where each example goes, and
 who asks for gating scores wants them collected. One object on the base model holds this for the time of a call: the
-outermost model that is called opens it, slots read it. Nothing is kept per thread: a model runs one call at a time.
+outermost model that is called opens it, slots read it. Nothing is kept per thread: calls that need it wait for one
+another, so that a model runs one of them at a time.
 
 Recomputation under gradient checkpointing comes when the call is over, see `checkpointing`.
 """
@@ -10,8 +11,9 @@ Recomputation under gradient checkpointing comes when the call is over, see `che
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any, NamedTuple
 
 import torch
@@ -88,6 +90,14 @@ class ForwardInputs:
         self.is_needed = False
         self.channels = 1
         self.route: Route | None = None
+        self.turn = RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies have their own turns."""
+        return {name: value for name, value in vars(self).items() if name != "turn"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, turn=RLock())
 
     def prepare_for(self, setup: AdapterCompositionBlock | None, is_read_by_slots: bool) -> None:
         """Called when a setup is activated; `is_read_by_slots` if one of its slots reads values of the call."""
@@ -118,40 +128,43 @@ class ForwardInputs:
             is_head: it is one with a head.
             names: of the arguments in `args`.
         """
-        outer = self.call
-        own = self.take_own(kwargs)
-        self.call = self._opened(own, named_arguments(names, args, kwargs), is_head)
-        try:
-            if repeats and self.channels > 1 and not self.call.is_repeated:
-                args, kwargs = repeat_batch(args, kwargs, self.channels)
-                repeated = {"adapter_input_parallelized": True}
-                self.call = self._opened(repeated, named_arguments(names, args, kwargs), is_head)
-            output = forward(*args, **kwargs)
-            records = self.call.records
-        finally:
-            self.call = outer
+        with nullcontext() if torch.compiler.is_compiling() else self.turn:
+            outer = self.call
+            own = self.take_own(kwargs)
+            self.call = self._opened(own, named_arguments(names, args, kwargs), is_head)
+            try:
+                if repeats and self.channels > 1 and not self.call.is_repeated:
+                    args, kwargs = repeat_batch(args, kwargs, self.channels)
+                    repeated = {"adapter_input_parallelized": True}
+                    self.call = self._opened(repeated, named_arguments(names, args, kwargs), is_head)
+                output = forward(*args, **kwargs)
+                records = self.call.records
+            finally:
+                self.call = outer
         return output if records is None or outer.is_open else records.appended_to(output)
 
     @contextmanager
     def generating(self, kwargs: dict[str, Any]) -> Iterator[None]:
         """For the calls of a generation, which starts with a batch that is repeated already."""
-        outer = self.call
-        own = self.take_own(kwargs)
-        self.call = self._opened(own, kwargs)._replace(is_open=False, is_repeated=True, generation=Generation())
-        try:
-            yield
-        finally:
-            self.call = outer
+        with self.turn:
+            outer = self.call
+            own = self.take_own(kwargs)
+            self.call = self._opened(own, kwargs)._replace(is_open=False, is_repeated=True, generation=Generation())
+            try:
+                yield
+            finally:
+                self.call = outer
 
     @contextmanager
     def reading(self, kwargs: Mapping[str, Any]) -> Iterator[None]:
         """For a part of the model that is called by itself with these arguments of the model."""
-        outer = self.call
-        self.call = outer._replace(attention_mask=kwargs.get("attention_mask"))
-        try:
-            yield
-        finally:
-            self.call = outer
+        with self.turn:
+            outer = self.call
+            self.call = outer._replace(attention_mask=kwargs.get("attention_mask"))
+            try:
+                yield
+            finally:
+                self.call = outer
 
     def within(self, call: CallValues, function: Callable[..., Any], *args: Any) -> Any:
         """Run a part of a model with the values of `call`, unless a call is running."""
