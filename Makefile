@@ -15,7 +15,7 @@ export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test test-all test-upstream upstream-tests test-versions test-profile test-gpu fuzz wheel-test lint check fast models verify mutations docs docs-test clean
+.PHONY: help demo test test-all test-upstream upstream-tests test-versions test-profile test-gpu fuzz wheel-test lock audit endurance lint check fast models verify mutations docs docs-test clean
 
 help:
 	@sed -n 's/^# \?//p' Makefile | head -5
@@ -88,6 +88,24 @@ test-profile: $(VENV)/ready $(PROFILE_VENV)/ready
 # Plant mistakes in a spanning set of architectures, and see that each is noticed: about an hour.
 mutations: $(VENV)/ready
 	$(BIN)/python utils/mutation_proof.py --write
+
+# requirements.lock: constraints.txt with the digests of all files of each release; what is installed by it must match.
+# torch is left out: its CPU build comes from another index than PyPI, with other digests.
+lock: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@printf '# Every package of constraints.txt, with the digests of all files of its release. Written by `make lock`; torch is not in it:\n# see adapter_docs/reliability.md.\n' > requirements.lock.new
+	$(BIN)/uv --no-config pip compile --quiet --no-deps --generate-hashes --no-emit-package torch --no-annotate --no-header constraints.txt >> requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+
+# Known advisories against what is pinned.
+audit: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/pip-audit --no-deps --disable-pip --requirement constraints.txt
+
+# Kill commands at random moments, and look at what the next ones find: two minutes. Cycles of adapters: one minute.
+endurance: $(VENV)/ready
+	$(BIN)/python utils/killed_runs.py
+	$(BIN)/python utils/many_cycles.py
 
 # Damage a thousand stored adapters, heads, mixtures, setups and archives, and a thousand modeling files: minutes.
 fuzz: $(VENV)/ready

@@ -37,15 +37,17 @@ def main(count: int) -> None:
     started = time.process_time()
     done = WARM_UP * len(KINDS)
     cycles(model, done)
-    first = last = memory()
+    first, read = memory(), 0
+    last = first
     click.echo(f"{done:>6} cycles, warm: {first}")
     for stage in range(1, STAGES + 1):
         end = max(done, count * stage // STAGES)
-        cycles(model, end - done, done)
+        read += cycles(model, end - done, done)
         done, last = end, memory()
         click.echo(f"{done:>6} cycles: {last}")
+    click.echo(f"{last.blocks - first.blocks} blocks for {read} tensors that safetensors has read")
     click.echo(f"{time.process_time() - started:.0f} s of one core; weights of the model are the same to the last bit")
-    if said := growth(first, last, done - WARM_UP * len(KINDS)):
+    if said := growth(first, last, done - WARM_UP * len(KINDS), read):
         click.echo(said, err=True)
         sys.exit(1)
 

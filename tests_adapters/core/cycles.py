@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
 import generated
@@ -91,23 +92,24 @@ def memory() -> Memory:
     return Memory(blocks, len(kinds), tensors, resident)
 
 
-def cycles(model: nn.Module, count: int, start: int = 0) -> None:
-    """So many cycles, one kind after the other.
+def cycles(model: nn.Module, count: int, start: int = 0) -> int:
+    """So many cycles, one kind after the other. Returns how many tensors they have read from files.
 
     Raises:
         AssertionError: something is left in the model, what was loaded is not what was saved, or a weight of the model
             itself has changed.
     """
     before, weights = tree(model), _weights(model)
-    kinds = [*KINDS.values()]
+    kinds, read = [*KINDS.values()], 0
     for number in range(start, start + count):
-        cycle(model, kinds[number % len(kinds)], number)
+        read += cycle(model, kinds[number % len(kinds)], number)
         assert tree(model) == before, number
         assert _same(weights, _weights(model)), number
+    return read
 
 
-def cycle(model: nn.Module, kind: Kind, number: int) -> None:
-    """One life of the adapters of a composition. No two cycles give them the same names."""
+def cycle(model: nn.Module, kind: Kind, number: int) -> int:
+    """One life of the adapters of a composition, whose tensors are counted. No two cycles give the same names."""
     names = [f"adapter{number:04}_{position}" for position in range(len(kind.methods))]
     setup, inputs = kind.setup(*names), {**inputs_for("bert"), **kind.call(*names)}
     fusions = [block for block in setup.blocks if isinstance(block, Fuse)]
@@ -123,6 +125,7 @@ def cycle(model: nn.Module, kind: Kind, number: int) -> None:
         for fusion in fusions:
             model.save_adapter_fusion(f"{folder}/{fusion.name}", fusion)
         _delete(model, names, fusions)
+        read = sum(map(_count_tensors, Path(folder).rglob("*.safetensors")))
         for name in names:
             model.load_adapter(f"{folder}/{name}")
         for fusion in fusions:
@@ -130,6 +133,12 @@ def cycle(model: nn.Module, kind: Kind, number: int) -> None:
     model.set_active_adapters(setup)
     assert all(map(torch.equal, call(model, inputs), expected)), f"{setup} of cycle {number} is another when loaded"
     _delete(model, names, fusions)
+    return read
+
+
+def _count_tensors(path: Path) -> int:
+    with safe_open(path, framework="pt") as file:
+        return len(file.keys())
 
 
 def _train(model: nn.Module, setup: Any, inputs: Mapping[str, Any]) -> None:
@@ -166,9 +175,16 @@ def _same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def growth(first: Memory, last: Memory, count: int) -> str:
-    """What has grown over so many cycles, as a sentence, or ""; if each cycle left an object, it would be `count`."""
-    allowed = Memory(count // 2, count // 10, 0, first.resident // 20)
+OF_SAFETENSORS = 2  # blocks that its version 0.8.0 never gives back, for each tensor that is read
+
+
+def growth(first: Memory, last: Memory, count: int, read: int) -> str:
+    """What has grown over so many cycles, as a sentence, or ""; if each cycle left an object, it would be `count`.
+
+    Args:
+        read: how many tensors the cycles have read from files.
+    """
+    allowed = Memory(OF_SAFETENSORS * read + count // 2, count // 10, 0, first.resident // 20)
     grown = {
         kind: getattr(last, kind) - getattr(first, kind)
         for kind in ("blocks", "objects", "tensors", "resident")

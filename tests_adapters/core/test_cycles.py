@@ -1,0 +1,65 @@
+"""Many lives of adapters in one model: nothing is left of them, and its weights are the same to the last bit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tests_adapters.core.cycles import KINDS, cycles, growth, memory, model_of_cycles
+
+
+WARM_UP, COUNT = 23, 50
+SCRIPT = Path(__file__).parents[2] / "utils/many_cycles.py"
+
+
+def test_fifty_cycles() -> None:
+    """Every composition twice, after a round in which caches are filled."""
+    model = model_of_cycles()
+    cycles(model, WARM_UP)
+    first = memory()
+    cycles(model, COUNT, WARM_UP)
+    last = memory()
+
+    assert len(KINDS) == WARM_UP
+    assert last.tensors == first.tensors
+    assert last.objects - first.objects < 4 * COUNT  # a leak of one module of an adapter would be thousands
+    assert len(model.adapters_config) == 0
+
+
+@pytest.mark.slow
+def test_a_thousand_cycles() -> None:
+    result = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_leaks_are_noticed() -> None:
+    kept = []
+    first = memory()
+    for number in range(100):
+        kept.append({"number": [number], "tensor": torch.zeros(1)})
+    last = memory()
+
+    assert "more objects" in growth(first, last, 100, 0)
+    assert "100 more tensors" in growth(first, last, 100, 0)
+    assert growth(first, first, 100, 0) == ""
+
+
+def test_changed_weights_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a bit, in a row that no input of the cycles reads."""
+    model = model_of_cycles()
+
+    def careless(model: nn.Module, name: str) -> None:
+        with torch.no_grad():
+            weight = model.embeddings.position_embeddings.weight
+            weight[-1, 0] = torch.nextafter(weight[-1, 0], torch.tensor(torch.inf))
+        return delete(name)
+
+    delete = model.delete_adapter
+    monkeypatch.setattr(model, "delete_adapter", lambda name: careless(model, name), raising=False)
+    with pytest.raises(AssertionError):
+        cycles(model, 1)
