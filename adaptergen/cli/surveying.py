@@ -66,7 +66,7 @@ def survey(
     adaptergen survey gpt_neo clip --verify
     adaptergen survey --verify --json survey.json --html survey.html --log failures
     adaptergen survey --verify --shard 2/8 --json 2.json
-    adaptergen survey --merge 1.json --merge 2.json --write
+    adaptergen survey --merge parts/1.json --merge parts/2.json --write
     """
     from adaptergen.surveying.merging import merged
     from adaptergen.surveying.proving import Limits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import shlex
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def test_help_has_an_example_of_its_own(command: list[str]) -> None:
     assert examples
     for example in examples:
         words = shlex.split(example.partition("  ")[0].partition(" | ")[0])[1:]
-        arguments = [_existing(word) if "/" in word else word for word in words[1:]]
+        arguments = [_existing(word) if re.search(r"[^\d]/", word) else word for word in words[1:]]
         main.commands[words[0]].make_context(words[0], arguments, obj=Path())
 
 
