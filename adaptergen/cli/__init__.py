@@ -10,11 +10,25 @@ from adaptergen.cli.reading import diff, list_models, plan
 from adaptergen.cli.showing import show
 from adaptergen.cli.starting import init
 from adaptergen.cli.surveying import survey
+from adaptergen.cli.training import train_example
 from adaptergen.cli.updating import update
 from adaptergen.cli.writing import add_model, remove_model
 
 
-for command in (init, add_model, plan, show, diff, update, remove_model, list_models, check, verify, survey):
+for command in (
+    init,
+    add_model,
+    plan,
+    show,
+    diff,
+    update,
+    remove_model,
+    list_models,
+    check,
+    verify,
+    train_example,
+    survey,
+):
     main.add_command(command)
 
 __all__ = ["main"]
