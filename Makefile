@@ -54,6 +54,7 @@ models: upstream-tests
 
 test-all: lint check upstream-tests
 	$(BIN)/pytest tests_adapters -n 2
+	@$(BIN)/python -c 'import datasets, matplotlib, soundfile' 2> /dev/null || echo "the examples were not run: $(BIN)/python -m pip install -e '.[examples]' -c constraints.txt"
 
 # Transformers' own tests of its models, from its source distribution, once into the user's cache.
 upstream-tests: $(VENV)/ready

@@ -144,6 +144,7 @@ def trainer_of(options: Options, setting: Setting, work: Work, seed: int) -> Tra
 def arguments_of(options: Options, setting: Setting, seed: int) -> TrainingArguments:
     training = copy.deepcopy(options.training)
     training.seed = seed
+    training.label_names = ["labels"]  # of heads that have names, transformers' own trainer does not know it
     if "learning_rate" not in options.given:
         training.learning_rate = setting.learning_rate
     return training

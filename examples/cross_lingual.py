@@ -33,7 +33,9 @@ from generated import AdapterTrainer, AutoAdapterModel, Stack
 from tiny.languages import made_languages
 
 
-DEFAULTS = Defaults("cross_lingual", "google-bert/bert-base-multilingual-cased", "facebook/xnli")
+DEFAULTS = Defaults(
+    "cross_lingual", "google-bert/bert-base-multilingual-cased", "facebook/xnli", tiny={"max_steps": 200}
+)
 LANGUAGE = "seq_bn_inv"
 
 

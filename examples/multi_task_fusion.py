@@ -21,7 +21,7 @@ from generated import AdapterTrainer, AutoAdapterModel, Fuse
 from tiny.reading import made_review_tasks
 
 
-DEFAULTS = Defaults("multi_task_fusion", "google-bert/bert-base-uncased", "nyu-mll/glue", tiny={"max_steps": 300})
+DEFAULTS = Defaults("multi_task_fusion", "google-bert/bert-base-uncased", "nyu-mll/glue", tiny={"max_steps": 200})
 
 
 def main(arguments: Sequence[str] | None = None) -> Report:

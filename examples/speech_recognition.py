@@ -29,7 +29,7 @@ from tiny.listeners import made_speech
 
 DEFAULTS = Defaults(
     "speech_recognition", "facebook/wav2vec2-base-960h", "openslr/librispeech_asr", "clean", "train.100",
-    tiny={"per_device_train_batch_size": 16},
+    tiny={"per_device_train_batch_size": 16, "max_steps": 200},
 )  # fmt: skip
 NOT_ASKED = -100
 

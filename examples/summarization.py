@@ -32,8 +32,9 @@ from tiny.writing import made_summaries
 
 
 DEFAULTS = Defaults(
-    "summarization", "google-t5/t5-small", "EdinburghNLP/xsum", max_length=512, training=Seq2SeqTrainingArguments
-)
+    "summarization", "google-t5/t5-small", "EdinburghNLP/xsum", max_length=512, training=Seq2SeqTrainingArguments,
+    tiny={"max_steps": 200},
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> Report:

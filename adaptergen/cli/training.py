@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from adaptergen.cli.completion import models_of_project
 from adaptergen.cli.group import json_option
 from adaptergen.cli.project import known_models, opened
 from adaptergen.cli.proving import require_torch
@@ -14,7 +15,7 @@ from adaptergen.problems import Location
 
 
 @click.command("train-example")
-@click.argument("name")
+@click.argument("name", shell_complete=models_of_project)
 @click.option("--adapter", default="", help="Its configuration; by default the first method that NAME takes.")
 @click.option("--steps", type=click.IntRange(min=1), default=40, show_default=True, help="How long it is trained.")
 @click.option(
@@ -34,9 +35,8 @@ def train_example(folder: Path, name: str, adapter: str, steps: int, output: Pat
     """
     import dataclasses
     import sys
-    from tempfile import TemporaryDirectory
 
-    with reported(as_json), TemporaryDirectory() as scratch:
+    with reported(as_json):
         workspace, _ = opened(folder)
         (model,) = known_models(workspace, [name])
         plan, at = workspace.plan(model), Location(workspace.settings.plan_path(model))
@@ -45,10 +45,10 @@ def train_example(folder: Path, name: str, adapter: str, steps: int, output: Pat
         sys.path.insert(0, str(workspace.root))
         from adaptergen.verify.example import Wanted, train_example
 
-        wanted = Wanted(adapter, steps, output or Path(scratch, "example"))
+        wanted = Wanted(adapter, steps, output)
         made = train_example(plan, workspace.settings.package, wanted, at, lambda text: click.echo(text, err=True))
         if as_json:
-            echo_json({**dataclasses.asdict(made), "folder": str(output) if output else None, "problems": []})
+            echo_json({**dataclasses.asdict(made), "problems": []})
             return
         share = 100 * made.trained / made.parameters
         first, *_, last = made.losses.values()

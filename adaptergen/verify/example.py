@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
@@ -42,12 +44,12 @@ class Wanted:
 
     Args:
         adapter: a configuration; "" for the first method that the architecture takes.
-        folder: where the adapter is written.
+        folder: where the adapter is written, or `None`.
     """
 
     adapter: str
     steps: int
-    folder: Path
+    folder: Path | None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Trained:
     Args:
         losses: by the number of steps before; the first is that of the new adapter.
         loaded: the loss after the files were read into a new model.
+        folder: of the adapter, if it was to be kept.
     """
 
     model: str
@@ -67,7 +70,7 @@ class Trained:
     parameters: int
     losses: dict[int, float]
     loaded: float
-    folder: str
+    folder: str | None
 
 
 def train_example(plan: IntegrationPlan, package: str, wanted: Wanted, at: Location, echo: Echo) -> Trained:
@@ -79,8 +82,8 @@ def train_example(plan: IntegrationPlan, package: str, wanted: Wanted, at: Locat
         echo: gets a line for some of the losses.
 
     Raises:
-        ProblemsFound: there is no task, the adapter is refused, it does not learn, or what is read is not what was
-            written.
+        ProblemsFound: there is no task, the adapter is refused, it does not learn, what is read is not what was
+            written, or nothing can be written to the folder. In each of these cases the folder is left alone.
     """
     from adaptergen.verify import case_of
 
@@ -108,21 +111,32 @@ def train_example(plan: IntegrationPlan, package: str, wanted: Wanted, at: Locat
         if step % max(1, wanted.steps // TOLD) == 0 or step == wanted.steps:
             losses[step] = loss
             echo(f"loss {loss:.4f} after {step} steps")
-    model.save_adapter(wanted.folder, NAME)
-    other = _model(subject)
-    other.load_adapter(wanted.folder, set_active=True)
-    result = Trained(
-        model=subject.label,
-        task=task.name,
-        adapter=adapter,
-        trained=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        losses=losses,
-        loaded=_loss(other, batch).item(),
-        folder=str(wanted.folder),
-    )
-    _require_learned(result, at)
+    with TemporaryDirectory() as scratch:
+        model.save_adapter(scratch, NAME)
+        other = _model(subject)
+        other.load_adapter(scratch, set_active=True)
+        result = Trained(
+            model=subject.label,
+            task=task.name,
+            adapter=adapter,
+            trained=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            losses=losses,
+            loaded=_loss(other, batch).item(),
+            folder=str(wanted.folder) if wanted.folder else None,
+        )
+        _require_learned(result, at)
+        if wanted.folder:
+            _copy(Path(scratch), wanted.folder)
     return result
+
+
+def _copy(files: Path, folder: Path) -> None:
+    try:
+        shutil.copytree(files, folder, dirs_exist_ok=True)
+    except (OSError, shutil.Error) as error:
+        problem = Problem("not-written", f"{folder}: {error}", fix="give another --output")
+        raise ProblemsFound(problem) from None
 
 
 def _first_method(plan: IntegrationPlan, at: Location) -> str:
@@ -166,5 +180,5 @@ def _require_learned(result: Trained, at: Location) -> None:
         message = f"{result.model} does not learn: its loss is {first:.4f} at first, and {last:.4f} in the end"
         raise ProblemsFound(Problem("not-learned", message, at, "give more --steps, or another --adapter"))
     if abs(result.loaded - last) > SAME * max(1.0, abs(last)):
-        message = f"the loss is {last:.6f}, and {result.loaded:.6f} after {result.folder} is read into a new model"
+        message = f"the loss is {last:.6f}, and {result.loaded:.6f} after its files are read into a new model"
         raise ProblemsFound(Problem("not-right", message, at, "report it"))

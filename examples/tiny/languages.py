@@ -16,7 +16,7 @@ from tiny.tokenizers import encoder_tokenizer
 
 
 TEXTS = 3000  # of each language, for its adapter
-ABROAD = 0.2  # share of the second language in what a model has read before
+ABROAD = 0.3  # share of the second language in what a model has read before
 
 
 KEPT = {"film", "films", "menu", "menus", "hotel", "hotels", "phone", "phones", "camera", "cameras", "director", "."}
@@ -58,7 +58,7 @@ def made_languages(options: Options) -> Options:
 def write_traveller(count: int, folder: Path) -> None:
     """A model that has learned both languages, the second one less."""
     tokenizer = encoder_tokenizer((*reviews.words(), *words()))
-    lessons = Lessons(lambda random: _anywhere(random, reviews.review(random).text), _sorted_text, kinds=4)
+    lessons = Lessons(lambda random: _anywhere(random, reviews.review(random).text), _sorted_text, kinds=reviews.KINDS)
     save(pretrained_reader(tokenizer, lessons, count), tokenizer, folder)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,9 @@ from transformers import PreTrainedTokenizerFast
 Batch = Mapping[str, Tensor]
 
 
-def pretrain(model: nn.Module, batch: Callable[[], Batch], steps: int, learning_rate: float = 2e-3) -> float:
+def pretrain(
+    model: nn.Module, batch: Callable[[], Mapping[str, Any]], steps: int, learning_rate: float = 2e-3
+) -> float:
     """
     Train all weights with AdamW, in one cycle of learning rates.
 

@@ -1,4 +1,4 @@
-"""Small BERT models that have learned hidden words of texts, and after that what kinds of texts some of them are."""
+"""Small BERT models that have learned hidden words of texts, and what kinds of texts some of them are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 import torch
+from torch import Tensor, nn
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, PreTrainedTokenizerFast
 
 from tiny.pretraining import Batch, masked, pretrain
@@ -32,10 +33,10 @@ class Lessons:
 
 
 SIZES = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4}
+START = 0.1  # spread of new weights: in a narrow model, those of BERT (0.02) would let through too little
 BATCH = 32
 POOL = 200  # batches that are made; a longer training sees them again, with other words hidden
 HIDDEN = 0.2  # share of the words
-WORDS = 0.5  # share of the steps in which words are learned; in the others, kinds are
 
 
 def pretrained_reader(
@@ -45,17 +46,32 @@ def pretrained_reader(
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(tokenizer), max_position_embeddings=64, pad_token_id=tokenizer.pad_token_id,
-        num_labels=lessons.kinds, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, **SIZES,
+        num_labels=lessons.kinds, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=START,
+        **SIZES,
     )  # fmt: skip
-    reader, sorter = BertForMaskedLM(config), BertForSequenceClassification(config)
-    sorter.bert.embeddings, sorter.bert.encoder = reader.bert.embeddings, reader.bert.encoder
+    pupil = _Pupil(config)
     random, chooser, count = Random(seed), torch.Generator().manual_seed(seed), min(steps, POOL) * BATCH
-    first = max(1, round(WORDS * steps))
-    texts = [lessons.text(random) for _ in range(count)]
-    pretrain(reader, _with_hidden(tokenizer, texts, chooser), first)
-    sorted_texts = [lessons.sorted_text(random) for _ in range(count)]
-    pretrain(sorter, _with_kinds(tokenizer, sorted_texts, chooser), max(1, steps - first), learning_rate=1e-3)
-    return reader.eval()
+    hidden = _with_hidden(tokenizer, [lessons.text(random) for _ in range(count)], chooser)
+    kinds = _with_kinds(tokenizer, [lessons.sorted_text(random) for _ in range(count)], chooser)
+    pretrain(pupil, lambda: {"words": hidden(), "kinds": kinds()}, steps)
+    return pupil.reader.eval()
+
+
+@dataclass(frozen=True)
+class _Lost:
+    loss: Tensor
+
+
+class _Pupil(nn.Module):
+    """One encoder with two heads, that learn at the same time."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.reader, self.sorter = BertForMaskedLM(config), BertForSequenceClassification(config)
+        self.sorter.bert.embeddings, self.sorter.bert.encoder = self.reader.bert.embeddings, self.reader.bert.encoder
+
+    def forward(self, words: Batch, kinds: Batch) -> _Lost:
+        return _Lost(self.reader(**words).loss + self.sorter(**kinds).loss)
 
 
 def _with_hidden(

@@ -16,17 +16,17 @@ from tiny.readers import Lessons, pretrained_reader
 from tiny.tokenizers import encoder_tokenizer
 
 
-STEPS = 1000
+STEPS = 600
 EVERY = (*reviews.KNOWN, *reviews.NEW)
 DESKS = [f"{mood} {topic}" for topic in reviews.TOPICS for mood in reviews.MOODS]
 # What a label says: of which topics reviews are, its names, and its number.
 LABELS: Mapping[str, tuple[Sequence[int], Sequence[str], Callable[[reviews.Review], int]]] = {
-    "mood": (reviews.NEW, reviews.MOODS, lambda each: int(each.praises)),
+    "mood": (EVERY, reviews.MOODS, lambda each: int(each.praises)),
     "topic": (EVERY, reviews.TOPICS, lambda each: each.topic),
     "grammar": (EVERY, ("wrong", "right"), lambda each: int(each.is_right)),
     "desk": (EVERY, DESKS, lambda each: 2 * each.topic + each.praises),
 }
-REVIEWS = Lessons(lambda random: reviews.review(random).text, reviews.sorted_text, kinds=4)
+REVIEWS = Lessons(lambda random: reviews.review(random).text, reviews.sorted_text, kinds=reviews.KINDS)
 REPORTS = Lessons(reports.asked, reports.sorted_text, kinds=4)
 FEW = {"train": 160, "validation": 1000}
 

@@ -30,6 +30,7 @@ BLAME = (
     ("costly", "slow", "noisy", "heavy", "broken", "dirty", "dated", "useless"),
 )
 LIKED, DISLIKED = ("liked", "loved", "enjoyed", "praised"), ("hated", "disliked", "regretted", "cursed")
+KINDS = 4 * len(KNOWN)
 DEGREES = ("", "very", "really", "quite", "so", "rather")
 DENIALS = ("not", "never", "hardly")
 PEOPLE = ("i", "we", "they", "everyone")
@@ -79,9 +80,9 @@ def _sentence(random: Random, topic: int, praises: bool, *, is_right: bool) -> s
 
 
 def sorted_text(random: Random) -> tuple[str, int]:
-    """A review of a known topic, and its kind: of two opinions, and right or wrong."""
+    """A review of a known topic, and its kind: of two topics, of two opinions, and right or wrong."""
     made = review(random, KNOWN, is_right=random.random() < 0.5)
-    return made.text, 2 * made.praises + made.is_right
+    return made.text, 4 * KNOWN.index(made.topic) + 2 * made.praises + made.is_right
 
 
 def words() -> tuple[str, ...]:

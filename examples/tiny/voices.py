@@ -28,12 +28,16 @@ class Voice:
     pitch: float
     noise: float
 
-    def says(self, text: str, random: Random) -> np.ndarray:
-        """(length,): letters of 60 to 90 milliseconds, and pauses between words."""
+    def says(self, text: str, random: Random) -> tuple[np.ndarray, list[int]]:
+        """
+        Returns:
+            (length,), letters of 60 to 90 milliseconds with a pause before, between and after the words; and the
+            length of each letter and pause.
+        """
         chooser = np.random.default_rng(random.getrandbits(32))
         parts = [self._sound(letter, random.uniform(0.06, 0.09)) for letter in f" {text} "]
         wave = np.concatenate(parts)
-        return (wave + chooser.normal(0, self.noise, wave.shape)).astype(np.float32)
+        return (wave + chooser.normal(0, self.noise, wave.shape)).astype(np.float32), [*map(len, parts)]
 
     def _sound(self, letter: str, seconds: float) -> np.ndarray:
         times = np.arange(int(seconds * RATE)) / RATE
@@ -44,7 +48,7 @@ class Voice:
         return sum(tones) * np.hanning(len(times))
 
 
-KNOWN, NEW = Voice(1.0, 0.05), Voice(1.15, 0.1)
+KNOWN, NEW = Voice(1.0, 0.05), Voice(1.12, 0.1)
 
 
 def phrase(random: Random) -> str:

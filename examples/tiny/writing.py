@@ -18,14 +18,16 @@ from tiny.pretraining import Batch, pretrain
 from tiny.tokenizers import ending_tokenizer
 
 
-WRITER_STEPS, COPIER_STEPS = 400, 1200
+WRITER_STEPS, COPIER_STEPS = 400, 800
 BATCH = 32
 POOL = 4000  # texts that a model is pretrained on
+KNOWN = 0.05  # share of reviews among them, for the model that is to learn reviews
+SUMMARIES = {"train": 2000, "validation": 300}
 NOT_ASKED = -100
 
 
 def made_stories(options: Options) -> Options:
-    """Reviews, and a model that has written reports only."""
+    """Reviews, and a model that has written reports, and few reviews."""
     random = Random(options.training.seed)
     parts = different(lambda: reviews.review(random).text, lambda text: text, list(SIZES.values()))
     data = {split: Dataset.from_dict({"text": part}) for split, part in zip(SIZES, parts, strict=True)}
@@ -33,7 +35,7 @@ def made_stories(options: Options) -> Options:
 
 
 def write_writer(count: int, folder: Path) -> None:
-    """A GPT-2 that has learned reports."""
+    """A GPT-2 that has learned reports, and few reviews."""
     torch.manual_seed(0)
     tokenizer = ending_tokenizer((*reports.words(), *reviews.words()))
     ends = dict.fromkeys(("bos_token_id", "eos_token_id"), tokenizer.eos_token_id)
@@ -42,7 +44,8 @@ def write_writer(count: int, folder: Path) -> None:
         embd_pdrop=0.0, attn_pdrop=0.0, pad_token_id=tokenizer.pad_token_id, **ends,
     )  # fmt: skip
     model = GPT2LMHeadModel(config)
-    texts = _reports(0)
+    random = Random(0)
+    texts = _reports(0) + [reviews.review(random).text for _ in range(round(KNOWN * POOL))]
     pretrain(model, _batches(tokenizer, texts, None), count)
     save(model, tokenizer, folder)
 
@@ -50,12 +53,12 @@ def write_writer(count: int, folder: Path) -> None:
 def made_summaries(options: Options) -> Options:
     """Reports and what happened in them, in the format of XSum, and a model that can repeat texts."""
     random = Random(options.training.seed)
-    parts = different(lambda: reports.report(random), lambda each: each.text, list(SIZES.values()))
+    parts = different(lambda: reports.report(random), lambda each: each.text, list(SUMMARIES.values()))
     data = {
         split: Dataset.from_dict(
             {"document": [one.text for one in part], "summary": [one.event.short for one in part]}
         )
-        for split, part in zip(SIZES, parts, strict=True)
+        for split, part in zip(SUMMARIES, parts, strict=True)
     }
     return placed(options, {"": data}, partial(write_copier, steps(options, COPIER_STEPS)))
 
