@@ -16,7 +16,7 @@ class Run:
     Args:
         score: between 0 and 1, on the evaluation split.
         trained, parameters: how many weights were trained, the head's included, and how many the model has.
-        seconds: of the training.
+        seconds: of the training; of the processor, where there is no GPU.
         peak: bytes of tensors at one time.
     """
 

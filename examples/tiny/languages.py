@@ -15,10 +15,8 @@ from tiny.readers import Lessons, pretrained_reader
 from tiny.tokenizers import encoder_tokenizer
 
 
+STEPS = 700
 TEXTS = 3000  # of each language, for its adapter
-ABROAD = 0.3  # share of the second language in what a model has read before
-
-
 KEPT = {"film", "films", "menu", "menus", "hotel", "hotels", "phone", "phones", "camera", "cameras", "director", "."}
 SHIFTED = str.maketrans("aeioubdgptkmnslr", "eioaupkbtdgnmzrl")
 
@@ -34,8 +32,8 @@ def words() -> tuple[str, ...]:
 
 def made_languages(options: Options) -> Options:
     """
-    Labelled reviews in one language, a few texts in both, and a model that has read much of the one and little of the
-    other. The reviews of the second language are others than those of the first.
+    Labelled reviews in one language, texts in both, and a model that has read both of them, often in one sentence. The
+    reviews of the second language are others than those of the first.
     """
     seed, more = options.training.seed, options.more
     here, there = reading.review_data("mood", seed), reading.review_data("mood", seed + 1)
@@ -50,23 +48,24 @@ def made_languages(options: Options) -> Options:
         texts = [language(reviews.review(random).text) for _ in range(TEXTS)]
         parts[name] = {"train": Dataset.from_dict({"text": texts})}
     more.source, more.target, more.source_texts, more.target_texts = parts
-    made = placed(options, parts, partial(write_traveller, steps(options, reading.STEPS)))
+    made = placed(options, parts, partial(write_traveller, steps(options, STEPS)))
     more.texts = made.dataset
     return made
 
 
 def write_traveller(count: int, folder: Path) -> None:
-    """A model that has learned both languages, the second one less."""
+    """A model that has learned both languages from people who mix them."""
     tokenizer = encoder_tokenizer((*reviews.words(), *words()))
-    lessons = Lessons(lambda random: _anywhere(random, reviews.review(random).text), _sorted_text, kinds=reviews.KINDS)
+    lessons = Lessons(lambda random: _mixed(random, reviews.review(random).text), _sorted_text, kinds=reviews.KINDS)
     save(pretrained_reader(tokenizer, lessons, count), tokenizer, folder)
 
 
-def _anywhere(random: Random, text: str) -> str:
-    """A text in one of the languages."""
-    return translated(text) if random.random() < ABROAD else text
+def _mixed(random: Random, text: str) -> str:
+    """A text with any share of words of the second language, from none to all."""
+    share = random.random()
+    return " ".join(translated(word) if random.random() < share else word for word in text.split())
 
 
 def _sorted_text(random: Random) -> tuple[str, int]:
     text, kind = reviews.sorted_text(random)
-    return _anywhere(random, text), kind
+    return _mixed(random, text), kind

@@ -28,7 +28,7 @@ from tiny.pretraining import Batch, pretrain
 from tiny.voices import KNOWN, LETTERS, NEW, RATE, phrase
 
 
-STEPS = 500
+STEPS = 250
 START = 0.1  # spread of new weights, as in `readers.py`
 BATCH = 16
 POOL = 800  # phrases that a model is pretrained on

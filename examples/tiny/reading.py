@@ -16,7 +16,7 @@ from tiny.readers import Lessons, pretrained_reader
 from tiny.tokenizers import encoder_tokenizer
 
 
-STEPS = 600
+REVIEW_STEPS, REPORT_STEPS = 600, 400
 EVERY = (*reviews.KNOWN, *reviews.NEW)
 DESKS = [f"{mood} {topic}" for topic in reviews.TOPICS for mood in reviews.MOODS]
 # What a label says: of which topics reviews are, its names, and its number.
@@ -73,7 +73,7 @@ def made_review_tasks(options: Options) -> Options:
 
 
 def _reviewer(options: Options) -> Callable[[Path], None]:
-    return partial(write_reader, reviews.words(), REVIEWS, steps(options, STEPS))
+    return partial(write_reader, reviews.words(), REVIEWS, steps(options, REVIEW_STEPS))
 
 
 def made_names(options: Options) -> Options:
@@ -108,7 +108,7 @@ def _made_of_reports(
         split: Dataset.from_list([dict(row(each)) for each in part], features)
         for split, part in zip(SIZES, parts, strict=True)
     }
-    reader = partial(write_reader, reports.words(), REPORTS, steps(options, STEPS))
+    reader = partial(write_reader, reports.words(), REPORTS, steps(options, REPORT_STEPS))
     return placed(options, {"": data}, reader)
 
 

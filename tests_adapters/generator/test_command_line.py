@@ -20,7 +20,10 @@ from tests_adapters.generator.projects import done, python, run
 from tests_adapters.generator.trees import make_project
 
 
-COMMANDS = ("init", "add-model", "plan", "show", "diff", "update", "remove-model", "list", "check", "verify", "survey")
+COMMANDS = (
+    "init", "add-model", "plan", "show", "diff", "update", "remove-model", "list", "check", "verify", "train-example",
+    "survey",
+)  # fmt: skip
 HEAVY = ("libcst", "jinja2", "torch", "transformers", "tomlkit")
 
 
