@@ -17,7 +17,7 @@ from adaptergen.problems import Location
 @click.command("train-example")
 @click.argument("name", shell_complete=models_of_project)
 @click.option("--adapter", default="", help="Its configuration; by default the first method that NAME takes.")
-@click.option("--steps", type=click.IntRange(min=1), default=40, show_default=True, help="How long it is trained.")
+@click.option("--steps", type=click.IntRange(min=1), default=100, show_default=True, help="How long it is trained.")
 @click.option(
     "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
     help="Folder for the adapter; by default it is not kept.",

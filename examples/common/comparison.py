@@ -89,23 +89,28 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def plot(rows: Sequence[Row], file: Path) -> None:
-    """Mean scores, with the worst and the best seed, over the share of trained weights, as a picture."""
+    """Mean scores, with the worst and the best seed, over trained weights, time and memory, as a picture."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(7, 4.5))
-    for row in rows:
-        below, above = 100 * (row.score - row.lowest), 100 * (row.highest - row.score)
-        (x, y) = 100 * row.share, 100 * row.score
-        axes.errorbar(x, y, yerr=[[max(0, below)], [max(0, above)]], fmt="o", capsize=3, label=row.method)
-        axes.annotate(row.method, (x, y), textcoords="offset points", xytext=(6, 6), fontsize=8)
-    axes.set_xscale("log")
-    axes.set_xlim(right=400)
-    axes.set_xlabel("trained weights, % of the model")
-    axes.set_ylabel("mean score, %")
-    axes.grid(visible=True, alpha=0.3)
-    figure.tight_layout()
-    figure.savefig(file, dpi=150)
+    figure, panels = pyplot.subplots(1, 3, figsize=(12, 4.5), sharey=True)
+    sizes = {
+        "trained weights, % of the model": [100 * row.share for row in rows],
+        "seconds of training": [row.seconds for row in rows],
+        "memory at the peak, MiB": [row.peak / 2**20 for row in rows],
+    }
+    for axes, (title, values) in zip(panels, sizes.items(), strict=True):
+        for row, value in zip(rows, values, strict=True):
+            below, above = (100 * max(0, apart) for apart in (row.score - row.lowest, row.highest - row.score))
+            axes.errorbar(value, 100 * row.score, yerr=[[below], [above]], fmt="o", capsize=3, label=row.method)
+        axes.set_xlabel(title)
+        axes.margins(0.1)
+        axes.grid(visible=True, alpha=0.3)
+    panels[0].set_xscale("log")
+    panels[0].set_ylabel("mean score, %")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="upper center", ncols=len(rows), frameon=False)
+    figure.tight_layout(rect=(0, 0, 1, 0.93))
+    figure.savefig(file, dpi=110)
     pyplot.close(figure)

@@ -26,13 +26,13 @@ TASKS = {
     "name", [*list(TASKS)[:1], *(pytest.param(name, marks=pytest.mark.slow) for name in list(TASKS)[1:])]
 )
 def test_learns_what_suits(name: str, tmp_path: Path) -> None:
-    result = run(ROOT, "train-example", name, "--steps", "20", "--json", "--output", str(tmp_path / "adapter"))
+    result = run(ROOT, "train-example", name, "--json", "--output", str(tmp_path / "adapter"))
     assert result.exit_code == 0, result.output
 
     made = json.loads(result.stdout)
     assert made["task"] == TASKS[name]
     first, *_, last = made["losses"].values()
-    assert last < 0.8 * first
+    assert last < 0.9 * first
     assert made["loaded"] == pytest.approx(last, rel=1e-5)
     assert made["trained"] < made["parameters"]
     assert (tmp_path / "adapter" / "adapter_config.json").is_file()

@@ -31,6 +31,7 @@ NOT_RUN = {
     "adapter_docs/adapters_profile.md": 2,
     "adapter_docs/checking.md": 2,
     "adapter_docs/distributed.md": 3,
+    "adapter_docs/examples.md": 3,
     "adapter_docs/following.md": 2,
     "adapter_docs/installing.md": 3,
     "adapter_docs/mutations.md": 1,
