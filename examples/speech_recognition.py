@@ -29,7 +29,7 @@ from tiny.listeners import made_speech
 
 DEFAULTS = Defaults(
     "speech_recognition", "facebook/wav2vec2-base-960h", "openslr/librispeech_asr", "clean", "train.100",
-    tiny={"per_device_train_batch_size": 16, "max_steps": 200},
+    tiny={"per_device_train_batch_size": 16, "max_steps": 200, "learning_rate": 1e-2},
 )  # fmt: skip
 NOT_ASKED = -100
 

@@ -56,7 +56,7 @@ def _read(batch: Batch) -> Tensor:
 
 
 def _examples(batch: Batch) -> int:
-    return next(iter(batch.values())).shape[0]
+    return len(next(iter(batch.values())))
 
 
 # The first that an architecture has a class for suits it: what it was made for comes before what it can do, too.

@@ -48,7 +48,7 @@ class Voice:
         return sum(tones) * np.hanning(len(times))
 
 
-KNOWN, NEW = Voice(1.0, 0.05), Voice(1.12, 0.1)
+KNOWN, NEW = Voice(1.0, 0.05), Voice(1.06, 0.1)
 
 
 def phrase(random: Random) -> str:

@@ -32,7 +32,7 @@ def test_learns_what_suits(name: str, tmp_path: Path) -> None:
     made = json.loads(result.stdout)
     assert made["task"] == TASKS[name]
     first, *_, last = made["losses"].values()
-    assert last < 0.9 * first
+    assert last < 0.95 * first  # output embeddings are frozen, and those of a new model are small
     assert made["loaded"] == pytest.approx(last, rel=1e-5)
     assert made["trained"] < made["parameters"]
     assert (tmp_path / "adapter" / "adapter_config.json").is_file()
