@@ -28,7 +28,8 @@ def refused(name: str, output: Path, capsys: pytest.CaptureFixture[str], *argume
     assert ended.value.code == 1
     assert not (output / "report.json").exists()
     said = capsys.readouterr().err
-    assert said.splitlines()[0].startswith("error: ")
+    assert any(line.startswith("error: ") for line in said.replace("\r", "\n").splitlines()), said
+    assert "Traceback" not in said
     return said
 
 
