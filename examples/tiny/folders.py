@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ def placed(options: Options, parts: Mapping[str, Splits], write_model: Callable[
         write_model: writes a model, and what prepares its inputs, to a folder.
     """
     data, model = options.output / "data", options.output / "base"
+    shutil.rmtree(options.output / "cache", ignore_errors=True)  # it would be taken for that of the data written now
     write_data(data, parts)
     write_model(model)
     splits = {"train_split": "train", "eval_split": "validation"}
