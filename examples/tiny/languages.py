@@ -15,7 +15,7 @@ from tiny.readers import Lessons, pretrained_reader
 from tiny.tokenizers import encoder_tokenizer
 
 
-STEPS = 700
+STEPS = 400
 TEXTS = 3000  # of each language, for its adapter
 KEPT = {"film", "films", "menu", "menus", "hotel", "hotels", "phone", "phones", "camera", "cameras", "director", "."}
 SHIFTED = str.maketrans("aeioubdgptkmnslr", "eioaupkbtdgnmzrl")
@@ -32,11 +32,12 @@ def words() -> tuple[str, ...]:
 
 def made_languages(options: Options) -> Options:
     """
-    Labelled reviews in one language, texts in both, and a model that has read both of them, often in one sentence. The
-    reviews of the second language are others than those of the first.
+    Labelled reviews in one language, texts in both, and a model that has read both of them, often in one sentence, and
+    so knows the opinions of these reviews in both. The reviews of the second language are others than those of the
+    first.
     """
     seed, more = options.training.seed, options.more
-    here, there = reading.review_data("mood", seed), reading.review_data("mood", seed + 1)
+    here, there = reading.review_data("known mood", seed), reading.review_data("known mood", seed + 1)
     parts = {
         "here": here,
         "there": {

@@ -22,6 +22,7 @@ DESKS = [f"{mood} {topic}" for topic in reviews.TOPICS for mood in reviews.MOODS
 # What a label says: of which topics reviews are, its names, and its number.
 LABELS: Mapping[str, tuple[Sequence[int], Sequence[str], Callable[[reviews.Review], int]]] = {
     "mood": (EVERY, reviews.MOODS, lambda each: int(each.praises)),
+    "known mood": (reviews.KNOWN, reviews.MOODS, lambda each: int(each.praises)),
     "topic": (EVERY, reviews.TOPICS, lambda each: each.topic),
     "grammar": (EVERY, ("wrong", "right"), lambda each: int(each.is_right)),
     "desk": (EVERY, DESKS, lambda each: 2 * each.topic + each.praises),
@@ -36,7 +37,8 @@ def review_data(kind: str, seed: int, sizes: Mapping[str, int] = SIZES) -> Split
     Labelled reviews, in the format of SST-2.
 
     Args:
-        kind: what the label says: "mood", "topic", "grammar", or "desk": who reads it, for its topic and mood.
+        kind: what the label says: "mood", "known mood" (of topics that models learn before), "topic", "grammar", or
+            "desk": who reads it, for its topic and mood.
     """
     random = Random(seed)
     topics, names, label = LABELS[kind]
