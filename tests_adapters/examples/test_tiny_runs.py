@@ -25,7 +25,7 @@ LEARNED: dict[str, Callable[[Any], bool]] = {
     "summarization": lambda report: report.before < 0.6 and report.after > 0.9,
     "image_classification": lambda report: report.after > 0.7,
     "speech_recognition": lambda report: report.after < 0.6 * report.before,
-    "multi_task_fusion": lambda report: report.after > 0.3,
+    "multi_task_fusion": lambda report: report.before < 0.3 and report.after > 0.55,
     "cross_lingual": lambda report: report.before < 0.65 and report.after > 0.85,
 }
 
