@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from adaptergen.plan import IntegrationPlan
 from adaptergen.problems import Location, Problem, ProblemsFound
+from adaptergen.rendering.example import CONFIGS
 from adaptergen.verify.outputs import same_numbers
 from adaptergen.verify.places import core
 from adaptergen.verify.proof import quiet
@@ -26,15 +27,6 @@ NAME = "example"
 LEARNING_RATE = 1e-2
 TOLD = 5  # losses, from the first step to the last
 SAME = 1e-5  # of a loss, relatively: the weights that are read are those that were written
-METHODS = {
-    "bottleneck": "seq_bn",
-    "lora": "lora",
-    "ia3": "ia3",
-    "prefix_tuning": "prefix_tuning",
-    "reft": "loreft",
-    "prompt_tuning": "prompt_tuning",
-    "invertible": "seq_bn_inv",
-}
 
 
 @dataclass(frozen=True)
@@ -140,7 +132,7 @@ def _copy(files: Path, folder: Path) -> None:
 
 
 def _first_method(plan: IntegrationPlan, at: Location) -> str:
-    for method, identifier in METHODS.items():
+    for method, identifier in CONFIGS.items():
         if method in plan.methods and plan.methods[method].supported:
             return identifier
     raise ProblemsFound(Problem("no-method", f"{plan.name} takes no adapters", at, "its plan says why"))
