@@ -39,6 +39,7 @@ def reviews(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_no_such_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused("text_classification", tmp_path / "out", capsys, "--dataset", "nobody/nothing")
     assert "the data set 'nobody/nothing' could not be loaded" in said
@@ -66,6 +67,7 @@ def test_no_such_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "has no split 'test'; it has: train, validation" in said
 
 
+@pytest.mark.slow
 def test_columns_of_another_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = ("--dataset", str(reviews(tmp_path / "data")))
     said = refused("question_answering", tmp_path / "out", capsys, *data)
