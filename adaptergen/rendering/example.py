@@ -35,7 +35,7 @@ def example_lines(plan: IntegrationPlan, package: str) -> tuple[str, ...]:
 
     Nothing if the architecture takes no method.
     """
-    configs = tuple(map(quoted, _configs(plan)))
+    configs = tuple(map(quoted, configs_of(plan)))
     if not configs:
         return ()
     return (
@@ -64,7 +64,7 @@ def _lines_of_model(plan: IntegrationPlan, package: str) -> tuple[str, ...]:
     return *imports, "", where, f"model = {package}.init({name}.{load})"
 
 
-def _configs(plan: IntegrationPlan) -> list[str]:
+def configs_of(plan: IntegrationPlan) -> list[str]:
     """One configuration of each method; that of invertible adapters has bottleneck adapters in it, too."""
     taken = {method for method, support in plan.methods.items() if support.supported}
     if "bottleneck" not in taken:

@@ -119,10 +119,8 @@ class Tracer:
     def step(self) -> None:
         self._steps += 1
         if self._steps > MAX_STEPS:
-            message, fix = (
-                f"following it takes more than {MAX_STEPS} steps",
-                "take the longest method of the file apart",
-            )
+            message = f"following it takes more than {MAX_STEPS} steps"
+            fix = "take the longest method of the file apart"
             raise ProblemsFound(Problem("too-complex", message, Location(self.source.path), fix))
 
     def is_present(self, value: Value) -> bool:

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from adaptergen.plan import IntegrationPlan
 from adaptergen.problems import Location, Problem, ProblemsFound
-from adaptergen.rendering.example import CONFIGS
+from adaptergen.rendering.example import configs_of
 from adaptergen.verify.outputs import same_numbers
 from adaptergen.verify.places import core
 from adaptergen.verify.proof import quiet
@@ -132,10 +132,10 @@ def _copy(files: Path, folder: Path) -> None:
 
 
 def _first_method(plan: IntegrationPlan, at: Location) -> str:
-    for method, identifier in CONFIGS.items():
-        if method in plan.methods and plan.methods[method].supported:
-            return identifier
-    raise ProblemsFound(Problem("no-method", f"{plan.name} takes no adapters", at, "its plan says why"))
+    found = configs_of(plan)
+    if not found:
+        raise ProblemsFound(Problem("no-method", f"{plan.name} takes no adapters", at, "its plan says why"))
+    return found[0]
 
 
 def _model(subject: Subject) -> PreTrainedModel:

@@ -25,6 +25,7 @@ from generated.core.init import init
 from generated.core.integrations import load_integration
 from generated.core.loading import ADAPTERS_FOLDER, FOLDERS, FUSIONS_FOLDER, HEADS_FOLDER, guarded, remove_others
 from generated.core.mixins import ModelWithHeadsAdaptersMixin
+from generated.core.mixins.checkpoints import model_in
 from generated.core.upstream import is_custom_code
 
 
@@ -67,12 +68,10 @@ class ModelWithFlexibleHeadsAdaptersMixin(
         `adapters`, `fusions` and `heads` beside the weights, or from among the weights, where adapter-transformers and
         adapters wrote them; a single head becomes the active one.
         """
-        subfolder, location = kwargs.get("subfolder", ""), dict(kwargs)
+        location = dict(kwargs)
         loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
         if pretrained_model_name_or_path is not None:
-            source = folders_of_model(pretrained_model_name_or_path, FOLDERS, **location)
-            model._restore(source / subfolder)
+            model_in(loaded)._restore(folders_of_model(pretrained_model_name_or_path, FOLDERS, **location))
         return loaded
 
     @classmethod

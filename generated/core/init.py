@@ -6,7 +6,6 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import nn
-from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
@@ -14,6 +13,7 @@ from generated.core.checkpointing import no_longer_carry
 from generated.core.errors import SwapError, UnsupportedModelError
 from generated.core.hub import folders_of_model
 from generated.core.integrations import Integration, load_integration, package_of
+from generated.core.layers.sharding import is_sharded
 from generated.core.loading import FOLDERS
 from generated.core.methods.invertible import undo_in_front_of
 from generated.core.mixins import ModelAdaptersMixin, ModelWithHeadsAdaptersMixin
@@ -127,5 +127,5 @@ def _unwrap(model: nn.Module) -> PreTrainedModel:
 
 
 def _refuse_sharded(model: nn.Module) -> None:
-    if any(isinstance(module, FSDPModule) for module in model.modules()):
+    if is_sharded(model):
         raise SwapError("the model is sharded by FSDP already; call `generated.init` before `fully_shard`")

@@ -8,6 +8,7 @@ from generated.core.hub import folders_of_model
 from generated.core.integrations import load_integration
 from generated.core.loading import FOLDERS
 from generated.core.mixins import ModelAdaptersMixin
+from generated.core.mixins.checkpoints import model_in
 
 
 class WholeModelAdaptersMixin(ModelAdaptersMixin):
@@ -32,7 +33,6 @@ class WholeModelAdaptersMixin(ModelAdaptersMixin):
         """
         location = dict(kwargs)
         loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
         if pretrained_model_name_or_path is not None:
-            model._load_folders(folders_of_model(pretrained_model_name_or_path, FOLDERS, **location))
+            model_in(loaded)._load_folders(folders_of_model(pretrained_model_name_or_path, FOLDERS, **location))
         return loaded

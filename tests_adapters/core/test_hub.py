@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from huggingface_hub import ModelCard, constants
+from huggingface_hub import HfApi, ModelCard, constants
 from transformers import BertForSequenceClassification, BertModel
 from transformers.utils import hub as transformers_hub
 
@@ -227,6 +227,23 @@ def test_whole_models_come_back(hub: Hub) -> None:
     assert_identical(call(loaded, INPUTS), call(model, INPUTS))
     plain = generated.load_model("me/model", BertModel, attn_implementation="eager")
     assert list(plain.adapters_config) == ["a", "bb"]
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_whole_models_come_back_from_a_folder_below(is_here: bool, hub: Hub, tmp_path: Path) -> None:
+    """With `subfolder`, of a folder and of a repository; by `load_model`, too."""
+    model = build_adapted("bert", "lora")
+    model.save_pretrained(tmp_path / "model" / "below")
+    source = str(tmp_path / "model")
+    if not is_here:
+        HfApi().create_repo(repo_id="me/model")
+        HfApi().upload_folder(repo_id="me/model", folder_path=source)
+        source = "me/model"
+    plain = generated.load_model(source, BertModel, subfolder="below", attn_implementation="eager").eval()
+    flexible: Any = generated.BertAdapterModel.from_pretrained(source, subfolder="below", attn_implementation="eager")
+    for each in (plain, flexible.eval()):
+        each.set_active_adapters("lora")
+        assert torch.equal(call(each, INPUTS)[0], call(model, INPUTS)[0])
 
 
 def test_plain_models_are_pushed_as_before(hub: Hub) -> None:

@@ -16,6 +16,7 @@ from transformers.utils import logging
 from generated.core.errors import AdapterError
 from generated.core.heads.filling import fill_head
 from generated.core.loading import inside
+from generated.core.mixins.checkpoints import model_in
 
 
 logger = logging.get_logger(__name__)
@@ -31,7 +32,7 @@ class InsideCheckpointMixin:
         All arguments are those of transformers' `from_pretrained`.
         """
         loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        model = model_in(loaded)
         if "_inside" in model.__dict__:
             model._add_inside(*model.__dict__.pop("_inside"), Path(str(pretrained_model_name_or_path)))
         return loaded

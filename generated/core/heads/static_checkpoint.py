@@ -21,6 +21,7 @@ from generated.core.heads.conversion import Labels, StaticHead, convert_head
 from generated.core.heads.errors import HeadConversionError
 from generated.core.heads.filling import fill_head
 from generated.core.heads.tables import convertible_heads, unconvertible_heads
+from generated.core.mixins.checkpoints import model_in
 from generated.core.upstream import used_conversions
 
 
@@ -128,7 +129,7 @@ class StaticHeadCheckpointMixin:
         All arguments are those of transformers' `from_pretrained`.
         """
         loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        model = model_in(loaded)
         if "_static_head" in model.__dict__:
             model._add_converted_head(*model.__dict__.pop("_static_head"))
         return loaded

@@ -91,16 +91,17 @@ def folders_of_model(source: str | PathLike, folders: Sequence[str], **location:
     which they are fetched. What cannot be had is not there.
 
     Args:
-        location: arguments of `from_pretrained`; those that say where the model is count.
+        location: arguments of `from_pretrained`; those that say where the model is count, `subfolder` too.
     """
-    path = Path(source)
+    path, below = Path(source), Path(location.get("subfolder") or "")
     if path.exists() or not isinstance(source, str):
-        return path
+        return path / below
     known = {name: location[name] for name in HUB_ARGUMENTS if location.get(name) is not None}
     try:
-        return Path(snapshot_download(source, allow_patterns=[f"{name}/*" for name in folders], **known))
+        patterns = [f"{(below / name).as_posix()}/*" for name in folders]
+        return Path(snapshot_download(source, allow_patterns=patterns, **known), below)
     except UNREACHABLE:
-        return path
+        return path / below
 
 
 @contextmanager

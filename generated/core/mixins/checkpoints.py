@@ -20,6 +20,11 @@ from generated.core.sharing import with_copies
 logger = logging.get_logger(__name__)
 
 
+def model_in(loaded: Any) -> Any:
+    """The model in what `from_pretrained` returns: it alone, or before what `output_loading_info` asks for."""
+    return loaded[0] if isinstance(loaded, tuple) else loaded
+
+
 class AdapterCheckpointsMixin:
     """`save_pretrained` of transformers, for a model with adapters."""
 
