@@ -1,25 +1,88 @@
-"""How are two things timed against each other?"""
+"""How are things timed against each other? In turns, so that what else happens on a machine happens to all of them."""
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 
 
+SAMPLE = 0.02  # seconds that a sample takes at least: what is faster is called several times
 WARMING_UP = 3
 
+Timed = Callable[[], float]  # does its work, and says how many seconds a call took
 
-def median_ratio(ours: Callable[[], object], other: Callable[[], object], rounds: int) -> float:
-    """The median time of ours over that of the other, without gradients; the two take turns."""
-    seconds: tuple[list[float], list[float]] = ([], [])
-    with torch.no_grad():
-        for round_ in range(rounds + WARMING_UP):
-            for side, call in zip(seconds, (ours, other), strict=True):
-                started = time.perf_counter()
-                call()
-                if round_ >= WARMING_UP:
-                    side.append(time.perf_counter() - started)
-    return statistics.median(seconds[0]) / statistics.median(seconds[1])
+
+def seconds() -> float:
+    """Of this process alone on a CPU, whatever else runs there; where an accelerator works, of the clock."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time()
+
+
+def timed(call: Callable[[], object]) -> Timed:
+    """Warm it up, and find out how often it has to be called for one sample."""
+    for _ in range(WARMING_UP):
+        call()
+    repeats = 1
+    while (taken := _sample(call, repeats)) < SAMPLE:
+        repeats = max(repeats + 1, min(2 * repeats, int(repeats * SAMPLE / max(taken, 1e-9)) + 1))
+    return lambda: _sample(call, repeats) / repeats
+
+
+def once(call: Callable[[], object]) -> float:
+    """For what cannot be done twice."""
+    return _sample(call, 1)
+
+
+def _sample(call: Callable[[], object], repeats: int) -> float:
+    gc.collect(0)
+    gc.disable()
+    started = seconds()
+    for _ in range(repeats):
+        call()
+    taken = seconds() - started
+    gc.enable()
+    return taken
+
+
+def turns(sides: Mapping[str, Timed], rounds: int) -> dict[str, list[float]]:
+    """The seconds of each side in each round. Every other round goes backwards, so that no side is always first."""
+    taken: dict[str, list[float]] = {name: [] for name in sides}
+    for round_ in range(rounds):
+        for name in [*sides] if round_ % 2 == 0 else [*sides][::-1]:
+            taken[name].append(sides[name]())
+    return taken
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The middle of several values, and the quartiles around it."""
+
+    median: float
+    low: float
+    high: float
+
+
+def spread(values: list[float]) -> Spread:
+    if len(values) < 2:
+        return Spread(*values * 3)
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Spread(median, low, high)
+
+
+def ratio(ours: list[float], other: list[float]) -> Spread:
+    """How much more each of ours is than its partner of the same round."""
+    return spread([one / two for one, two in zip(ours, other, strict=True)])
+
+
+def overheads(ours: list[float], peers: list[float], plain: list[float]) -> Spread:
+    """What ours costs more than plain, as a part of what the peer's costs more; of medians, round by round is noise."""
+    base = statistics.median(plain)
+    peer = statistics.median(peers) - base
+    return spread([(one - base) / peer for one in ours])

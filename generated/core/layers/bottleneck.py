@@ -109,8 +109,7 @@ class BottleneckAdapter(nn.Module):
             UnsupportedMethodError: the last axis of `x` is not that of its channels.
         """
         expect_channels(x, self.hidden_size, "a bottleneck adapter")
-        up = self.stochastic_depth(self.adapter_up(self.adapter_down(x)))
-        up = self.dropout(up * self.scaling)
+        up = self._scaled(self.adapter_up(self.adapter_down(x)), self.scaling)
         gate = self.gate(x) if self.config.use_gating else None
         if gate is not None:
             up = up * gate
@@ -132,11 +131,19 @@ class BottleneckAdapter(nn.Module):
         """
         down, up = zip(*((other.adapter_down[0], other.adapter_up) for other in others), strict=True)
         hidden = _routed_linear(down, rows, x)
-        output = self.stochastic_depth(_routed_linear(up, rows, self.adapter_down[1](hidden)))
+        output = _routed_linear(up, rows, self.adapter_down[1](hidden))
         scaling = self.scaling
         if isinstance(scaling, Tensor):
             scaling = pick([other.scaling for other in others], rows).unsqueeze(1)
-        return self._around(self.dropout(output * scaling), skip)
+        return self._around(self._scaled(output, scaling), skip)
+
+    def _scaled(self, up: Tensor, scaling: Tensor | float) -> Tensor:
+        """With what training drops. What does nothing is not called: calls count in small models."""
+        if self.training:
+            up = self.stochastic_depth(up)
+        if isinstance(scaling, Tensor) or scaling != 1:
+            up = up * scaling
+        return self.dropout(up) if self.training else up
 
     def _around(self, up: Tensor, skip: Tensor) -> Tensor:
         if self.config.is_parallel:

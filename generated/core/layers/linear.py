@@ -30,10 +30,12 @@ class Linear(nn.Module):
             bound = 1 / math.sqrt(self.weight.shape[1])
             nn.init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x: Tensor, rows: slice = slice(None)) -> Tensor:
+    def forward(self, x: Tensor, rows: slice | None = None) -> Tensor:
         """(..., in) → (..., out), or only these of the out channels."""
-        bias = None if self.bias is None else self.bias[rows]
-        return F.linear(x.to(self.weight.dtype), self.weight[rows], bias)
+        weight, bias = self.weight, self.bias
+        if rows is not None:
+            weight, bias = weight[rows], None if bias is None else bias[rows]
+        return F.linear(x.to(weight.dtype), weight, bias)
 
     def extra_repr(self) -> str:
         out_features, in_features = self.weight.shape

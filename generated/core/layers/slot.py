@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from generated.core.composition import AdapterCompositionBlock, Fuse, Route, Split, routing_block
+from generated.core.composition import AdapterCompositionBlock, Fuse, Route, Split, Stack, routing_block
 from generated.core.composition.base import BATCH, run_child
 from generated.core.errors import UnsupportedCompositionError
 from generated.core.layers import states
@@ -47,11 +47,13 @@ class AdapterSlot:
     `active` is what acts, resolved when a setup is activated; a forward reads nothing else. `None` means that the
     forward is the model's own. `inputs` is what is known of the call of the model. `routes_alike` says that the
     adapters of an active `Route` differ in their weights alone; `keeps_examples_apart`, that something active looks at
-    the positions of an example, such as a gate that is the mean over them.
+    the positions of an example, such as a gate that is the mean over them. `alone` is the only adapter that acts, if it
+    can do so by itself: then nothing has to be composed.
     """
 
     active: AdapterCompositionBlock | None = None
     inputs: ForwardInputs | None = None
+    alone: Borrowed | None = None
     routes_alike: bool = False
     supported_blocks: ClassVar[tuple[type[AdapterCompositionBlock], ...]] = ()
     always_reads_inputs: ClassVar[bool] = False
@@ -74,7 +76,7 @@ class AdapterSlot:
 
     def _init_slot(self) -> None:
         """Let the instance have what it gets when a setup is activated, so that all of it goes with the class."""
-        self.active = self.inputs = None
+        self.active = self.inputs = self.alone = None
         self.routes_alike = self.keeps_examples_apart = False
 
     def activate(self, setup: AdapterCompositionBlock | None, inputs: ForwardInputs | None = None) -> None:
@@ -92,6 +94,7 @@ class AdapterSlot:
         route = routing_block(self.active)
         self.routes_alike = route is not None and self._are_alike(route.children)
         self.keeps_examples_apart = self.active is not None and self._looks_at_positions(self.active)
+        self.alone = self._only_one()
 
     def run(self, state: Any) -> Any:
         """
@@ -102,6 +105,13 @@ class AdapterSlot:
         if examples is None:
             return self.active.run(self, state)
         return states.flat(self.active.run(self, states.apart(state, examples)))
+
+    def _only_one(self) -> Borrowed | None:
+        only: str | AdapterCompositionBlock | None = self.active
+        while isinstance(only, Stack) and len(only) == 1:
+            only = only[0]
+        module = self.container[only] if isinstance(only, str) and only in self.container else None
+        return Borrowed(module) if getattr(module, "acts_alone", False) else None
 
     def _looks_at_positions(self, setup: AdapterCompositionBlock) -> bool:
         if any(isinstance(block, Split) for block in setup.blocks):
@@ -127,13 +137,13 @@ class AdapterSlot:
         return self.always_reads_inputs or self.keeps_examples_apart
 
     @property
-    def activation(self) -> tuple[AdapterCompositionBlock | None, bool, bool]:
+    def activation(self) -> tuple[AdapterCompositionBlock | None, Borrowed | None, bool, bool]:
         """What `activate` decides, to be set again when something else could not be activated."""
-        return self.active, self.routes_alike, self.keeps_examples_apart
+        return self.active, self.alone, self.routes_alike, self.keeps_examples_apart
 
     @activation.setter
-    def activation(self, decided: tuple[AdapterCompositionBlock | None, bool, bool]) -> None:
-        self.active, self.routes_alike, self.keeps_examples_apart = decided
+    def activation(self, decided: tuple[AdapterCompositionBlock | None, Borrowed | None, bool, bool]) -> None:
+        self.active, self.alone, self.routes_alike, self.keeps_examples_apart = decided
 
     def forget(self, name: str) -> None:
         """Drop what is known here about an adapter, besides its modules in `container`."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from generated.core.configuration import LoRAConfig
 from generated.core.errors import AdapterConfigError
@@ -69,12 +70,28 @@ class LowRankChange(nn.Module):
         """A, (parts, r, in), and B, (parts, width, r)."""
         raise NotImplementedError
 
+    def matrices(self) -> tuple[Tensor, Tensor]:
+        """The same of all parts together, if these are equally wide: (parts · r, in) and (parts · width, r)."""
+        a, b = self.factors()
+        return a.flatten(0, 1), b.flatten(0, 1)
+
     @property
     def reads_weight(self) -> bool:
         return self.m is not None
 
+    @property
+    def acts_alone(self) -> bool:
+        """Can `forward` take `onto`? It must do nothing but add, to channels that lie side by side."""
+        return self.gate is None and self.m is None and self.parts.are_side_by_side
+
     def forward(
-        self, layer_input: Tensor, change: Tensor | None, gate: Tensor | None, unadapted: Unadapted | None = None
+        self,
+        layer_input: Tensor,
+        *,
+        change: Tensor | None = None,
+        gate: Tensor | None = None,
+        unadapted: Unadapted | None = None,
+        onto: Tensor | None = None,
     ) -> Tensor:
         """
         The scaled change of the projection's output, (..., length, out).
@@ -84,13 +101,33 @@ class LowRankChange(nn.Module):
             change: unless the adapter before this one made a change: then A reads that.
             gate: takes the place of the scaling, (..., 1, parts).
             unadapted: the map itself, if this module `reads_weight`.
+            onto: the projection's output. The result is that with the change, instead of the change; without
+                gradients, it may be the same tensor.
         """
+        if onto is not None:
+            return self._added(onto, layer_input)
         a, b = self.factors()
         x = layer_input if change is None else change
-        reduced = self.lora_dropout(x.to(a.dtype)) @ a.flatten(0, 1).T
-        product = torch.einsum("...pr,por->...po", reduced.unflatten(-1, (self.parts.count, self.r)), b)
+        reduced = F.linear(self._dropped(x.to(a.dtype)), a.flatten(0, 1))
+        if self.parts.count == 1:
+            product = F.linear(reduced, b[0]).unsqueeze(-2)
+        else:
+            product = torch.einsum("...pr,por->...po", reduced.unflatten(-1, (self.parts.count, self.r)), b)
         added = self.parts.spread(product * (self.scaling if gate is None else gate.unsqueeze(-1)), fill=0.0)
         return added if unadapted is None else self._lengthened(unadapted, added)
+
+    def _added(self, output: Tensor, layer_input: Tensor) -> Tensor:
+        """output + s B A x, in one step for each part, if all of it is of one type."""
+        a, b = self.matrices()
+        if layer_input.dtype == output.dtype == a.dtype == b.dtype:
+            x = self.lora_dropout(layer_input) if self.training else layer_input
+            reduced = F.linear(x.reshape(-1, self.in_features), a)
+            if reduced.dtype == output.dtype:  # unless autocast sees to that
+                return self.parts.with_products(output, reduced, b, self.scaling)
+        return self.apply_to(output, self.forward(layer_input))
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return self.lora_dropout(x) if self.training else x
 
     def can_be_stacked_with(self, other: nn.Module) -> bool:
         """Do the two differ in nothing but what A and B are?"""
@@ -111,7 +148,7 @@ class LowRankChange(nn.Module):
         """
         a, b = (pick(factors, rows) for factors in zip(*(other.factors() for other in others), strict=True))
         x = layer_input if change is None else change
-        reduced = torch.einsum("b...i,bpri->b...pr", self.lora_dropout(x.to(a.dtype)), a)
+        reduced = torch.einsum("b...i,bpri->b...pr", self._dropped(x.to(a.dtype)), a)
         product = torch.einsum("b...pr,bpor->b...po", reduced, b)
         scaling = pick([product.new_tensor(other.scaling) for other in others], rows)
         return self.parts.spread(product * scaling.view(-1, *(1,) * (product.dim() - 1)), fill=0.0)

@@ -117,6 +117,8 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
         output = super().forward(input)
         if self.active is None:
             return output
+        if self.alone is not None:
+            return self.alone.module(input, onto=output)
         return self.run(LoRAState(input, output)).output
 
     def run_adapter(self, name: str, state: LoRAState) -> LoRAState:
@@ -126,10 +128,10 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
             self.record_gate(name, gate)
         if isinstance(lora, InputRescaling):
             return state._replace(change=self._without_bias(lora(state.layer_input)), neutral=lora.neutral)
-        given = (state.layer_input, state.change, gate)
+        given = {"change": state.change, "gate": gate}
         if lora.reads_weight:
-            given = (*given, Unadapted(state.output, self.matrix(state.output), bias_of(self)))
-        return state._replace(change=lora(*given), neutral=lora.neutral)
+            given["unadapted"] = Unadapted(state.output, self.matrix(state.output), bias_of(self))
+        return state._replace(change=lora(state.layer_input, **given), neutral=lora.neutral)
 
     def route(self, block: Route, state: LoRAState, *, is_last: bool) -> LoRAState:
         if not self.routes_alike:

@@ -29,6 +29,9 @@ class LowRank(LowRankChange):
     def factors(self) -> tuple[Tensor, Tensor]:
         return self.lora_A.unflatten(0, (self.parts.count, self.r)), self.parts.apart(self.lora_B)
 
+    def matrices(self) -> tuple[Tensor, Tensor]:
+        return self.lora_A, self.lora_B
+
 
 class MultiTaskLowRank(LowRankChange):
     """One task's view of A and n matrices B, which it may share with other tasks: Σᵢ softmax(w / τ)ᵢ Bᵢ Λ A."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,9 +52,54 @@ class FusedParts:
         widths = self._widths(rows // sum(self._widths(1)))
         return torch.cat([part[:width] for part, width in zip(values, widths, strict=True)])
 
+    @property
+    def are_side_by_side(self) -> bool:
+        """Does each part have channels of its own in one piece, as many as the others?"""
+        return not self.shares and self.groups == 1
+
+    def with_products(self, output: Tensor, reduced: Tensor, b: Tensor, scaling: float) -> Tensor:
+        """
+        The output, with products that are added to parts which are side by side.
+
+        Args:
+            output: (..., out). Without gradients, it is changed in its place.
+            reduced: (rows, adapted parts · r), for all rows of the output.
+            b: (adapted parts · width, r).
+        """
+        in_place = not torch.is_grad_enabled() and output.is_contiguous()
+        add = Tensor.addmm_ if in_place else torch.addmm
+        rows = output.reshape(-1, output.shape[-1])
+        if len(self.adapted) == 1:
+            rows = add(rows, reduced, b.t(), alpha=scaling)
+        else:
+            pairs = zip(reduced.chunk(self.count, dim=-1), b.chunk(self.count), strict=True)
+            rows = self._changed(rows, lambda part, own: add(part, own[0], own[1].t(), alpha=scaling), pairs, in_place)
+        return output if in_place else rows.view(output.shape)
+
+    def with_factors(self, output: Tensor, factors: Tensor) -> Tensor:
+        """
+        The output, (..., out), with parts which are side by side times their factors, (adapted parts · width,).
+        Without gradients, it is changed in its place.
+        """
+        in_place = not torch.is_grad_enabled()
+        scale = Tensor.mul_ if in_place else torch.mul
+        if len(self.adapted) == 1:
+            return scale(output, factors)
+        return self._changed(output, scale, iter(factors.chunk(self.count)), in_place)
+
+    def _changed(
+        self, output: Tensor, change: Callable[[Tensor, Any], Tensor], given: Iterator[Any], in_place: bool
+    ) -> Tensor:
+        """(..., out), each of whose adapted parts was changed by what is given for it."""
+        parts = [
+            change(part, next(given)) if is_adapted else part
+            for part, is_adapted in zip(output.chunk(len(self.adapted), dim=-1), self.adapted, strict=True)
+        ]
+        return output if in_place else torch.cat(parts, dim=-1)
+
     def spread(self, values: Tensor, fill: float) -> Tensor:
         """(..., adapted parts, width) → (..., out), with `fill` in the parts that are not adapted."""
-        if all(self.adapted) and not self.shares and self.groups == 1:
+        if all(self.adapted) and self.are_side_by_side:
             return values.flatten(-2)
         unit = values.shape[-1] // max(self._widths(1))
         given = iter(values.unbind(-2))

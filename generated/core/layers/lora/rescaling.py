@@ -35,8 +35,28 @@ class Rescaling(nn.Module):
         else:
             initialize_alike(self.lora_B, config.init_weights)
 
-    def forward(self, layer_input: Tensor, change: Tensor | None, gate: Tensor | None) -> Tensor:
-        """The factors, (..., 1 or length, out), times `change`, those of the adapter before this one."""
+    @property
+    def acts_alone(self) -> bool:
+        return self.gate is None and self.parts.are_side_by_side
+
+    def forward(
+        self,
+        layer_input: Tensor,
+        *,
+        change: Tensor | None = None,
+        gate: Tensor | None = None,
+        onto: Tensor | None = None,
+    ) -> Tensor:
+        """
+        The factors, (..., 1 or length, out), times `change`, those of the adapter before this one.
+
+        Args:
+            gate: takes the place of the scaling, (..., 1, parts).
+            onto: the projection's output. The result is that with the factors, instead of the factors; without
+                gradients, it may be the same tensor.
+        """
+        if onto is not None:
+            return self.parts.with_factors(onto, self._scaled(onto.dtype))
         factors = self._factors(self.scaling if gate is None else gate.unsqueeze(-1))
         return factors if change is None else change * factors
 
@@ -57,6 +77,11 @@ class Rescaling(nn.Module):
         """The weight, (out, in), and the bias of a map that gives the adapted output by itself."""
         factors = self._factors(self.scaling)
         return weight * factors.unsqueeze(-1), None if bias is None else bias * factors
+
+    def _scaled(self, dtype: torch.dtype) -> Tensor:
+        """The factors of all adapted parts, (parts · width,)."""
+        factors = self.lora_B.view(-1).to(dtype)
+        return factors if self.scaling == 1 else factors * self.scaling
 
     def _factors(self, scaling: Tensor | float) -> Tensor:
         return self.parts.spread(self.parts.apart(self.lora_B).squeeze(-1) * scaling, fill=1.0)

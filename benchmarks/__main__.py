@@ -1,0 +1,70 @@
+"""Measures ratios, and writes them down.
+
+    python -m benchmarks                       # all rows
+    python -m benchmarks forward --size tiny   # some
+
+Progress and figures go to the terminal as they come.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import torch
+
+from benchmarks.bench import Bench
+from benchmarks.figures import Figure, line
+from benchmarks.models import MODELS, SIZES
+from benchmarks.peer import Peer
+
+
+ROWS = ("forward",)
+
+
+@click.command(help=__doc__)
+@click.argument("rows", nargs=-1, type=click.Choice(ROWS))
+@click.option("--rounds", default=15, show_default=True, help="Turns of each side.")
+@click.option("--model", "models", multiple=True, type=click.Choice(MODELS), default=MODELS, help="Only these models.")
+@click.option(
+    "--size", "sizes", multiple=True, type=click.Choice([*SIZES]), default=[*SIZES], help="Only these sizes."
+)
+@click.option(
+    "--peer-python",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Interpreter of an environment with the library `adapters`; without it, that peer is left out.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+def main(
+    rows: tuple[str, ...],
+    rounds: int,
+    models: tuple[str, ...],
+    sizes: tuple[str, ...],
+    peer_python: Path | None,
+    as_json: bool,
+) -> None:
+    torch.set_num_threads(1)
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    bench = Bench(rounds, models, sizes, None if peer_python is None else Peer(peer_python.absolute()))
+    found = []
+    for figure in measured(rows or ROWS, bench):
+        found.append(figure)
+        click.echo(line(figure), err=as_json)
+    if as_json:
+        click.echo(json.dumps([asdict(figure) for figure in found], indent=2, ensure_ascii=False))
+
+
+def measured(rows: tuple[str, ...], bench: Bench) -> Iterator[Figure]:
+    for row in rows:
+        yield from importlib.import_module(f"benchmarks.rows.{row}").figures(bench)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Rows of the table of figures: each module measures some of them."""

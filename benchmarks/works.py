@@ -1,0 +1,160 @@
+"""What is timed? A work is described by plain words, so that it can be done in another process as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from tempfile import mkdtemp
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.libraries import LIBRARIES
+from benchmarks.models import SIZES, batch_for, build
+from benchmarks.timing import Timed, once, timed
+from examples.common.memory import peak
+
+
+NEW_TOKENS = 16
+
+
+@dataclass(frozen=True)
+class Work:
+    """
+    Args:
+        library: who does it, one of LIBRARIES.
+        what: one of WORKS.
+        model, size: on which model.
+        method: of its adapters; "" for a model that is only prepared for them.
+        adapters: how many there are in the model.
+        used: over how many of them the rows of a batch are spread.
+    """
+
+    library: str
+    what: str
+    model: str
+    size: str
+    method: str = ""
+    adapters: int = 1
+    used: int = 1
+
+    def by(self, library: str, **changes: Any) -> Work:
+        return replace(self, library=library, **changes)
+
+
+def started(work: Work) -> Timed:
+    """Build what it needs, once; the result does the work and says what it took (seconds, or bytes of memory)."""
+    return WORKS[work.what](work)
+
+
+def adapted(work: Work) -> nn.Module:
+    library, model = LIBRARIES[work.library](), build(work.model, work.size)
+    if not work.method:
+        return library.prepared(model)
+    return library.added(model, work.method, names_of(work))
+
+
+def names_of(work: Work) -> list[str]:
+    return [f"task{number:03}" for number in range(work.adapters)]
+
+
+def _forward(work: Work) -> Timed:
+    model, batch = adapted(work), batch_for(work.model, work.size)
+    return timed(torch.no_grad()(lambda: model(**batch)))
+
+
+def _batch(work: Work) -> Timed:
+    """A forward of a batch whose rows have adapters of their own."""
+    model, batch, told = _mixed(work)
+    return timed(torch.no_grad()(lambda: model(**batch, **told)))
+
+
+def _batch_generation(work: Work) -> Timed:
+    model, batch, told = _mixed(work)
+    return timed(lambda: _generated(model, batch, **told))
+
+
+def _mixed(work: Work) -> tuple[nn.Module, dict[str, torch.Tensor], dict[str, Any]]:
+    model, names, rows = adapted(work), names_of(work), SIZES[work.size].batch
+    rows = max(rows, work.used)
+    batch = {
+        name: tensor.repeat(-(-rows // len(tensor)), 1)[:rows]
+        for name, tensor in batch_for(work.model, work.size).items()
+    }
+    if work.used == 1:
+        return model, batch, {}
+    chosen = sorted(names[: work.used][row % work.used] for row in range(rows))
+    return model, batch, LIBRARIES[work.library]().mixed(model, chosen)
+
+
+def _generation(work: Work) -> Timed:
+    model, batch = adapted(work), batch_for(work.model, work.size)
+    return timed(lambda: _generated(model, batch))
+
+
+def _generated(model: nn.Module, batch: dict[str, torch.Tensor], **told: Any) -> Any:
+    return model.generate(**batch, **told, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False)
+
+
+def _training(work: Work) -> Timed:
+    return timed(_step(work)[1])
+
+
+def _memory(work: Work) -> Timed:
+    model, step = _step(work)
+
+    def twice() -> None:
+        step()
+        step()
+
+    return lambda: float(peak(model, twice))
+
+
+def _step(work: Work) -> tuple[nn.Module, Callable[[], None]]:
+    model, batch = adapted(work), batch_for(work.model, work.size, labels=True)
+    LIBRARIES[work.library]().trained(model, names_of(work)[0])
+    optimizer = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=1e-4)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        model(**batch).loss.backward()
+        optimizer.step()
+
+    return model, step
+
+
+def _switching(work: Work) -> Timed:
+    """From one adapter to the next, through all of them."""
+    model, names, library = adapted(work), names_of(work), LIBRARIES[work.library]()
+
+    def switch() -> None:
+        for name in names:
+            library.switched(model, name)
+
+    return timed(switch)
+
+
+def _loading(work: Work) -> Timed:
+    """All of them, from files, into a new model."""
+    library, names, folder = LIBRARIES[work.library](), names_of(work), mkdtemp(prefix="benchmark-")
+    library.saved(adapted(work), folder, names)
+
+    def load() -> float:
+        model = build(work.model, work.size)
+        return once(lambda: library.loaded(model, folder, names))
+
+    load()
+    return load
+
+
+WORKS: dict[str, Callable[[Work], Timed]] = {
+    "forward": _forward,
+    "training": _training,
+    "memory": _memory,
+    "batch": _batch,
+    "batch generation": _batch_generation,
+    "generation": _generation,
+    "switching": _switching,
+    "loading": _loading,
+}
