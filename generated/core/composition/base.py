@@ -89,6 +89,11 @@ class AdapterCompositionBlock(Sequence):
         return self.of([_restrict(child, held) for child in self.children])
 
     @property
+    def only(self) -> str | None:
+        """The adapter that stands here by itself, if this block is nothing but its place."""
+        return None
+
+    @property
     def leaves(self) -> tuple[str, ...]:
         """All adapter names in the tree, in order."""
         leaves = ((child,) if isinstance(child, str) else child.leaves for child in self.present)

@@ -21,6 +21,13 @@ class Stack(AdapterCompositionBlock):
 
     nestings = ("Stack", "Fuse", "Split", "Parallel", "BatchSplit", "Average", "MultiTask", "Route")
 
+    @property
+    def only(self) -> str | None:
+        if len(self) != 1:
+            return None
+        (child,) = self.children
+        return child.only if isinstance(child, AdapterCompositionBlock) else child
+
     def run(self, slot: Slot[AnyState], state: AnyState, *, is_last: bool = True) -> AnyState:
         *inner, outermost = self.children
         for child in inner:

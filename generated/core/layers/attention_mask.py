@@ -118,9 +118,8 @@ def _causal_mask(query: Tensor, key: Tensor, prefix_length: int) -> Tensor:
     With more keys than queries the keys are a static cache that is being filled from its start, so the triangle
     begins at the first key.
     """
-    queries = torch.arange(query.shape[-2], device=query.device)[:, None]
-    keys = torch.arange(-prefix_length, key.shape[-2], device=query.device)[None, :]
-    return (keys <= queries)[None, None]
+    shape = (1, 1, query.shape[-2], prefix_length + key.shape[-2])
+    return query.new_ones(shape, dtype=torch.bool).tril(prefix_length)
 
 
 def _extend_block_mask(mask: BlockMask, prefix: PrefixColumns) -> BlockMask:

@@ -58,7 +58,9 @@ class PrefixTuningState(NamedTuple):
         Keys and values with this in front of them, or of each window, (batch, heads, windows, length, width). Values
         may be filled up with zeros to the width of keys.
         """
-        keys, values = self.key, F.pad(self.value, (0, value.shape[-1] - self.value.shape[-1]))
+        keys, values = self.key, self.value
+        if values.shape[-1] != value.shape[-1]:
+            values = F.pad(values, (0, value.shape[-1] - values.shape[-1]))
         if key.dim() == 5:
             keys, values = (part.unsqueeze(2).expand(-1, -1, key.shape[2], -1, -1) for part in (keys, values))
         return torch.cat([keys, key], dim=-2), torch.cat([values, value], dim=-2)

@@ -156,6 +156,8 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
 
     def prefixes_for(self, key: Tensor, value: Tensor, hidden_states: Tensor | None) -> PrefixTuningState:
         """What stands in front of these keys and values, (batch, heads, …, length, width)."""
+        if self.alone is not None:
+            return PrefixTuningState(*self.prefixes[self.alone].key_values(like=key), hidden_states)
         nothing = key.flatten(2, -2)[:, :, :0], value.flatten(2, -2)[:, :, :0, : self.value_dim]
         return self.active.run(self, PrefixTuningState(*nothing, hidden_states))
 
@@ -174,6 +176,9 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         query, key, value = (heads.unflatten(0, (hidden_states.shape[0], -1)) for heads in (query, key, value))
         key, value, mask = self(query, key, value, mask, hidden_states, turned=turned, mask_hides=mask_hides)
         return key.flatten(0, 1), value.flatten(0, 1), mask
+
+    def _acting_alone(self, name: str) -> str | None:
+        return None if name in self.prefix_gates else name
 
     @property
     def implementation(self) -> str:

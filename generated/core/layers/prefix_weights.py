@@ -6,6 +6,7 @@ Weights are read where their module is called, so that hooks which bring them fr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -29,10 +30,10 @@ class PrefixShape(NamedTuple):
         return self.heads * self.key_dim, self.heads * self.value_dim
 
 
-def own_slice(shapes: Sequence[PrefixShape], index: int) -> slice:
-    """The numbers of the layer at `index` among those of all layers."""
-    start = sum(sum(shape.numbers) for shape in shapes[:index])
-    return slice(start, start + sum(shapes[index].numbers))
+def own_slices(shapes: Sequence[PrefixShape]) -> tuple[slice, ...]:
+    """The numbers of each layer among those of all layers."""
+    ends = [0, *accumulate(sum(shape.numbers) for shape in shapes)]
+    return tuple(map(slice, ends, ends[1:]))
 
 
 def total(shapes: Sequence[PrefixShape]) -> int:
@@ -45,7 +46,7 @@ class PrefixTuning(nn.Module):
 
     def __init__(self, shapes: tuple[PrefixShape, ...], hidden_size: int, config: PrefixTuningConfig) -> None:
         super().__init__()
-        self.shapes = shapes
+        self.shapes, self.slices = shapes, own_slices(shapes)
         self.prefix_length = config.prefix_length
         self.wte = nn.Embedding(config.prefix_length, hidden_size)
         self.control_trans = nn.Sequential(
@@ -65,7 +66,7 @@ class PrefixTuning(nn.Module):
         reduce, non_linearity, expand = self.control_trans
         weights_at = self.wte.weight.device
         positions = torch.arange(self.prefix_length, device=device if weights_at.type == "meta" else weights_at)
-        return expand(non_linearity(reduce(self.wte(positions))), own_slice(self.shapes, index))
+        return expand(non_linearity(reduce(self.wte(positions))), self.slices[index])
 
     def flatten(self) -> FlatPrefixTuning:
         """The same prefixes without the network that makes them."""
@@ -80,14 +81,14 @@ class FlatPrefixTuning(nn.Module):
 
     def __init__(self, shapes: tuple[PrefixShape, ...], prefix_length: int, dropout: float) -> None:
         super().__init__()
-        self.shapes = shapes
+        self.shapes, self.slices = shapes, own_slices(shapes)
         self.prefix_length = prefix_length
         self.control_trans = nn.Parameter(torch.randn(prefix_length * total(shapes)))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, index: int, device: torch.device) -> Tensor:
         """Keys and values of the layer at `index`, (prefix length, numbers of keys and values)."""
-        return self.control_trans.view(self.prefix_length, -1)[:, own_slice(self.shapes, index)]
+        return self.control_trans.view(self.prefix_length, -1)[:, self.slices[index]]
 
 
 class PrefixTuningPool(nn.Module):
@@ -106,7 +107,8 @@ class LayerPrefix(NamedTuple):
 
     def key_values(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values, (batch, heads, prefix length, width), for keys `like` these."""
-        return self._divided(self.source.dropout(self._made(like).expand(like.shape[0], -1, -1)))
+        rows = self._made(like).expand(like.shape[0], -1, -1)
+        return self._divided(self.source.dropout(rows) if self.source.training else rows)
 
     def rows(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """The same for one example and without dropout, (heads, prefix length, width)."""
@@ -117,5 +119,10 @@ class LayerPrefix(NamedTuple):
 
     def _divided(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         shape = self.source.shapes[self.index]
-        keys, values = (part.unflatten(-1, (shape.heads, -1)) for part in rows.split(shape.numbers, dim=-1))
-        return keys.transpose(-3, -2), values.transpose(-3, -2)
+        keys, values = rows.split(shape.numbers, dim=-1)
+        return _by_head(keys, shape.heads), _by_head(values, shape.heads)
+
+
+def _by_head(rows: Tensor, heads: int) -> Tensor:
+    """(..., length, heads · width) → (..., heads, length, width)."""
+    return rows.view(*rows.shape[:-1], heads, -1).transpose(-3, -2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from generated.core.composition import AdapterCompositionBlock, Fuse, Route, Split, Stack, routing_block
+from generated.core.composition import AdapterCompositionBlock, Fuse, Route, Split, routing_block
 from generated.core.composition.base import BATCH, run_child
 from generated.core.errors import UnsupportedCompositionError
 from generated.core.layers import states
@@ -45,15 +45,15 @@ class AdapterSlot:
     A place where adapters act, and what blocks of a setup need of it.
 
     `active` is what acts, resolved when a setup is activated; a forward reads nothing else. `None` means that the
-    forward is the model's own. `inputs` is what is known of the call of the model. `routes_alike` says that the
-    adapters of an active `Route` differ in their weights alone; `keeps_examples_apart`, that something active looks at
-    the positions of an example, such as a gate that is the mean over them. `alone` is the only adapter that acts, if it
-    can do so by itself: then nothing has to be composed.
+    forward is the model's own. `alone` stands for the only adapter that acts, where nothing has to be composed.
+    `inputs` is what is known of the call of the model. `routes_alike` says that the adapters of an active `Route`
+    differ in their weights alone; `keeps_examples_apart`, that something active looks at the positions of an example,
+    such as a gate that is the mean over them.
     """
 
     active: AdapterCompositionBlock | None = None
     inputs: ForwardInputs | None = None
-    alone: Borrowed | None = None
+    alone: Any = None
     routes_alike: bool = False
     supported_blocks: ClassVar[tuple[type[AdapterCompositionBlock], ...]] = ()
     always_reads_inputs: ClassVar[bool] = False
@@ -94,7 +94,8 @@ class AdapterSlot:
         route = routing_block(self.active)
         self.routes_alike = route is not None and self._are_alike(route.children)
         self.keeps_examples_apart = self.active is not None and self._looks_at_positions(self.active)
-        self.alone = self._only_one()
+        only = None if self.active is None else self.active.only
+        self.alone = None if only is None else self._acting_alone(only)
 
     def run(self, state: Any) -> Any:
         """
@@ -106,12 +107,9 @@ class AdapterSlot:
             return self.active.run(self, state)
         return states.flat(self.active.run(self, states.apart(state, examples)))
 
-    def _only_one(self) -> Borrowed | None:
-        only: str | AdapterCompositionBlock | None = self.active
-        while isinstance(only, Stack) and len(only) == 1:
-            only = only[0]
-        module = self.container[only] if isinstance(only, str) and only in self.container else None
-        return Borrowed(module) if getattr(module, "acts_alone", False) else None
+    def _acting_alone(self, name: str) -> Any:
+        """What is called where nothing but this adapter acts; `None` if more has to be done than that."""
+        return None
 
     def _looks_at_positions(self, setup: AdapterCompositionBlock) -> bool:
         if any(isinstance(block, Split) for block in setup.blocks):
@@ -137,12 +135,12 @@ class AdapterSlot:
         return self.always_reads_inputs or self.keeps_examples_apart
 
     @property
-    def activation(self) -> tuple[AdapterCompositionBlock | None, Borrowed | None, bool, bool]:
+    def activation(self) -> tuple[AdapterCompositionBlock | None, Any, bool, bool]:
         """What `activate` decides, to be set again when something else could not be activated."""
         return self.active, self.alone, self.routes_alike, self.keeps_examples_apart
 
     @activation.setter
-    def activation(self, decided: tuple[AdapterCompositionBlock | None, Borrowed | None, bool, bool]) -> None:
+    def activation(self, decided: tuple[AdapterCompositionBlock | None, Any, bool, bool]) -> None:
         self.active, self.alone, self.routes_alike, self.keeps_examples_apart = decided
 
     def forget(self, name: str) -> None:
