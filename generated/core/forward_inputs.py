@@ -23,6 +23,7 @@ from transformers.utils import ModelOutput
 
 from generated.core.composition import AdapterCompositionBlock, Route, parallel_channels, routing_block
 from generated.core.errors import UnsupportedCompositionError
+from generated.core.layers.routing import Destinations, Routing
 from generated.core.records import AdapterRecords
 
 
@@ -46,7 +47,7 @@ class CallValues(NamedTuple):
     is_open: bool = False
     is_below_head: bool = False
     is_repeated: bool = False
-    ids: Tensor | None = None
+    destinations: Destinations | None = None
     attention_mask: Tensor | None = None
     decoder_attention_mask: Tensor | None = None
     is_causal: bool | None = None
@@ -176,22 +177,17 @@ class ForwardInputs:
         finally:
             self.call = outer
 
-    def rows_for(self, block: Route, size: int) -> Tensor:
+    def routing(self, block: Route, size: int) -> Routing:
         """
-        For each of `size` rows the position of a child in `block`, or -1. Several rows of one example (beams, tokens
-        made flat) follow one another.
+        Which children of `block` each of `size` rows goes to.
 
         Raises:
             UnsupportedCompositionError: the call did not say it, or for another number of examples.
         """
-        ids = self.call.ids
-        if ids is None:
+        destinations = self.call.destinations
+        if destinations is None:
             raise UnsupportedCompositionError(f"{block!r} is active: pass {block.arguments[0]}, one for each example")
-        rows, left = divmod(size, ids.shape[0])
-        if left:
-            given = f"{block.arguments[0]} is for {ids.shape[0]} examples"
-            raise UnsupportedCompositionError(f"{given}, but there are {size}")
-        return ids if rows == 1 else ids.repeat_interleave(rows)
+        return destinations.of(size)
 
     @staticmethod
     def take_own(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -203,12 +199,12 @@ class ForwardInputs:
         if call.generation is not None and not call.is_open and call.prompt_length is None:
             call.generation.prompt_length = _sequence_length(kwargs)
         wants_records = own.get("output_adapter_gating_scores") or own.get("output_adapter_fusion_attentions")
-        ids = self._ids(own)
+        destinations = self._destinations(own)
         return CallValues(
             is_open=True,
             is_below_head=call.is_below_head or is_head,
             is_repeated=call.is_repeated or bool(own.get("adapter_input_parallelized")),
-            ids=call.ids if ids is None else ids,
+            destinations=destinations or call.destinations,
             attention_mask=kwargs.get("attention_mask", call.attention_mask),
             decoder_attention_mask=kwargs.get("decoder_attention_mask", call.decoder_attention_mask),
             is_causal=kwargs.get("is_causal", call.is_causal),
@@ -218,7 +214,7 @@ class ForwardInputs:
             records=AdapterRecords(own) if wants_records else call.records,
         )
 
-    def _ids(self, own: dict[str, Any]) -> Tensor | None:
+    def _destinations(self, own: dict[str, Any]) -> Destinations | None:
         given = {name: own[name] for name in ROUTING_ARGUMENTS if own.get(name) is not None}
         understood = () if self.route is None else self.route.arguments
         unused = given.keys() - set(understood)
@@ -227,7 +223,7 @@ class ForwardInputs:
                 f"{', '.join(sorted(unused))} says where examples go, but no block that asks for it is active: "
                 "activate a Route (adapter_ids, adapter_names) or a MultiTask (task_ids)"
             )
-        return as_ids(next(iter(given.values())), self.route) if given else None
+        return as_destinations(*given.popitem(), self.route) if given else None
 
 
 def named_arguments(names: Sequence[str], args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -250,15 +246,15 @@ def _past_length(cache: Any, known: int | Tensor) -> int | Tensor:
     return length.clone() if isinstance(length, Tensor) else length
 
 
-def as_ids(given: Tensor | Sequence[int | str | None], route: Route) -> Tensor:
+def as_destinations(argument: str, given: Tensor | Sequence[int | str | None], route: Route) -> Destinations:
     """
-    Positions of children in `route`, -1 for none.
+    What an argument says of the children of `route`.
 
     Raises:
         UnsupportedCompositionError: a name is not in it.
     """
     if isinstance(given, Tensor):
-        return given
+        return Destinations(given, len(route), argument)
     labels = route.labels
     unknown = {name for name in given if isinstance(name, str) and name not in labels}
     if unknown:
@@ -266,7 +262,8 @@ def as_ids(given: Tensor | Sequence[int | str | None], route: Route) -> Tensor:
             f"{route!r} has no {', '.join(sorted(unknown))}; it has: {', '.join(filter(None, labels))}"
         )
     positions = {name: position for position, name in enumerate(labels)} | {None: -1}
-    return torch.tensor([positions[one] if one is None or isinstance(one, str) else one for one in given])
+    ids = [positions[one] if one is None or isinstance(one, str) else one for one in given]
+    return Destinations(torch.tensor(ids), len(route), argument)
 
 
 def batch_size(arguments: Mapping[Any, Any]) -> int | None:

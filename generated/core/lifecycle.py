@@ -15,7 +15,7 @@ from generated.core.configuration import AdapterConfig
 from generated.core.errors import AdapterConfigError, AdapterError, AdapterExistsError, UnsupportedMethodError
 from generated.core.layers.fusion import FusionModules
 from generated.core.layers.invertible import InvertibleAdapters
-from generated.core.layers.slot import AdapterModules, iter_containers, iter_slots
+from generated.core.layers.slot import AdapterModules, iter_containers, iter_slots, named_places
 from generated.core.methods import METHODS, Target, methods_of
 from generated.core.sites import Projection
 from generated.core.towers import refuse_blocks_of_examples, unsupported_methods, warn_of_left_out
@@ -79,7 +79,7 @@ def still_there(model: nn.Module, setup: AdapterCompositionBlock | None) -> Adap
 
 def remove_fusion(model: nn.Module, name: str) -> None:
     """Take the weights of a fusion out of `model`, and its name."""
-    for fusions in (module for module in model.modules() if isinstance(module, FusionModules)):
+    for fusions in (module for _, module in named_places(model) if isinstance(module, FusionModules)):
         if name in fusions:
             del fusions[name]
     del model.adapters_config.fusions[name]

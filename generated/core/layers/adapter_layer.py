@@ -22,7 +22,6 @@ from generated.core.errors import UnsupportedCompositionError
 from generated.core.layers import states
 from generated.core.layers.bottleneck import Norm, add_and_norm
 from generated.core.layers.fusion import FusionModules
-from generated.core.layers.routing import where_routed
 from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot
 
 
@@ -137,13 +136,14 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
     def route(self, block: Route, state: BottleneckState, *, is_last: bool) -> BottleneckState:
         if not self.routes_alike or state.hidden_states.dim() != 3:
             return super().route(block, state, is_last=is_last)
-        rows, adapters = self.inputs.rows_for(block, state.size(BATCH)), [self.adapters[name] for name in block]
+        routing = self.inputs.routing(block, state.size(BATCH))
+        adapters = [self.adapters[block[child]] for child in routing.children]
         block_input, skip = adapters[0].before(state.hidden_states, state.residual, state.norm)
-        output = adapters[0].routed(adapters, rows, block_input, skip).to(skip.dtype)
+        output = adapters[0].routed(adapters, routing, block_input, skip).to(skip.dtype)
         routed, plain = state._replace(hidden_states=output), state
         if is_last:
             routed, plain = self.finish(block[0], routed), self.finish(None, plain)
-        return routed._replace(hidden_states=where_routed(rows, routed.hidden_states, plain.hidden_states))
+        return routed._replace(hidden_states=routing.where(routed.hidden_states, plain.hidden_states))
 
     def fuse(self, block: Fuse, state: BottleneckState) -> BottleneckState:
         fusion = self.adapter_fusion_layer[block.name]

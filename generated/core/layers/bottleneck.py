@@ -21,7 +21,7 @@ from generated.core.errors import AdapterConfigError
 from generated.core.layers.channels import expect_channels
 from generated.core.layers.linear import Gate, LayerNorm, Linear, activation, init_bert_weights
 from generated.core.layers.phm import PHMLinear
-from generated.core.layers.routing import pick
+from generated.core.layers.routing import Routing
 
 
 if TYPE_CHECKING:
@@ -121,20 +121,20 @@ class BottleneckAdapter(nn.Module):
         is_plain = not (config.phm_layer or config.use_gating or config.ln_before or config.ln_after)
         return is_plain and config == other.config.replace(reduction_factor=1, leave_out=[], init_weights_seed=None)
 
-    def routed(self, others: Sequence[BottleneckAdapter], rows: Tensor, x: Tensor, skip: Tensor) -> Tensor:
+    def routed(self, others: Sequence[BottleneckAdapter], routing: Routing, x: Tensor, skip: Tensor) -> Tensor:
         """
         Output of the block where each row has the weights of one of `others`, which can be stacked with this one.
 
         Args:
-            rows: (batch,), positions in `others`.
+            routing: which of `others` each row goes to.
             x, skip: see `forward`.
         """
         down, up = zip(*((other.adapter_down[0], other.adapter_up) for other in others), strict=True)
-        hidden = _routed_linear(down, rows, x)
-        output = _routed_linear(up, rows, self.adapter_down[1](hidden))
+        hidden = _routed_linear(down, routing, x)
+        output = _routed_linear(up, routing, self.adapter_down[1](hidden))
         scaling = self.scaling
         if isinstance(scaling, Tensor):
-            scaling = pick([other.scaling for other in others], rows).unsqueeze(1)
+            scaling = routing.pick([other.scaling for other in others]).unsqueeze(1)
         return self._around(self._scaled(output, scaling), skip)
 
     def _scaled(self, up: Tensor, scaling: Tensor | float) -> Tensor:
@@ -163,8 +163,8 @@ class BottleneckAdapter(nn.Module):
         return self.adapter_norm_after(output) if self.config.ln_after else output
 
 
-def _routed_linear(linears: Sequence[Linear], rows: Tensor, x: Tensor) -> Tensor:
-    weight, bias = pick([linear.weight for linear in linears], rows), pick([linear.bias for linear in linears], rows)
+def _routed_linear(linears: Sequence[Linear], routing: Routing, x: Tensor) -> Tensor:
+    weight, bias = (routing.pick([getattr(linear, name) for linear in linears]) for name in ("weight", "bias"))
     return torch.baddbmm(bias.unsqueeze(1), x.to(weight.dtype), weight.transpose(1, 2))
 
 

@@ -71,7 +71,7 @@ class PrefixTuningState(NamedTuple):
         """Prefixes of unequal length are filled up on the left."""
         lengths = [part.key.shape[-2] for part in parts]
         longest = max(lengths)
-        filled = [part._filled_up(longest) for part in parts]
+        filled = [part.filled_up(longest) for part in parts]
         is_even = min(lengths) == longest and all(part.visible is None for part in parts)
         return self._replace(
             key=how([part.key for part in filled]),
@@ -79,7 +79,8 @@ class PrefixTuningState(NamedTuple):
             visible=None if is_even else how([part.visible for part in filled]),
         )
 
-    def _filled_up(self, length: int) -> PrefixTuningState:
+    def filled_up(self, length: int) -> PrefixTuningState:
+        """With positions on the left that nobody sees."""
         missing = length - self.key.shape[-2]
         key, value = (F.pad(tensor, (0, 0, missing, 0)) for tensor in (self.key, self.value))
         return self._replace(key=key, value=value, visible=F.pad(_seen(self.key, self.visible), (missing, 0)))

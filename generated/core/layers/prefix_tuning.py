@@ -20,7 +20,6 @@ from generated.core.layers.attention_mask import AttentionMask, PrefixColumns, e
 from generated.core.layers.prefix_state import PrefixTuningState
 from generated.core.layers.prefix_weights import LayerPrefix
 from generated.core.layers.prefixed_attention import Attend, PrefixedAttention
-from generated.core.layers.routing import pick
 from generated.core.layers.slot import AdapterModules, AdapterSlot
 
 
@@ -204,18 +203,22 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         return state.after(keys, values)
 
     def route(self, block: Route, state: PrefixTuningState, *, is_last: bool) -> PrefixTuningState:
-        prefixes = [self.prefixes[child] for child in block if isinstance(child, str)]
-        is_plain = not any(child in self.prefix_gates for child in block) and not self._drops(prefixes)
-        if len(prefixes) != len(block) or not is_plain:
-            return super().route(block, state, is_last=is_last)
-        rows = self.inputs.rows_for(block, state.size(BATCH))
-        keys, values = zip(*(prefix.rows(state.key) for prefix in prefixes), strict=True)
-        visible = pick([key.new_ones(key.shape[1], dtype=torch.bool) for key in keys], rows)
-        visible = visible & (rows.to(visible.device) >= 0).unsqueeze(1)
-        return state.after(pick(keys, rows), pick(values, rows), visible)
+        routing = self.inputs.routing(block, state.size(BATCH))
+        needed = [block[child] for child in routing.children]
+        if self._can_be_stacked(needed):
+            keys, values = zip(*(self.prefixes[name].rows(state.key) for name in needed), strict=True)
+            visible = routing.pick([key.new_ones(key.shape[1], dtype=torch.bool) for key in keys])
+            visible = routing.where(visible, torch.zeros_like(visible))
+            routed = state.after(routing.pick(keys), routing.pick(values), visible)
+        else:
+            routed = super().route(block, state, is_last=is_last)
+        length = state.key.shape[-2] + self._length_of(block)  # as of all children, whichever are needed now
+        return routed if routed.key.shape[-2] == length else routed.filled_up(length)
 
-    def _drops(self, prefixes: Sequence[LayerPrefix]) -> bool:
-        return self.training and any(prefix.source.dropout.p for prefix in prefixes)
+    def _can_be_stacked(self, children: Sequence[str | AdapterCompositionBlock | None]) -> bool:
+        if not all(isinstance(child, str) and child not in self.prefix_gates for child in children):
+            return False
+        return not (self.training and any(self.prefixes[name].source.dropout.p for name in children))
 
     def extend_mask(self, mask: Tensor) -> Tensor:
         """Let a mask of the attention's own cover the active prefix: "may attend" on the left."""

@@ -1,33 +1,121 @@
-"""How does each row of a batch get weights of its own? Those of all adapters are stacked, and each row picks its own.
+"""How does each row of a batch get weights of its own? Those of adapters are stacked, and each row picks its own.
 
-Whatever the routing, the same operations run on the same shapes: a compiled model needs one graph for all routings.
+In a call without gradients these are the adapters that the batch needs: what it costs does not grow with those that
+are loaded. Otherwise they are all adapters of the block, so that each has a gradient, and a compiled model needs one
+graph for all routings. The same where ids are on an accelerator, which nothing waits for here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from generated.core.errors import UnsupportedCompositionError
 
-def pick(tensors: Sequence[Tensor], rows: Tensor) -> Tensor:
+
+@dataclass(frozen=True, eq=False)
+class Routing:
     """
-    For each row the tensor that it is to use, (batch, …); where sizes differ, filled up with zeros at the end.
+    Where the rows of a batch go.
 
     Args:
-        tensors: one for each adapter, with the same number of dimensions.
-        rows: (batch,), positions in `tensors`; a negative one picks the first.
+        children: positions of those children of a block that are needed.
+        index: (rows,), for each row a position in `children`, whatever it is where a row goes nowhere.
+        goes: (rows,), False where a row goes nowhere; `None` if all go somewhere.
+        is_in_order: `index` counts from zero, one row for each child.
     """
-    shape = [max(sizes) for sizes in zip(*(tensor.shape for tensor in tensors), strict=True)]
-    stacked = torch.stack([_filled_up(tensor, shape) for tensor in tensors])
-    return stacked[rows.to(stacked.device).clamp(min=0)]
+
+    children: Sequence[int]
+    index: Tensor
+    goes: Tensor | None
+    is_in_order: bool = False
+
+    def pick(self, tensors: Sequence[Tensor]) -> Tensor:
+        """
+        For each row the tensor that it is to use, (rows, …); where sizes differ, filled up with zeros at the end.
+
+        Args:
+            tensors: one for each of `children`, with the same number of dimensions.
+        """
+        sizes = {tensor.shape for tensor in tensors}
+        if len(sizes) > 1:
+            shape = [max(size) for size in zip(*sizes, strict=True)]
+            tensors = [_filled_up(tensor, shape) for tensor in tensors]
+        stacked = torch.stack(list(tensors))
+        return stacked if self.is_in_order else stacked[self.index.to(stacked.device)]
+
+    def number(self, numbers: Sequence[float], like: Tensor) -> Tensor | float:
+        """The number of each row, (rows,), or the one that all have; 0 where a row goes nowhere."""
+        if self.goes is None and len(set(numbers)) == 1:
+            return numbers[0]
+        picked = like.new_tensor(numbers)[self.index.to(like.device)]
+        return picked if self.goes is None else picked * self.goes.to(like.device)
+
+    def where(self, routed: Tensor, otherwise: Tensor) -> Tensor:
+        """Rows that go to an adapter, and the others, both (rows, …)."""
+        if self.goes is None:
+            return routed
+        return torch.where(self.goes.to(routed.device).view(-1, *(1,) * (routed.dim() - 1)), routed, otherwise)
 
 
-def where_routed(rows: Tensor, routed: Tensor, otherwise: Tensor) -> Tensor:
-    """Rows that go to an adapter, and the others, both (batch, …)."""
-    return torch.where(rows.to(routed.device).view(-1, *(1,) * (routed.dim() - 1)) >= 0, routed, otherwise)
+@dataclass(frozen=True, eq=False)
+class Destinations:
+    """
+    Which child of a block each example of a call goes to.
+
+    Args:
+        ids: (batch,), positions of children, negative for none.
+        count: how many children there are.
+        argument: of the call, which says this.
+    """
+
+    ids: Tensor
+    count: int
+    argument: str
+    _known: dict[tuple[int, bool], Routing] = field(default_factory=dict)
+
+    def of(self, size: int) -> Routing:
+        """
+        Of so many rows; several rows of one example (beams, tokens made flat) follow one another.
+
+        Raises:
+            UnsupportedCompositionError: they are not the same number for each example, or there is no such child.
+        """
+        if torch.compiler.is_compiling():
+            return self._of_all(size)
+        key = size, torch.is_grad_enabled()
+        if key not in self._known:
+            is_at_hand = self.ids.device.type == "cpu" and not torch.is_grad_enabled()
+            self._known[key] = self._of_needed(size) if is_at_hand else self._of_all(size)
+        return self._known[key]
+
+    def _of_all(self, size: int) -> Routing:
+        ids = self._of_rows(size)
+        return Routing(range(self.count), ids.clamp(min=0), ids >= 0)
+
+    def _of_needed(self, size: int) -> Routing:
+        ids = self._of_rows(size).tolist()
+        children = sorted({number for number in ids if number >= 0}) or [0]
+        if children[-1] >= self.count:
+            raise UnsupportedCompositionError(
+                f"{self.argument} names child {children[-1]} of a block that has {self.count}"
+            )
+        places = {child: place for place, child in enumerate(children)}
+        index = torch.tensor([places.get(number, 0) for number in ids])
+        goes = None if min(ids, default=0) >= 0 else torch.tensor([number >= 0 for number in ids])
+        return Routing(children, index, goes, is_in_order=goes is None and ids == children)
+
+    def _of_rows(self, size: int) -> Tensor:
+        rows, left = divmod(size, self.ids.shape[0])
+        if left:
+            raise UnsupportedCompositionError(
+                f"{self.argument} is for {self.ids.shape[0]} examples, but there are {size}"
+            )
+        return self.ids if rows == 1 else self.ids.repeat_interleave(rows)
 
 
 def _filled_up(tensor: Tensor, shape: Sequence[int]) -> Tensor:

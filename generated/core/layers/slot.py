@@ -12,6 +12,7 @@ from generated.core.composition import AdapterCompositionBlock, Fuse, Route, Spl
 from generated.core.composition.base import BATCH, run_child
 from generated.core.errors import UnsupportedCompositionError
 from generated.core.layers import states
+from generated.core.sites import joined
 
 
 if TYPE_CHECKING:
@@ -159,10 +160,11 @@ class AdapterSlot:
         raise UnsupportedCompositionError(f"{block!r} means nothing to {self.kind}")
 
     def route(self, block: Route, state: Any, *, is_last: bool) -> Any:
-        """Every child sees all rows; each row is taken from its child."""
-        rows = self.inputs.rows_for(block, state.size(BATCH))
-        parts = [run_child(child, self, state, is_last=is_last) for child in (None, *block.children)]
-        return state.choose(parts, rows + 1)
+        """Every child that is needed sees all rows; each row is taken from its child."""
+        routing = self.inputs.routing(block, state.size(BATCH))
+        children = (None, *(block[child] for child in routing.children))
+        parts = [run_child(child, self, state, is_last=is_last) for child in children]
+        return state.choose(parts, routing.index + 1 if routing.goes is None else (routing.index + 1) * routing.goes)
 
     def record_gate(self, name: str, scores: Tensor) -> None:
         """Keep the scores of a gate, (batch, 1, gates), if the caller asked for them."""
@@ -192,10 +194,24 @@ class AdapterHostMixin:
         return (module for module in candidates if isinstance(module, AdapterSlot))
 
 
+def named_places(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """All modules with their paths, but for what is in containers of adapters, however many that are."""
+    found: set[nn.Module] = set()
+    waiting = [("", model)]
+    while waiting:
+        path, module = waiting.pop()
+        if module in found:
+            continue
+        found.add(module)
+        yield path, module
+        if not isinstance(module, AdapterModules):
+            waiting += [(joined(path, name), child) for name, child in reversed(list(module.named_children()))]
+
+
 def iter_slots(model: nn.Module) -> Iterator[AdapterSlot]:
-    return (module for module in model.modules() if isinstance(module, AdapterSlot))
+    return (module for _, module in named_places(model) if isinstance(module, AdapterSlot))
 
 
 def iter_containers(model: nn.Module) -> Iterator[tuple[str, AdapterModules]]:
     """All containers below `model` with their paths."""
-    return ((path, module) for path, module in model.named_modules() if isinstance(module, AdapterModules))
+    return ((path, module) for path, module in named_places(model) if isinstance(module, AdapterModules))

@@ -20,6 +20,7 @@ from generated.core.layers.offloading import at_hand
 from generated.core.layers.sharding import own_class
 from generated.core.loading.folder import ADAPTER_FILES, FUSION_FILES, folders_below, read_config, read_tensors, write
 from generated.core.loading.keys import (
+    Renaming,
     WeightName,
     is_pool_duplicate,
     match_names,
@@ -190,7 +191,8 @@ def _warn_of_shifted_positions(base: nn.Module, stored: StoredAdapter) -> None:
 
 def _add_with_weights(base: nn.Module, name: str, stored: StoredAdapter, complete: Callable[[], None] | None) -> None:
     def filled() -> None:
-        fill(base, name, lifecycle.adapter_tensors(base, name), stored.name, stored.tensors, stored.path, moved)
+        tensors = lifecycle.adapter_tensors(base, name)
+        fill(base, name, tensors, stored.name, stored.tensors, stored.path, rename, moved)
         if complete is not None:
             complete()
 
@@ -209,6 +211,7 @@ def fill(
     stored_name: str,
     stored: Mapping[str, Tensor],
     path: Path,
+    rename: Renaming,
     moved: Mapping[str, str],
 ) -> None:
     """
@@ -220,13 +223,13 @@ def fill(
         stored_name: what it is called in the file.
         stored: the tensors in the file.
         path: of the file, for messages.
-        moved: see `match_names`.
+        rename, moved: see `match_names`.
 
     Raises:
         AdapterFileError: something is missing or has another shape; nothing was copied.
     """
     expected = {parse_name(key, name): tensor for key, tensor in targets.items()}
-    matched = match_names(stored, stored_name, expected, layer_paths(base), renaming(base), moved)
+    matched = match_names(stored, stored_name, expected, layer_paths(base), rename, moved)
     _refuse_unfit_tensors(path, stored, name, expected, matched)
     with torch.no_grad():
         for key, target in matched.items():

@@ -17,6 +17,7 @@ from generated.core.errors import AdapterFileError
 from generated.core.layers.offloading import at_hand
 from generated.core.loading.adapters import describe, fill, key_prefix
 from generated.core.loading.folder import FUSION_FILES, read_config, read_tensors, write
+from generated.core.loading.placement import renaming
 from generated.core.loading.places import PLACES, moved_paths, places_of, read_places
 
 
@@ -78,7 +79,8 @@ def _add_filled(
 ) -> None:
     fusions.add_fusion(base, fuse, config, overwrite_ok=True)
     try:
-        fill(base, fuse.name, fusions.fusion_tensors(base, fuse.name), stored_name, tensors, path, moved)
+        own = fusions.fusion_tensors(base, fuse.name)
+        fill(base, fuse.name, own, stored_name, tensors, path, renaming(base), moved)
     except BaseException:
         lifecycle.remove_fusion(base, fuse.name)
         raise

@@ -31,6 +31,7 @@ from generated.core.loading.adapters import StoredAdapter, add_stored, fill
 from generated.core.loading.folder import read_json, read_some
 from generated.core.loading.keys import CONTAINERS, LEGACY_CONTAINERS, parse_name
 from generated.core.loading.legacy import modernize
+from generated.core.loading.placement import renaming
 
 
 logger = logging.get_logger(__name__)
@@ -129,7 +130,7 @@ def _add_mixture(
     own = {key: tensor for key, tensor in tensors.items() if parse_name(key, name) is not None}
     try:
         fusions.add_fusion(base, Fuse(*mixed, name=name), AdapterFusionConfig.load(config), overwrite_ok=True)
-        fill(base, name, fusions.fusion_tensors(base, name), name, own, source, {})
+        fill(base, name, fusions.fusion_tensors(base, name), name, own, source, renaming(base), {})
     except AdapterError as error:
         if name in base.adapters_config.fusions:
             fusions.delete_fusion(base, name)

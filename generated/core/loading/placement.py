@@ -10,6 +10,7 @@ from transformers.core_model_loading import WeightRenaming
 
 from generated.core.configuration import AdapterConfig, ConfigUnion, LoRAConfig
 from generated.core.configuration.lora import FEED_FORWARD_ROLES
+from generated.core.layers.slot import named_places
 from generated.core.loading.keys import Renaming, WeightName
 from generated.core.loading.stored_form import is_diagonal, is_vera_scale
 from generated.core.placed import PlacedProjection, placed_layers, placed_projections
@@ -62,7 +63,7 @@ def with_true_matrices(config: AdapterConfig, tensors: Mapping[str, Tensor]) -> 
 
 def layer_paths(base: nn.Module) -> list[str]:
     layers = {layer.module for layer in placed_layers(base)}
-    return [path for path, module in base.named_modules() if module in layers]
+    return [path for path, module in named_places(base) if module in layers]
 
 
 def renaming(base: nn.Module) -> Renaming:

@@ -12,7 +12,7 @@ from torch import nn
 
 from generated.core.configuration import AdapterConfig
 from generated.core.errors import AdapterConfigError
-from generated.core.layers.slot import AdapterHostMixin, AdapterModules, Place
+from generated.core.layers.slot import AdapterHostMixin, AdapterModules, Place, named_places
 from generated.core.sites import Projection
 from generated.core.swap import is_swapped, restore
 
@@ -119,7 +119,7 @@ def restore_vacant_hosts(model: nn.Module) -> None:
     """Give their own class back to all modules in whose slots no adapter is left, and drop what nobody shares."""
     if hasattr(model, "shared_parameters") and not model.shared_parameters:
         del model.shared_parameters
-    for module in list(model.modules()):
+    for _, module in list(named_places(model)):
         if isinstance(module, AdapterHostMixin) and is_swapped(module) and not _holds_adapters(module):
             restore(module)
 

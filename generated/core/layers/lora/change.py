@@ -21,7 +21,7 @@ from generated.core.configuration import LoRAConfig
 from generated.core.errors import AdapterConfigError
 from generated.core.layers.linear import Gate
 from generated.core.layers.lora.projection import FusedParts
-from generated.core.layers.routing import pick
+from generated.core.layers.routing import Routing
 
 
 class Unadapted(NamedTuple):
@@ -137,21 +137,39 @@ class LowRankChange(nn.Module):
         return is_plain and self.parts == other.parts and self.lora_dropout.p == other.lora_dropout.p
 
     def routed(
-        self, others: Sequence[LowRankChange], rows: Tensor, layer_input: Tensor, change: Tensor | None
+        self, others: Sequence[LowRankChange], routing: Routing, layer_input: Tensor, change: Tensor | None
     ) -> Tensor:
         """
         The change where each row has the A and B of one of `others`, which can be stacked with this one.
 
         Args:
-            rows: (batch,), positions in `others`.
+            routing: which of `others` each row goes to.
             layer_input, change: see `forward`.
         """
-        a, b = (pick(factors, rows) for factors in zip(*(other.factors() for other in others), strict=True))
+        a, b = (routing.pick(factors) for factors in zip(*(other.factors() for other in others), strict=True))
         x = layer_input if change is None else change
         reduced = torch.einsum("b...i,bpri->b...pr", self._dropped(x.to(a.dtype)), a)
         product = torch.einsum("b...pr,bpor->b...po", reduced, b)
-        scaling = pick([product.new_tensor(other.scaling) for other in others], rows)
-        return self.parts.spread(product * scaling.view(-1, *(1,) * (product.dim() - 1)), fill=0.0)
+        scaling = routing.number([other.scaling for other in others], product)
+        if isinstance(scaling, Tensor):
+            scaling = scaling.view(-1, *(1,) * (product.dim() - 1))
+        return self.parts.spread(product * scaling, fill=0.0)
+
+    def routed_onto(self, output: Tensor, others: Sequence[LowRankChange], routing: Routing, x: Tensor) -> Tensor:
+        """
+        output + the change of each row, where the adapters read `x` and there is one part.
+
+        Args:
+            output: (batch, ..., out). Without gradients, it is changed in its place.
+        """
+        a, b = (routing.pick(matrices) for matrices in zip(*(other.matrices() for other in others), strict=True))
+        reduced = torch.bmm(self._dropped(x.to(a.dtype)).flatten(1, -2), a.mT)
+        scaling = routing.number([other.scaling for other in others], reduced)
+        reduced = reduced * (scaling.view(-1, 1, 1) if isinstance(scaling, Tensor) else scaling)
+        if output.dtype != reduced.dtype or torch.is_grad_enabled() or not output.is_contiguous():
+            return output + torch.bmm(reduced, b.mT).view(output.shape).to(output.dtype)
+        output.flatten(1, -2).baddbmm_(reduced, b.mT)
+        return output
 
     def apply_to(self, output: Tensor, change: Tensor) -> Tensor:
         return output + change.to(output.dtype)

@@ -27,7 +27,6 @@ from generated.core.layers import states
 from generated.core.layers.lora.change import LowRankChange, Unadapted
 from generated.core.layers.lora.projection import bias_of, features, stored_as_matrix, stores_matrix
 from generated.core.layers.lora.rescaling import InputRescaling, Rescaling
-from generated.core.layers.routing import where_routed
 from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot, Borrowed
 
 
@@ -108,6 +107,11 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
             if isinstance(block, Stack | Average):
                 self._check_chain([self.loras[name] for name in block.leaves], is_stack=isinstance(block, Stack))
 
+    @staticmethod
+    def _adds_alone(lora: LowRankChange | Rescaling | InputRescaling) -> bool:
+        """Is it a LoRA of one part, which is the whole output?"""
+        return isinstance(lora, LowRankChange) and lora.acts_alone and len(lora.parts.adapted) == 1
+
     def _acting_alone(self, name: str) -> Borrowed | None:
         lora = self.loras[name]
         return Borrowed(lora) if getattr(lora, "acts_alone", False) else None
@@ -140,10 +144,13 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
     def route(self, block: Route, state: LoRAState, *, is_last: bool) -> LoRAState:
         if not self.routes_alike:
             return super().route(block, state, is_last=is_last)
-        rows, loras = self.inputs.rows_for(block, state.size(BATCH)), [self.loras[name] for name in block]
-        change = loras[0].routed(loras, rows, state.layer_input, state.change)
+        routing = self.inputs.routing(block, state.size(BATCH))
+        loras = [self.loras[block[child]] for child in routing.children]
+        if is_last and state.change is None and self._adds_alone(loras[0]) and state.layer_input.dim() > 2:
+            return state._replace(output=loras[0].routed_onto(state.output, loras, routing, state.layer_input))
+        change = loras[0].routed(loras, routing, state.layer_input, state.change)
         idle = torch.full_like(change, loras[0].neutral) if state.change is None else state.change
-        state = state._replace(change=where_routed(rows, change, idle), neutral=loras[0].neutral)
+        state = state._replace(change=routing.where(change, idle), neutral=loras[0].neutral)
         return self.finish(block[0], state) if is_last else state
 
     def finish(self, name: str | None, state: LoRAState) -> LoRAState:

@@ -11,7 +11,7 @@ from generated.core.configuration import LoRAConfig
 from generated.core.errors import AdapterConfigError
 from generated.core.layers.lora.change import build_gate, initialize_alike
 from generated.core.layers.lora.projection import FusedParts
-from generated.core.layers.routing import pick
+from generated.core.layers.routing import Routing
 
 
 class Rescaling(nn.Module):
@@ -64,9 +64,11 @@ class Rescaling(nn.Module):
         """Do the two differ in nothing but their factors?"""
         return isinstance(other, Rescaling) and self.gate is None and other.gate is None
 
-    def routed(self, others: Sequence[Rescaling], rows: Tensor, layer_input: Tensor, change: Tensor | None) -> Tensor:
+    def routed(
+        self, others: Sequence[Rescaling], routing: Routing, layer_input: Tensor, change: Tensor | None
+    ) -> Tensor:
         """The factors of one of `others` for each row, (batch, ..., out); see `LowRankChange.routed`."""
-        factors = pick([other._factors(other.scaling) for other in others], rows)
+        factors = routing.pick([other._factors(other.scaling) for other in others])
         factors = factors.view(-1, *(1,) * (layer_input.dim() - 2), factors.shape[-1])
         return factors if change is None else change * factors
 
