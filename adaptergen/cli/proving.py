@@ -112,11 +112,14 @@ def broken(proven: Sequence[Proven]) -> list[Problem]:
     return [problem for each in proven for problem in each.problems]
 
 
-def require_torch() -> None:
+def require_torch(otherwise: str = "") -> None:
     """
+    Args:
+        otherwise: how the command does without running models, if it can.
+
     Raises:
         ProblemsFound: there is no torch to run models with.
     """
     if find_spec("torch") is None:
-        fix = "pip install torch, or pass --no-verify"
+        fix = ", or ".join(filter(None, ("pip install torch", otherwise)))
         raise ProblemsFound(Problem("no-torch", "models cannot be run: torch is not installed", fix=fix))

@@ -34,7 +34,7 @@ def analysed(
     from adaptergen.surveying.workers import surveyed
 
     if is_run_later:
-        require_torch()
+        require_torch("leave out --verify")
         preload()
     looked_at = surveyed(names, upstream, workspace, jobs or cores())
     found = progress(looked_at, "analysing", lambda each: each.name, length=len(names))

@@ -82,7 +82,7 @@ def update(
         changes = change_set(workspace, made)
         proving = verify and bool(made) and not dry_run and tree is None
         if proving:
-            require_torch()
+            require_torch("pass --no-verify")
         if pr_body:
             write_file(pr_body, pull_request(updates, upstream.version), "--pr-body")
         write(workspace, changes, made, told, dry_run=dry_run, force=force, as_json=as_json)

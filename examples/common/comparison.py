@@ -6,6 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
+from typing import NamedTuple
+
+
+class Key(NamedTuple):
+    """
+    Which run it is.
+
+    Args:
+        setting: of all that decides what comes of it, a digest.
+    """
+
+    method: str
+    task: str
+    seed: int
+    setting: str
 
 
 @dataclass(frozen=True)
@@ -14,6 +29,8 @@ class Run:
     One training.
 
     Args:
+        method, task, seed, setting: as in its key.
+        adapter: what was trained beside the head: a configuration, or other words for all weights, or none.
         score: between 0 and 1, on the evaluation split.
         trained, parameters: how many weights were trained, the head's included, and how many the model has.
         seconds: of the training; of the processor, where there is no GPU.
@@ -23,11 +40,18 @@ class Run:
     method: str
     task: str
     seed: int
+    setting: str
+    adapter: str
+    learning_rate: float
     score: float
     trained: int
     parameters: int
     seconds: float
     peak: int
+
+    @property
+    def key(self) -> Key:
+        return Key(self.method, self.task, self.seed, self.setting)
 
     @property
     def share(self) -> float:

@@ -14,9 +14,12 @@ class ExampleError(Exception):
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def told(left: str = "no adapter was written") -> Iterator[None]:
     """
     Print what is wrong, and end with 1; with 130 when the script is interrupted.
+
+    Args:
+        left: what an interrupted script leaves behind.
 
     What is neither about the arguments nor about adapters is a defect of the script, and keeps its traceback.
     """
@@ -26,5 +29,5 @@ def told() -> Iterator[None]:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("stopped; no adapter was written", file=sys.stderr)
+        print(f"stopped; {left}", file=sys.stderr)
         sys.exit(130)

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from adaptergen.cli import main
 from adaptergen.upstream import Upstream, installed_transformers
 from tests_adapters.generator.projects import done, python, run
-from tests_adapters.generator.trees import make_project
+from tests_adapters.generator.trees import fingerprint, make_project
 
 
 COMMANDS = (
@@ -95,14 +95,27 @@ def test_wrong_usage(project: Path, arguments: list[str]) -> None:
     assert "Error: " in result.stderr
 
 
-def test_models_are_verified_with_torch(one: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("command", "fix"),
+    [
+        ("verify case", "pip install torch"),
+        ("train-example case", "pip install torch"),
+        ("add-model my_case", "pip install torch, or pass --no-verify"),
+        ("update case", "pip install torch, or pass --no-verify"),
+        ("survey case --verify", "pip install torch, or leave out --verify"),
+    ],
+)
+def test_models_are_run_with_torch(one: Path, command: str, fix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written, and what is advised the command does have."""
     monkeypatch.setitem(sys.modules, "torch", None)
-    result = run(one, "verify", "case")
+    before = fingerprint(one)
+    result = run(one, *command.split())
 
-    assert result.exit_code == 1
-    assert result.stderr.startswith(
-        "error[no-torch]: models cannot be run: torch is not installed\n  fix: pip install"
-    )
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"error[no-torch]: models cannot be run: torch is not installed\n  fix: {fix}\n"
+    assert fingerprint(one) == before
+    for option in re.findall(r"--[a-z-]+", fix):
+        assert option in done(one, command.split()[0], "--help")
 
 
 def test_transformers_are_needed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
