@@ -95,7 +95,7 @@ class Attempt:
 
 
 def main(arguments: Sequence[str] | None = None) -> list[Row]:
-    with told("runs that had ended are kept, and --resume goes on behind them"):
+    with told("runs that had ended are kept, for --resume"):
         options = read_options(__doc__, DEFAULTS, arguments, add_arguments)
         return run(made_comparison(options) if options.tiny else options)
 

@@ -51,7 +51,7 @@ def test_goes_on_where_it_was_interrupted(
     with pytest.raises(SystemExit) as ended:
         compared(most=3)
     assert ended.value.code == 130
-    assert capsys.readouterr().err.endswith("stopped; runs that had ended are kept, and --resume goes on behind them\n")
+    assert capsys.readouterr().err.endswith("stopped; runs that had ended are kept, for --resume\n")
     first = runs(tmp_path)
     assert [(each["method"], each["task"]) for each in first] == ALL[:3]
     assert not (tmp_path / "comparison.md").exists()

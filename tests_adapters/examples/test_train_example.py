@@ -64,6 +64,20 @@ def test_refusals(tmp_path: Path) -> None:
     assert "give another --output" in result.stderr
 
 
+def test_no_task_suits(tmp_path: Path) -> None:
+    """Of DINOv3 transformers has only the model without a head, which takes no labels."""
+    from adaptergen.verify.tasks import TASKS
+
+    assert not any("dinov3_vit" in task.classes for task in TASKS)
+    result = run(ROOT, "train-example", "dinov3_vit", "--output", str(tmp_path / "adapter"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "generated/models/dinov3_vit/plan.toml: error[no-task]: no class of dinov3_vit takes labels of a known task\n"
+        "  fix: `adaptergen verify dinov3_vit` proves its adapters without a task\n"
+    )
+    assert not (tmp_path / "adapter").exists()
+
+
 def test_help_needs_no_torch() -> None:
     code = (
         "import sys; from adaptergen.cli import main; main(['train-example', '--help'], standalone_mode=False); "
