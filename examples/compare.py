@@ -37,6 +37,7 @@ DEFAULTS = Defaults("compare", "google-bert/bert-base-uncased", "nyu-mll/glue", 
 NAME = "task"
 ALL, HEAD = "all weights", "head"  # what is trained instead of an adapter
 BOTH_ENDS = "loreft[r=4,prefix_positions=7,suffix_positions=7,tied_weights=True,dropout=0.0]"
+EVERY_MAP = "ia3[attn_matrices=['q','k','v','o'],output_lora=True]"
 DECIDE_NOTHING = ("output_dir", "logging_dir", "run_name", "disable_tqdm", "report_to")
 
 
@@ -67,7 +68,7 @@ METHODS = (
     Method("head alone", Setting(HEAD, 1e-3), Setting(HEAD, 1e-2)),
     Method("bottleneck", Setting("seq_bn", 1e-4), Setting("seq_bn[reduction_factor=8]", 1e-2)),
     Method("LoRA", Setting("lora", 3e-4), Setting("lora[r=4]", 1e-2)),
-    Method("(IA)³", Setting("ia3", 3e-3), Setting("ia3", 1e-1)),
+    Method("(IA)³", Setting("ia3", 3e-3), Setting(EVERY_MAP, 1e-1)),
     Method("prefix tuning", Setting("prefix_tuning", 1e-3), Setting("prefix_tuning_flat[prefix_length=8]", 1e-1)),
     Method("ReFT", Setting("loreft", 1e-3), Setting(BOTH_ENDS, 2e-2)),
 )
