@@ -116,7 +116,7 @@ def _parser(doc: str, defaults: Defaults) -> argparse.ArgumentParser:
         description=doc, epilog=REST, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     said = f"{defaults.dataset} {defaults.dataset_config or ''}".strip()
-    parser.add_argument("--tiny", action="store_true", help="made data and a small new model: a minute, no network")
+    parser.add_argument("--tiny", action="store_true", help="made data and a small new model, without a network")
     parser.add_argument("--model", default=defaults.model, help=f"of the Hub, or a folder ({defaults.model})")
     parser.add_argument("--dataset", default=defaults.dataset, help=f"of the Hub, or a folder ({said})")
     parser.add_argument("--dataset-config", default=None, help="which part of the data set, for instance mrpc")
