@@ -25,13 +25,13 @@ from benchmarks.models import MODELS, SIZES
 from benchmarks.peer import Peer
 
 
-ROWS = ("forward",)
+ROWS = ("forward", "training", "generation", "serving", "compiling")
 
 
 @click.command(help=__doc__)
 @click.argument("rows", nargs=-1, type=click.Choice(ROWS))
 @click.option("--rounds", default=15, show_default=True, help="Turns of each side.")
-@click.option("--model", "models", multiple=True, type=click.Choice(MODELS), default=MODELS, help="Only these models.")
+@click.option("--model", "models", multiple=True, type=click.Choice(MODELS), default=MODELS, help="Only these.")
 @click.option(
     "--size", "sizes", multiple=True, type=click.Choice([*SIZES]), default=[*SIZES], help="Only these sizes."
 )

@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.libraries import NotMeasured
 from benchmarks.peer import Peer
-from benchmarks.timing import Timed, turns
+from benchmarks.timing import Spread, Timed, ratio, turns
 from benchmarks.works import Work, started
 
 
+OURS, PEFT = "ours", "PEFT"
 ELSEWHERE = "adapters"  # the library that needs a transformers of its own, and is compared with that one
+
+
+@dataclass(frozen=True)
+class Compared:
+    """
+    What a work of each library took in each round, and what it is compared with.
+
+    Args:
+        taken, against: by library. Libraries that cannot do the work are not among them.
+    """
+
+    taken: Mapping[str, list[float]]
+    against: Mapping[str, list[float]]
+
+    @property
+    def ours(self) -> Spread:
+        return self._ratio(OURS)
+
+    @property
+    def peers(self) -> dict[str, Spread]:
+        return {library: self._ratio(library) for library in self.taken if library != OURS}
+
+    @property
+    def best_peer(self) -> float | None:
+        return min((peer.median for peer in self.peers.values()), default=None)
+
+    def _ratio(self, library: str) -> Spread:
+        return ratio(self.taken[library], self.against[library])
 
 
 @dataclass(frozen=True)
@@ -28,25 +57,46 @@ class Bench:
     sizes: tuple[str, ...]
     peer: Peer | None = None
 
-    def measured(
-        self, works: Mapping[str, Work], elsewhere: Iterable[str] = (), rounds: int = 0
-    ) -> dict[str, list[float]]:
+    @property
+    def settings(self) -> list[tuple[str, str]]:
+        return [(model, size) for model in self.models for size in self.sizes]
+
+    @property
+    def generating(self) -> list[tuple[str, str]]:
+        """Those whose model writes texts."""
+        return [(model, size) for model, size in self.settings if model != "bert"]
+
+    def compared(self, work: Work, against: Work, share: float = 1.0) -> Compared:
         """
-        What each work took in each round. A work that its library cannot do is left out.
+        A work in each library, against another one; that is plain transformers', or the library's own.
 
         Args:
-            elsewhere: the works that are done in the environment of the library `adapters`.
+            share: of the rounds that are to be made, for what takes longer than a forward.
         """
-        sides: dict[str, Timed] = {}
-        for name, work in works.items():
+        sides: dict[tuple[str, bool], Timed] = {}
+        for library in (OURS, PEFT, ELSEWHERE):
             try:
-                if name not in elsewhere:
-                    sides[name] = started(work)
-                elif self.peer is not None:
-                    sides[name] = self.peer.started(work)
+                pair = {
+                    is_against: self._started(one, library) for is_against, one in ((False, work), (True, against))
+                }
             except NotMeasured:
                 continue
-        taken = turns(sides, rounds or self.rounds)
-        if self.peer is not None and elsewhere:
+            sides |= {(library, is_against): timed for is_against, timed in pair.items()}
+        taken = turns(sides, max(1, round(share * self.rounds)))
+        if self.peer is not None:
             self.peer.forget()
-        return taken
+        return Compared(
+            *({name: one for (name, which), one in taken.items() if which is side} for side in (False, True))
+        )
+
+    def measured(self, works: Mapping[str, Work], share: float = 1.0) -> dict[str, list[float]]:
+        """What some works took that are all done here."""
+        return turns({name: started(work) for name, work in works.items()}, max(1, round(share * self.rounds)))
+
+    def _started(self, work: Work, library: str) -> Timed:
+        work = work if work.library == "plain" else work.by(library)
+        if library != ELSEWHERE:
+            return started(work)
+        if self.peer is None:
+            raise NotMeasured
+        return self.peer.started(work)

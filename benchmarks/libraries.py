@@ -59,7 +59,7 @@ class Ours:
 
     def saved(self, model: nn.Module, folder: str, names: Sequence[str]) -> None:
         for name in names:
-            model.save_adapter(f"{folder}/{name}", name)
+            model.save_adapter(f"{folder}/{name}", name, with_head=False)
 
     def loaded(self, model: nn.Module, folder: str, names: Sequence[str]) -> nn.Module:
         model = self.prepared(model)
@@ -69,6 +69,9 @@ class Ours:
 
 
 class Peft:
+    def prepared(self, model: nn.Module) -> nn.Module:
+        return model
+
     targets = {"bert": ["query", "value"], "gpt2": ["c_attn"], "llama": ["q_proj", "v_proj"]}
     rescaled = {
         "bert": (["key", "value", "intermediate.dense"], ["intermediate.dense"]),

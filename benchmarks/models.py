@@ -33,7 +33,7 @@ MODELS = ("bert", "gpt2", "llama")
 def build(name: str, size: str) -> nn.Module:
     """A classifier (BERT) or a language model with random weights, the same for each caller."""
     torch.manual_seed(0)
-    made, shape = getattr(transformers, "AutoConfig"), SIZES[size]
+    made, shape = transformers.AutoConfig, SIZES[size]
     special = {"vocab_size": VOCABULARY, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
     if name == "gpt2":
         config = made.for_model(name, n_embd=shape.hidden, n_layer=shape.layers, n_head=shape.heads, **special)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.peer
 
-reads one request a line, and answers each with a line of JSON: {"start": {...}} with a number, {"turn": number} with what
-that work took.
+reads one request a line, and answers each with a line of JSON: {"start": {...}} with a number, {"turn": number} with
+what that work took.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def ratio(ours: list[float], other: list[float]) -> Spread:
 
 
 def overheads(ours: list[float], peers: list[float], plain: list[float]) -> Spread:
-    """What ours costs more than plain, as a part of what the peer's costs more; of medians, round by round is noise."""
+    """What ours costs more than plain, as a part of what a peer's costs more, which is a difference of medians."""
     base = statistics.median(plain)
     peer = statistics.median(peers) - base
     return spread([(one - base) / peer for one in ours])

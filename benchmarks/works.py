@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import count
 from tempfile import mkdtemp
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks.libraries import LIBRARIES
 from benchmarks.models import SIZES, batch_for, build
@@ -29,6 +30,7 @@ class Work:
         method: of its adapters; "" for a model that is only prepared for them.
         adapters: how many there are in the model.
         used: over how many of them the rows of a batch are spread.
+        rows: of a batch; 0 for those of the size.
     """
 
     library: str
@@ -38,6 +40,7 @@ class Work:
     method: str = ""
     adapters: int = 1
     used: int = 1
+    rows: int = 0
 
     def by(self, library: str, **changes: Any) -> Work:
         return replace(self, library=library, **changes)
@@ -65,27 +68,55 @@ def _forward(work: Work) -> Timed:
 
 
 def _batch(work: Work) -> Timed:
-    """A forward of a batch whose rows have adapters of their own."""
-    model, batch, told = _mixed(work)
+    """A forward of a batch whose rows have adapters of their own, or one for all of them."""
+    model, batch = adapted(work), _rows(work)
+    told = _told(work, model, len(batch["input_ids"]))
     return timed(torch.no_grad()(lambda: model(**batch, **told)))
 
 
 def _batch_generation(work: Work) -> Timed:
-    model, batch, told = _mixed(work)
+    model, batch = adapted(work), _rows(work)
+    told = _told(work, model, len(batch["input_ids"]))
     return timed(lambda: _generated(model, batch, **told))
 
 
-def _mixed(work: Work) -> tuple[nn.Module, dict[str, torch.Tensor], dict[str, Any]]:
-    model, names, rows = adapted(work), names_of(work), SIZES[work.size].batch
-    rows = max(rows, work.used)
-    batch = {
-        name: tensor.repeat(-(-rows // len(tensor)), 1)[:rows]
-        for name, tensor in batch_for(work.model, work.size).items()
-    }
+def _rows(work: Work) -> dict[str, Tensor]:
+    batch = batch_for(work.model, work.size)
+    rows = work.rows or SIZES[work.size].batch
+    return {name: tensor.repeat(-(-rows // len(tensor)), 1)[:rows] for name, tensor in batch.items()}
+
+
+def _told(work: Work, model: nn.Module, rows: int) -> dict[str, Any]:
     if work.used == 1:
-        return model, batch, {}
-    chosen = sorted(names[: work.used][row % work.used] for row in range(rows))
-    return model, batch, LIBRARIES[work.library]().mixed(model, chosen)
+        return {}
+    chosen = sorted(names_of(work)[row % work.used] for row in range(rows))
+    return LIBRARIES[work.library]().mixed(model, chosen)
+
+
+def _compiled(work: Work) -> Timed:
+    model, batch = adapted(work), batch_for(work.model, work.size)
+    torch.compiler.reset()
+    compiled = torch.compile(model, fullgraph=True)
+    return timed(torch.no_grad()(lambda: compiled(**batch)))
+
+
+def _compiled_batch(work: Work) -> Timed:
+    """The routing is another in each call; the second one would fail if that took another graph."""
+    model, batch = adapted(work), _rows(work)
+    LIBRARIES[work.library]().mixed(model, names_of(work))
+    torch.compiler.reset()
+    compiled, number = torch.compile(model, fullgraph=True), count()
+
+    @torch.no_grad()
+    def call() -> None:
+        ids = (torch.arange(len(batch["input_ids"])) + next(number)) % work.used
+        compiled(**batch, adapter_ids=ids)
+        torch._dynamo.config.error_on_recompile = True
+
+    try:
+        return timed(call)
+    finally:
+        torch._dynamo.config.error_on_recompile = False
 
 
 def _generation(work: Work) -> Timed:
@@ -93,7 +124,7 @@ def _generation(work: Work) -> Timed:
     return timed(lambda: _generated(model, batch))
 
 
-def _generated(model: nn.Module, batch: dict[str, torch.Tensor], **told: Any) -> Any:
+def _generated(model: nn.Module, batch: dict[str, Tensor], **told: Any) -> Any:
     return model.generate(**batch, **told, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False)
 
 
@@ -154,6 +185,8 @@ WORKS: dict[str, Callable[[Work], Timed]] = {
     "memory": _memory,
     "batch": _batch,
     "batch generation": _batch_generation,
+    "compiled": _compiled,
+    "compiled batch": _compiled_batch,
     "generation": _generation,
     "switching": _switching,
     "loading": _loading,
