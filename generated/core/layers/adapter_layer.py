@@ -22,7 +22,7 @@ from generated.core.errors import UnsupportedCompositionError
 from generated.core.layers import states
 from generated.core.layers.bottleneck import Norm, add_and_norm
 from generated.core.layers.fusion import FusionModules
-from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot
+from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot, Borrowed
 
 
 if TYPE_CHECKING:
@@ -118,8 +118,16 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
             return add_and_norm(hidden_states, residual, layer_norm, inner_norm)
         is_inner = inner_norm is not None
         norm = inner_norm if is_inner else layer_norm
+        if self.alone is not None:
+            adapter = self.alone.module
+            block_input, skip = adapter.before(hidden_states, residual, norm)
+            output = adapter(block_input, skip)[0].to(skip.dtype)
+            return adapter.after(BottleneckState(output, residual, norm, plain=hidden_states, is_inner=is_inner))
         state = BottleneckState(hidden_states, residual, norm, plain=hidden_states, is_inner=is_inner)
         return self.run(state).hidden_states
+
+    def _acting_alone(self, name: str) -> Borrowed | None:
+        return None if self.adapters[name].config.use_gating else Borrowed(self.adapters[name])
 
     def run_adapter(self, name: str, state: BottleneckState) -> BottleneckState:
         adapter = self.adapters[name]

@@ -107,10 +107,12 @@ class PrefixTuningShim(AdapterSlot, nn.Module):
         if turned:
             key = key.transpose(-1, -2)
         state = self.prefixes_for(key, value, rows_of(hidden_states, key.shape[0]))
-        hides_future = self.hides_future(is_causal)
         if mask_hides and mask is not None:
             mask = ~mask.bool()
-        mask = extend_attention_mask(mask, state.columns, query, key, self.implementation, hides_future)
+        is_last_token = mask is None and query.shape[-2] == 1 and state.visible is None
+        if not is_last_token:  # which sees everything
+            hides_future = self.hides_future(is_causal)
+            mask = extend_attention_mask(mask, state.columns, query, key, self.implementation, hides_future)
         if mask_hides and mask is not None:
             mask = mask.bool() if mask.is_floating_point() else ~mask
         keys, values = state.before(key, value)

@@ -119,6 +119,9 @@ class LayerPrefix(NamedTuple):
 
     def _divided(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         shape = self.source.shapes[self.index]
+        if shape.key_dim == shape.value_dim:
+            keys, values = rows.view(*rows.shape[:-1], 2, shape.heads, -1).transpose(-4, -2).unbind(-3)
+            return keys, values
         keys, values = rows.split(shape.numbers, dim=-1)
         return _by_head(keys, shape.heads), _by_head(values, shape.heads)
 
