@@ -15,7 +15,7 @@ export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test test-all test-upstream upstream-tests test-versions test-profile test-gpu fuzz wheel-test lock audit endurance lint check fast models verify mutations docs docs-test clean
+.PHONY: help demo test test-all test-upstream upstream-tests test-versions test-profile test-gpu bench fuzz wheel-test lock audit endurance lint check fast models verify mutations docs docs-test clean
 
 help:
 	@sed -n 's/^# \?//p' Makefile | head -5
@@ -72,6 +72,11 @@ wheel-test: $(VENV)/ready
 DEVICE ?= cuda
 test-gpu: $(VENV)/ready
 	$(BIN)/pytest tests_adapters/accelerator --device $(DEVICE)
+
+# What adapters cost, ours against upstream's and the peers': a quarter of an hour, on a machine that does nothing else.
+bench: $(VENV)/ready $(PROFILE_VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]' -c constraints.txt
+	$(BIN)/python -m benchmarks --peer-python $(PROFILE_VENV)/bin/python --write
 
 verify: $(VENV)/ready
 	$(BIN)/adaptergen verify --all

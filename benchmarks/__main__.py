@@ -1,9 +1,10 @@
-"""Measures ratios, and writes them down.
+"""What adapters cost: ratios, ours against upstream's own and against peers.
 
-    python -m benchmarks                       # all rows
-    python -m benchmarks forward --size tiny   # some
+    python -m benchmarks                              # all rows
+    python -m benchmarks forward --size tiny          # some of them
+    python -m benchmarks serving --write              # and keep what was measured
 
-Progress and figures go to the terminal as they come.
+Figures are shown as they come. Times mean something on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 import click
 import torch
 
+from benchmarks import report
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, line
 from benchmarks.models import MODELS, SIZES
@@ -40,6 +42,7 @@ ROWS = ("forward", "training", "generation", "serving", "compiling")
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Interpreter of an environment with the library `adapters`; without it, that peer is left out.",
 )
+@click.option("--write", is_flag=True, help="Keep the figures, and write the table and the plot anew.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 def main(
     rows: tuple[str, ...],
@@ -47,6 +50,7 @@ def main(
     models: tuple[str, ...],
     sizes: tuple[str, ...],
     peer_python: Path | None,
+    write: bool,
     as_json: bool,
 ) -> None:
     torch.set_num_threads(1)
@@ -57,6 +61,8 @@ def main(
     for figure in measured(rows or ROWS, bench):
         found.append(figure)
         click.echo(line(figure), err=as_json)
+    if write:
+        report.write(found)
     if as_json:
         click.echo(json.dumps([asdict(figure) for figure in found], indent=2, ensure_ascii=False))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from benchmarks.timing import Spread
 
@@ -34,8 +35,7 @@ class Figure:
         return self.goal is None or self.value.median <= self.goal
 
 
-def read(given: Mapping) -> Figure:
-    """From JSON."""
+def from_json(given: Mapping[str, Any]) -> Figure:
     peers = {name: Spread(**peer) for name, peer in given["peers"].items()}
     return Figure(**{**given, "value": Spread(**given["value"]), "peers": peers})
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.libraries import LIBRARIES
-from benchmarks.models import SIZES, batch_for, build
+from benchmarks.models import SIZES, batch_for, build, device
 from benchmarks.timing import Timed, once, timed
 from examples.common.memory import peak
 
@@ -101,7 +101,7 @@ def _compiled(work: Work) -> Timed:
 
 
 def _compiled_batch(work: Work) -> Timed:
-    """The routing is another in each call; the second one would fail if that took another graph."""
+    """The routing is another in each call. One that takes another graph than the first is an error."""
     model, batch = adapted(work), _rows(work)
     LIBRARIES[work.library]().mixed(model, names_of(work))
     torch.compiler.reset()
@@ -109,14 +109,12 @@ def _compiled_batch(work: Work) -> Timed:
 
     @torch.no_grad()
     def call() -> None:
-        ids = (torch.arange(len(batch["input_ids"])) + next(number)) % work.used
+        ids = (torch.arange(len(batch["input_ids"]), device=device()) + next(number)) % work.used
         compiled(**batch, adapter_ids=ids)
-        torch._dynamo.config.error_on_recompile = True
 
-    try:
+    call()
+    with torch._dynamo.config.patch(error_on_recompile=True):
         return timed(call)
-    finally:
-        torch._dynamo.config.error_on_recompile = False
 
 
 def _generation(work: Work) -> Timed:

@@ -1,4 +1,4 @@
-"""Is a compiled model faster than the same one without, and compiled once for all routings? Each is one whole graph."""
+"""Is a compiled model faster than the same one without, and compiled once for all routings? Each is one graph."""
 
 from __future__ import annotations
 
