@@ -74,6 +74,7 @@ OWN_ARGUMENTS = (
     "output_adapter_gating_scores",
     "output_adapter_fusion_attentions",
 )
+READ_ARGUMENTS = frozenset((*OWN_ARGUMENTS, "is_causal"))
 
 
 class ForwardInputs:
@@ -108,7 +109,7 @@ class ForwardInputs:
 
     def concerns(self, kwargs: Mapping[str, Any]) -> bool:
         """Has a call with these arguments anything to do with this object?"""
-        return self.is_needed or self.call.is_open or any(name in kwargs for name in (*OWN_ARGUMENTS, "is_causal"))
+        return self.is_needed or self.call.is_open or not READ_ARGUMENTS.isdisjoint(kwargs)
 
     def run(
         self,

@@ -95,7 +95,7 @@ class ModelAdaptersMixin(
                 fusions decided, as {name: {layer: {location: (batch, …)}}}.
             adapter_input_parallelized: the batch is repeated already for each adapter of an active `Parallel`.
         """
-        inputs = getattr(self.base_model, "forward_inputs", None)
+        inputs = vars(self).get("forward_inputs") or getattr(self.base_model, "forward_inputs", None)
         if inputs is None or not inputs.concerns(kwargs):
             return super().__call__(*args, **kwargs)
         return inputs.run(
