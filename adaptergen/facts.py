@@ -39,7 +39,7 @@ class Residual:
     host_class: str
     norm: str | None = None  # the module expression of a norm that alone consumes the sum (post-LN)
     norm_site: StatementSite | None = None  # where that norm is called, if not in the same expression
-    norm_follows: bool = False  # in the statement right after the addition
+    norm_follows: bool = False  # in the statement right after the addition, for what that binds, and nothing else
     inner_norm: str | None = None  # of a norm that alone makes the branch, out of the output
     inner_norm_site: StatementSite | None = None  # where that norm is called, if not in the same expression
     normed: str = ""  # what that norm takes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -104,25 +103,29 @@ class SourceModule:
         return statements(node)
 
     def following(self, statement: Statement) -> Statement | None:
-        """The statement right after this one in the same block."""
-        return self._followers.get(statement)
+        """The statement right after this one in the same block, apart from strings that nobody takes."""
+        block, at = self._place(statement)
+        return next((each for each in block[at + 1 :] if not _is_idle(each)), None)
 
     def preceding(self, statement: Statement) -> Statement | None:
-        """The statement right before this one in the same block."""
-        return self._precursors.get(statement)
+        """The statement right before this one in the same block, apart from strings that nobody takes."""
+        block, at = self._place(statement)
+        return next((each for each in reversed(block[:at]) if not _is_idle(each)), None)
+
+    def through(self, first: Statement, last: Statement) -> tuple[Statement, ...]:
+        """The statements of a block from one to another one, both included."""
+        block, at = self._place(first)
+        return block[at : block.index(last) + 1]
+
+    def _place(self, statement: Statement) -> tuple[tuple[Statement, ...], int]:
+        """The indented block that a statement is in, and where there; the statement alone outside of any."""
+        block = self._blocks.get(statement, (statement,))
+        return block, block.index(statement)
 
     @cached_property
-    def _precursors(self) -> dict[Statement, Statement]:
-        return {after: before for before, after in self._followers.items()}
-
-    @cached_property
-    def _followers(self) -> dict[Statement, Statement]:
-        followers: dict[Statement, Statement] = {}
-        for block in indented_blocks(self.tree):
-            for statement, after in itertools.pairwise(block.body):
-                if isinstance(statement, STATEMENTS) and isinstance(after, STATEMENTS):
-                    followers[statement] = after
-        return followers
+    def _blocks(self) -> dict[Statement, tuple[Statement, ...]]:
+        blocks = (tuple(s for s in block.body if isinstance(s, STATEMENTS)) for block in indented_blocks(self.tree))
+        return {statement: block for block in blocks for statement in block}
 
     def ancestry(self, name: str) -> Iterator[ClassSource]:
         """The class and its ancestors in this file, nearest first (a name met twice is yielded once)."""
@@ -141,6 +144,14 @@ class SourceModule:
             if method in owner.methods:
                 return owner, owner.methods[method]
         return None
+
+
+def _is_idle(statement: Statement) -> bool:
+    """A string that stands for itself."""
+    match statement:
+        case cst.SimpleStatementLine(body=[cst.Expr(value=cst.SimpleString() | cst.ConcatenatedString())]):
+            return True
+    return False
 
 
 def parse_source(text: str, *, name: str, path: str, package: str | None = None) -> SourceModule:

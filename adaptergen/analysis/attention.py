@@ -97,10 +97,11 @@ def unclear_kind(softmax: Operation, stream: str) -> AttentionKind:
 
 
 def first_input(layer: TracedLayer) -> str:
-    """The parameter that brings the hidden states into a layer."""
+    """The parameter that brings the hidden states into a layer, "" for one that takes nothing in order."""
     found = layer.tracer.find_method(layer.cls, "forward")
     assert found is not None
-    return next(p.name.value for p in found[1].params.params if p.name.value != "self")
+    taken = (*found[1].params.posonly_params, *found[1].params.params)
+    return next((p.name.value for p in taken if p.name.value != "self"), "")
 
 
 def _interface_calls(layer: TracedLayer, stream: str) -> Iterator[AttentionCall]:

@@ -24,7 +24,7 @@ from adaptergen.analysis.attention import (
 )
 from adaptergen.analysis.blocks import TracedLayer
 from adaptergen.analysis.inlining import inlined
-from adaptergen.analysis.statements import enclosing_blocks, method_node, statement_site
+from adaptergen.analysis.statements import binds, enclosing_blocks, method_node, statement_site
 from adaptergen.analysis.turns import turns
 from adaptergen.analysis.unfit_sums import comes_from_convolution
 from adaptergen.facts import AttentionKind, Residual, StatementSite, Sublayer
@@ -122,8 +122,19 @@ def _with_norm(residual: Residual, total: Sum, norm: Call) -> Residual:
         residual,
         norm=module.code(_callee(norm)),
         norm_site=_norm_site(total, norm),
-        norm_follows=module.following(total.at.statement) is norm.at.statement,
+        norm_follows=_is_applied_next(total, norm),
     )
+
+
+def _is_applied_next(total: Sum, norm: Call) -> bool:
+    """`x = self.norm(x)`, and nothing else, in the statement below the one that binds `x` first of all."""
+    module, call, above = norm.at.module, norm.at.expression, total.at.statement
+    name = binds(module, norm.at.statement, call)
+    match call:
+        case cst.Call(args=[cst.Arg(value=argument, keyword=None, star="")]) if module.code(argument) == name:
+            is_bound = module.code(above).partition("=")[0].strip() == name
+            return is_bound and module.following(above) is norm.at.statement
+    return False
 
 
 def _clear(found: list[tuple[Site, Residual]]) -> list[tuple[Site, Residual]]:
@@ -180,9 +191,9 @@ def _inner_norm(addition: Addition, consumers: Consumers) -> Call | None:
 def _is_bound_right_before(norm: Call, addition: Addition) -> bool:
     """`branch = self.norm(output)` in the statement above `stream + branch`."""
     module, total = norm.at.module, addition.total
-    call, name = module.code(norm.at.expression), module.code(addition.branch_term.node)
-    binds = module.header(norm.at.statement) == f"{name} = {call}"
-    return binds and module.preceding(total.at.statement) is norm.at.statement
+    bound = binds(module, norm.at.statement, norm.at.expression)
+    is_branch = bool(bound) and bound == module.code(addition.branch_term.node)
+    return is_branch and module.preceding(total.at.statement) is norm.at.statement
 
 
 def _callee(norm: Call) -> cst.BaseExpression:

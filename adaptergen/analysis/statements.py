@@ -23,6 +23,14 @@ def address(module: SourceModule, cls: str, method: str, statement: Statement) -
     return StatementSite(cls, method, text, nth, module.at(statement))
 
 
+def binds(module: SourceModule, statement: Statement, expression: cst.BaseExpression) -> str:
+    """What a statement binds to an expression, as written; "" for one that is anything else."""
+    match statement:
+        case cst.SimpleStatementLine(body=[cst.Assign(targets=[cst.AssignTarget(target=target)], value=value)]):
+            return module.code(target) if value is expression else ""
+    return ""
+
+
 def method_node(module: SourceModule, cls: str, method: str) -> cst.FunctionDef:
     return module.classes[cls].methods[method] if cls else module.functions[method]
 

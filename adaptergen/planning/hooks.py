@@ -67,15 +67,6 @@ def residual_obstacles(layer: Layer) -> Iterator[str]:
             yield f"what {layer.cls} adds at {place(at)} is not understood"
 
 
-def _is_applied_next(residual: Residual) -> bool:
-    """The next statement is `x = self.norm(x)` for the `x` that the addition binds."""
-    norm, add = residual.norm_site, residual.site
-    if norm is None:
-        return True
-    target = add.text.partition("=")[0].strip()
-    return residual.norm_follows and norm.text == f"{target} = {residual.norm}({target})"
-
-
 def slot_of(layer: Layer, residual: Residual) -> str:
     """
     A sub-module with one addition is itself the adapter layer; a layer, or a class with several, has slots. The second
@@ -104,7 +95,7 @@ def residual_hooks(layers: Sequence[Layer]) -> tuple[ResidualHook, ...]:
 
 def _residual_hook(layer: Layer, residual: Residual) -> ResidualHook:
     branch = residual.normed or residual.branch
-    norm = residual.norm if residual.norm and _is_applied_next(residual) else ""
+    norm = residual.norm if residual.norm and (residual.norm_follows or not residual.norm_site) else ""
     return ResidualHook(
         cls=residual.site.cls,
         method=residual.site.method,

@@ -109,10 +109,19 @@ def _combined(
     if operator == "Add" and isinstance(left, Sequence) and isinstance(right, Sequence):
         return Sequence((*left.items, *right.items))
     if operator == "Add":
-        total = Sum(left, right, frame.site(node))
-        tracer.sums.append(total)
-        return total
+        return _sum(tracer, Sum(left, right, frame.site(node)))
     return operation(tracer, frame, node, _OPERATORS.get(operator, operator), (left, right))
+
+
+MOST_TERMS = 50  # of one sum that are kept apart; models have six
+
+
+def _sum(tracer: Tracer, total: Sum) -> Value:
+    """A sum, or of too many terms anything."""
+    if total.terms > MOST_TERMS:
+        return Value()
+    tracer.sums.append(total)
+    return total
 
 
 _OPERATORS = {"Multiply": "mul", "MatrixMultiply": "matmul", "Divide": "div", "Subtract": "sub", "Power": "pow"}

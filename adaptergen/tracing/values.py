@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import libcst as cst
 
@@ -227,6 +228,11 @@ class Sum(Value):
     left: Value
     right: Value
     at: Site
+
+    @cached_property
+    def terms(self) -> int:
+        """How many values are added up, where sums are added: those of each."""
+        return sum(side.terms if isinstance(side, Sum) else 1 for side in (self.left, self.right))
 
     def parts(self) -> tuple[Value, ...]:
         return (self.left, self.right)

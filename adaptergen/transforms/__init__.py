@@ -17,6 +17,7 @@ from adaptergen.transforms.edits import Edit, Replacement, call_lines, in_order,
 from adaptergen.transforms.imports import Imports, imports_for, origin_of
 from adaptergen.transforms.own_class import drop_documentation, name_parents
 from adaptergen.transforms.undo import check_undone
+from adaptergen.transforms.unkept import lone_backslashes
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def borrow_classes(
     for cls, method in methods:
         node, dropped = drop_documentation(source, cls, method)
         edits.extend(dropped)
+        edits.extend(lone_backslashes(source, cls, method, edits))
         own = [r for r in replacements if (r.edit.cls, r.edit.method) == (cls, method)]
         classes.setdefault(cls, []).append(_apply(node, own))
     nodes = [_subclass(cls, bodies) for cls, bodies in classes.items()]

@@ -79,7 +79,7 @@ def call_adapters(
 def _replacement(source: SourceModule, branches: Sequence[ResidualHook], calls: AdapterCalls) -> Replacement:
     hook = branches[-1]
     addition = find_statement(source, hook.cls, hook.method, hook.statement, hook.nth)
-    replaced = (*_norm_before(source, addition, hook), addition, *_norm_after(source, addition, hook))
+    replaced = source.through(_norm_before(source, addition, hook), _norm_after(source, addition, hook))
     line, before = upstream_lines(source, replaced[0], replaced[-1])
     after = _rewritten(source, addition, branches, calls, indentation(before[0]))
     statement = parsed(after).with_changes(leading_lines=replaced[0].leading_lines)
@@ -88,25 +88,27 @@ def _replacement(source: SourceModule, branches: Sequence[ResidualHook], calls: 
     return Replacement(edit, replaced, (statement,))
 
 
-def _norm_before(source: SourceModule, addition: Statement, hook: ResidualHook) -> tuple[Statement, ...]:
+def _norm_before(source: SourceModule, addition: Statement, hook: ResidualHook) -> Statement:
+    """The statement of a norm that makes the branch, or else the addition."""
     preceding = source.preceding(addition)
     if not hook.inner_norm_statement:
-        return ()
+        return addition
     if preceding is None or source.header(preceding) != hook.inner_norm_statement:
         message = f"`{hook.inner_norm_statement}` no longer precedes the addition"
         raise ProblemsFound(anchor_gone(message, source.at(addition)))
-    return (preceding,)
+    return preceding
 
 
-def _norm_after(source: SourceModule, addition: Statement, hook: ResidualHook) -> tuple[Statement, ...]:
+def _norm_after(source: SourceModule, addition: Statement, hook: ResidualHook) -> Statement:
+    """The statement of a norm that takes the sum, or else the addition."""
     following = source.following(addition)
     if not hook.norm_statement:
-        return ()
+        return addition
     if following is None or source.header(following) != hook.norm_statement:
         raise ProblemsFound(
             anchor_gone(f"`{hook.norm_statement}` no longer follows the addition", source.at(addition))
         )
-    return (following,)
+    return following
 
 
 def _rewritten(

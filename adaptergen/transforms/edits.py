@@ -29,7 +29,7 @@ class Edit:
 
 @dataclass(frozen=True, eq=False)
 class Replacement:
-    """The same edit in the tree: what takes the place of one statement, or of two that follow each other."""
+    """The same edit in the tree: what takes the place of one statement, or of several in a row."""
 
     edit: Edit
     replaced: tuple[Statement, ...]

@@ -10,13 +10,14 @@ from adaptergen import naming
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.source import SourceModule, parse_source
 from adaptergen.transforms.edits import Edit, in_order
+from adaptergen.transforms.unkept import unkept_line
 
 
 def check_undone(source: SourceModule, borrowed: str, edits: Sequence[Edit]) -> None:
     """Read the borrowed classes back from their text and compare every method with upstream's.
 
     Raises:
-        ProblemsFound: a method differs from upstream by something that no edit records.
+        ProblemsFound: a method differs from upstream by something that no edit records, of ours or of the parser.
     """
     emitted = parse_source(borrowed, name="borrowed", path="borrowed.py")
     problems = [
@@ -37,10 +38,16 @@ def _difference(
     own = [edit for edit in edits if (edit.cls, edit.method) == (cls, method)]
     if undone(_text(emitted, copy)[1], start, own) == expected:
         return None
+    if line := unkept_line(source, upstream):
+        message = f"the parser does not keep a line of {cls}.{method} as it is written"
+        return Problem("unkept-line", message, Location(source.path, line), _UNKEPT_FIX)
     message = f"undoing the edits of {cls}.{method} does not give upstream's text back"
     return Problem(
         "not-reversible", message, Location(source.path, start), "this is a defect of adaptergen: report it"
     )
+
+
+_UNKEPT_FIX = "start the statement where its block is indented; a backslash on a line of its own can go"
 
 
 def _text(module: SourceModule, node: cst.FunctionDef) -> tuple[int, tuple[str, ...]]:

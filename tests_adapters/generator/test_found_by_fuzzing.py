@@ -9,6 +9,7 @@ from adaptergen.problems import ProblemsFound
 from adaptergen.tracing.choices import MOST, choice
 from adaptergen.tracing.values import Choice, Constant, Dead, External, Input, Value
 from tests_adapters.generator.hostile.decisions import decisions
+from tests_adapters.generator.hostile.judging import defects
 from tests_adapters.generator.hostile.originals import Original, cases, unharmed
 from tests_adapters.generator.hostile.trials import SECONDS, limited
 
@@ -25,6 +26,14 @@ def made_of(name: str, before: str, after: str) -> Integration:
         return original(name).integrated(text.replace(before, after).encode(), original(name).configuration)
 
 
+def same_decisions(name: str, before: str, after: str) -> Integration:
+    """The integration of a case that is written otherwise, and is decided as it was."""
+    known, made = unharmed(original(name)), made_of(name, before, after)
+    assert isinstance(known, Integration)
+    assert decisions(made.plan) == decisions(known.plan)
+    return made
+
+
 def refused(name: str, before: str, after: str) -> str:
     with pytest.raises(ProblemsFound) as found:
         made_of(name, before, after)
@@ -33,11 +42,7 @@ def refused(name: str, before: str, after: str) -> str:
 
 def test_tensors_that_are_given_by_name() -> None:
     """`softmax(input=x)` is `softmax(x)`."""
-    known = unharmed(original("flat_heads"))
-    assert isinstance(known, Integration)
-    made = made_of("flat_heads", "softmax(attn_weights, dim", "softmax(input=attn_weights, dim")
-
-    assert decisions(made.plan) == decisions(known.plan)
+    same_decisions("flat_heads", "softmax(attn_weights, dim", "softmax(input=attn_weights, dim")
 
 
 def test_functions_that_are_given_nothing() -> None:
@@ -115,3 +120,73 @@ def test_choices_keep_what_can_be_told_apart() -> None:
     assert len(kept.options) == 4
     assert isinstance(choice([Input(str(number)) for number in range(MOST)]), Choice)
     assert type(choice([Input(str(number)) for number in range(MOST + 1)])) is Value
+
+
+def test_a_backslash_on_a_line_of_its_own() -> None:
+    """The parser has no place for it; the copy lacks it, and undoing the edits gives it back."""
+    addition = "        hidden_states = attn_output + residual\n"
+    made = same_decisions("chained_layers", addition, f"\\\n        \\\n{addition}")
+    lines = [edit.before for edit in made.borrowed.edits if edit.before and not edit.after]
+
+    assert lines == [("\\", "        \\")]
+    assert list(defects(made, {}, {})) == []
+
+
+def test_a_backslash_that_hides_where_a_line_starts() -> None:
+    told = refused(
+        "chained_layers",
+        "        hidden_states = attn_output + residual\n",
+        "        \\\n  hidden_states = attn_output + residual\n",
+    )
+
+    assert "modeling_case.py:64: error[unkept-line]: the parser does not keep a line of CaseLayer.forward" in told
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "hidden_states = \\\nself.self_attn_layer_norm(hidden_states)",
+        "hidden_states = self.self_attn_layer_norm ( hidden_states,)",
+        "hidden_states = (\n  self.self_attn_layer_norm(hidden_states)  # residual +\n)",
+        "'''\n # '''\n        hidden_states = self.self_attn_layer_norm(hidden_states)",
+    ],
+    ids=["continued", "spaces", "brackets", "string between"],
+)
+def test_a_norm_of_a_sum_that_is_written_otherwise(written: str) -> None:
+    same_decisions("encoder_decoder", "hidden_states = self.self_attn_layer_norm(hidden_states)", written)
+
+
+@pytest.mark.parametrize("before", ["", '"""{{ plan }}"""\n        ', "'''\n super()\n# '''\n        "])
+@pytest.mark.parametrize("made", ["{}", "({})", "\\\n{}"])
+def test_a_norm_of_a_branch_that_is_written_otherwise(before: str, made: str) -> None:
+    norm, addition = "self.post_attention_layernorm(hidden_states)", "hidden_states = residual + hidden_states\n"
+    same_decisions(
+        "sandwich_norms",
+        f"hidden_states = {norm}\n        {addition}",
+        f"hidden_states = {made.format(norm)}\n        {before}{addition}",
+    )
+
+
+def test_a_sum_of_hundreds() -> None:
+    """It is something that nothing is known of."""
+    ones = " + 1" * 300
+    known = unharmed(original("chained_layers"))
+    assert isinstance(known, Integration)
+    assert known.plan.methods["prefix_tuning"].supported
+    made = made_of("chained_layers", "self.head_dim**-0.5\n", f"self.head_dim**-0.5{ones}\n")
+
+    assert not made.plan.methods["prefix_tuning"].supported
+
+
+@pytest.mark.parametrize("taken", ["*, ", "*args, "])
+def test_layers_that_take_nothing_in_order(taken: str) -> None:
+    """What brings the hidden states in is not known then, and neither is what is added to them."""
+    taking = "(self, {}attention_mask=None, **kwargs):\n        residual = "
+    made = made_of("pre_norm", taking.format("hidden_states, "), taking.format(taken))
+
+    assert not made.plan.methods["bottleneck"].supported
+
+
+def test_layers_that_take_their_input_by_place_alone() -> None:
+    taking = "(self, {} attention_mask=None, **kwargs):\n        residual = "
+    same_decisions("pre_norm", taking.format("hidden_states,"), taking.format("hidden_states, /,"))
