@@ -105,6 +105,11 @@ def statements(node: cst.CSTNode) -> Iterator[Statement]:
         yield from statements(child)
 
 
+def is_alone(statement: cst.CSTNode) -> bool:
+    """Is it one statement without a block, on lines of its own?"""
+    return isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1
+
+
 def indented_blocks(node: cst.CSTNode) -> Iterator[cst.IndentedBlock]:
     """Every block of statements below a node, the outer ones first."""
     for child in blocks(node):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from adaptergen.analysis import analyse
@@ -44,19 +45,34 @@ def integrate(
     Raises:
         ProblemsFound: it is not a model that is understood, or an entry fits nothing in it.
     """
-    try:
-        facts = analyse(model, upstream.load)
-    except RecursionError as error:
-        message, fix = "nested too deeply to be followed", "take the deepest expression of the file apart"
-        raise ProblemsFound(Problem("too-deep", message, Location(model.modeling.path), fix)) from error
-    record = SourceRecord(model.modeling.name, upstream.version, model.modeling.sha256, path)
-    planned = make_plan(facts, record, previous)
-    return replace(integrated(anchored_again(planned, model.modeling), model.modeling), previous=previous)
+    source = model.modeling
+    record = SourceRecord(source.name, upstream.version, source.sha256, path)
+    with _depth_told(source.path):
+        planned = make_plan(analyse(model, upstream.load), record, previous)
+        return replace(integrated(anchored_again(planned, source), source), previous=previous)
 
 
 def integrated(plan: IntegrationPlan, source: SourceModule) -> Integration:
-    """A plan as it stands, carried out on its source."""
-    return Integration(plan, source, borrow_classes(source, plan))
+    """A plan as it stands, carried out on its source.
+
+    Raises:
+        ProblemsFound: it cannot be.
+    """
+    with _depth_told(source.path):
+        return Integration(plan, source, borrow_classes(source, plan))
+
+
+@contextmanager
+def _depth_told(path: str) -> Iterator[None]:
+    """
+    Raises:
+        ProblemsFound: what stands in the file is nested too deeply for Python to follow it.
+    """
+    try:
+        yield
+    except RecursionError as error:
+        message, fix = "nested too deeply to be followed", "take the deepest expression of the file apart"
+        raise ProblemsFound(Problem("too-deep", message, Location(path), fix)) from error
 
 
 def change_set(workspace: Workspace, integrations: Iterable[Integration], removed: Iterable[str] = ()) -> ChangeSet:

@@ -27,6 +27,7 @@ from adaptergen.analysis.statements import address, method_node, statements_from
 from adaptergen.analysis.turning import exchanged, order_of
 from adaptergen.analysis.widths import has_flat_heads, has_heads_behind, has_length_last
 from adaptergen.facts import Scores, ScoreTerm
+from adaptergen.nodes import is_alone
 from adaptergen.source import Statement
 from adaptergen.tracing.graph import walk
 from adaptergen.tracing.values import Operation, Site, Value
@@ -39,6 +40,9 @@ def find_scores(calls: Sequence[AttentionCall]) -> Scores:
         Unclear: a name is missing, used again later, or two computations disagree.
     """
     sites = [outermost_site(call) for call in calls]
+    for shared in (at for at in sites if not is_alone(at.statement)):
+        line = shared.module.header(shared.statement).partition("\n")[0]
+        raise Unclear(f"scores are computed on one line with something else, in `{line}`")
     named = [(names_of(call, site), site, call) for call, site in zip(calls, sites, strict=True)]
     names, site, call = next((found for found in reversed(named) if found[0][3]), named[-1])
     if any(not _is_same(other, names, at, site) for other, at, _ in named):

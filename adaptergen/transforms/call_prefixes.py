@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import libcst as cst
 
+from adaptergen.nodes import is_alone
 from adaptergen.plan import KeptHook, LengthHook, PrefixHook, TermHook
+from adaptergen.problems import Problem, ProblemsFound
 from adaptergen.source import SourceModule, Statement, descendants
 from adaptergen.transforms.anchors import find_expression, find_statement
 from adaptergen.transforms.edits import (
@@ -125,6 +127,7 @@ def _with_changes(source: SourceModule, changes: Sequence[Change]) -> tuple[str,
 
 
 def _extend_states(source: SourceModule, hook: PrefixHook, statement: Statement, own: Sequence[Change]) -> Replacement:
+    _refuse_shared_line(source, statement)
     line, lines = upstream_lines(source, statement, statement)
     added = _call_of(hook, indentation(lines[0]))
     call = parsed(added).with_changes(leading_lines=statement.leading_lines)
@@ -251,6 +254,7 @@ def _preceded(
     source: SourceModule, place: tuple[str, str], statement: Statement, added: tuple[str, ...], because: str
 ) -> Replacement:
     """A statement of a (class, method), and lines in front of it, below the comments that were there."""
+    _refuse_shared_line(source, statement)
     line, _ = upstream_lines(source, statement, statement)
     new = parsed(added).with_changes(leading_lines=statement.leading_lines)
     return Replacement(
@@ -262,7 +266,20 @@ def _followed(
     source: SourceModule, place: tuple[str, str], statement: Statement, added: tuple[str, ...], because: str
 ) -> Replacement:
     """A statement of a (class, method), and lines behind it."""
+    _refuse_shared_line(source, statement)
     line, lines = upstream_lines(source, statement, statement)
     assert isinstance(statement, cst.BaseStatement)
     edit = Edit(*place, line + len(lines), (), added, because)
     return Replacement(edit, (statement,), (statement, parsed(added)))
+
+
+def _refuse_shared_line(source: SourceModule, statement: Statement) -> None:
+    """
+    Raises:
+        ProblemsFound: other statements stand on its line, between which something would have to come.
+    """
+    if isinstance(statement, cst.SimpleStatementLine) and not is_alone(statement):
+        message = f"`{source.header(statement)}` is several statements, and a prefix would have to come between them"
+        raise ProblemsFound(
+            Problem("shared-line", message, source.at(statement), "write each of them on a line of its own")
+        )

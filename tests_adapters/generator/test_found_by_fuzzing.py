@@ -23,7 +23,7 @@ def made_of(name: str, before: str, after: str) -> Integration:
     text = original(name).modeling
     assert before in text
     with limited(SECONDS):
-        return original(name).integrated(text.replace(before, after).encode(), original(name).configuration)
+        return original(name).integrated(text.replace(before, after).encode())
 
 
 def same_decisions(name: str, before: str, after: str) -> Integration:
@@ -190,3 +190,35 @@ def test_layers_that_take_nothing_in_order(taken: str) -> None:
 def test_layers_that_take_their_input_by_place_alone() -> None:
     taking = "(self, {} attention_mask=None, **kwargs):\n        residual = "
     same_decisions("pre_norm", taking.format("hidden_states,"), taking.format("hidden_states, /,"))
+
+
+def test_brackets_that_are_too_deep_to_be_copied() -> None:
+    deep = f"{'[' * 150}self.head_dim{']' * 150}"
+    told = refused("positions_in_frames", "-1, self.head_dim)", f"-1, {deep})")
+
+    assert told.startswith(
+        "transformers/models/case/modeling_case.py: error[too-deep]: nested too deeply to be followed"
+    )
+
+
+VALUES = "        value = self.v_proj(hidden_states).view(shape).transpose(1, 2)\n\n"
+
+
+@pytest.mark.parametrize("head", ["", "if True: "])
+def test_scores_that_are_computed_on_the_line_of_the_values(head: str) -> None:
+    """A prefix joins them before that line, or not at all."""
+    made = made_of("chained_layers", f"{VALUES}        attn", f"        {head}{VALUES.strip()}; attn")
+    told = made.plan.methods["prefix_tuning"]
+
+    assert not told.supported
+    assert "scores are computed on one line with something else, in `" in told.because
+
+
+def test_something_to_keep_on_the_line_of_something_else() -> None:
+    told = refused(
+        "windows_beside_heads",
+        "        scores = scores.softmax(dim=-1)\n",
+        "        x = 1; scores = scores.softmax(dim=-1)\n",
+    )
+
+    assert "modeling_case.py:31: error[shared-line]: `x = 1; scores = scores.softmax(dim=-1)` is several" in told

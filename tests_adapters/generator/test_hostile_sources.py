@@ -14,9 +14,10 @@ import pytest
 from adaptergen.pipeline import Integration
 from adaptergen.plan import PrefixHook, ResidualHook
 from tests_adapters.generator.case import integration, plan_of
-from tests_adapters.generator.hostile import harmless
+from tests_adapters.generator.hostile import harmless, trials
 from tests_adapters.generator.hostile.decisions import decisions
 from tests_adapters.generator.hostile.judging import defects
+from tests_adapters.generator.hostile.memory import MARKS
 from tests_adapters.generator.hostile.originals import cases
 from tests_adapters.generator.hostile.spans import Text
 from tests_adapters.generator.hostile.trials import Mutant, judged, mutant, trial
@@ -71,6 +72,7 @@ def tampered(made: Integration, before: str, after: str) -> list[str]:
         ("hidden_states = self.mlp", "self = self.mlp", "has no self"),
         ("hidden_states = self.mlp", "hidden_states = super().mlp", "calls a bare super()"),
         ("hidden_states = self.mlp", "hidden_states = self.__mlp", "uses the private name __mlp"),
+        ("attn_output, attn_weights = ", "value = key; attn_output, attn_weights = ", "a prefix comes before all of"),
         ("class CaseLayerWithAdapters", "class Other", "not the classes of the plan are emitted"),
     ],
 )
@@ -115,3 +117,22 @@ def test_what_takes_too_long_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
     outcome = judged(Mutant("mangled", original, original.modeling.encode(), "nothing"))
 
     assert outcome.defect.startswith("it took more than")
+
+
+@pytest.mark.skipif(not MARKS.exists(), reason="the system does not tell how much memory was taken")
+def test_what_takes_too_much_memory_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    taking = Mutant("mangled", cases()[0], cases()[0].modeling.encode(), "nothing")
+    monkeypatch.setattr(trials, "MEMORY", 8 * 2**20)
+    monkeypatch.setattr(Mutant, "integrated", lambda _: len(b"x" * (64 << 20)) and cases()[0].integrated())
+
+    assert judged(taking).defect.startswith("it took 6")
+    assert judged(dataclasses.replace(taking, kind="damaged")).memory > 60 * 2**20
+
+
+def test_configurations_are_mangled_too() -> None:
+    mutants = [mutant(SEED, number) for number in range(100)]
+
+    assert any(each.is_configuration for each in mutants)
+    for each in mutants:
+        own = each.original.configuration if each.is_configuration else each.original.modeling
+        assert own is not None

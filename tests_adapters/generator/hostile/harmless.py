@@ -58,8 +58,8 @@ def _rename_locals(found: Text, draw: random.Random) -> str:
     nodes = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
     name = draw.choice(free)
     renamed = draw.choice((f"{name}_1", f"a_{name}", f"{name}é", "隠れ", f"_{name}"))
-    if renamed in table.get_identifiers() or renamed in scope.get_identifiers():
-        raise IndexError
+    if renamed in table.get_identifiers() or renamed in scope.get_identifiers() or renamed.startswith("__"):
+        raise IndexError  # it is another name already, or one that each class has for itself
     return found.with_codes([node for node in nodes if node.id == name], renamed)
 
 

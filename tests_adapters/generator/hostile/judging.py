@@ -32,6 +32,7 @@ def defects(made: Integration, texts: Mapping[str, str], regions: Mapping[str, s
             return
     yield from _not_reversible(made)
     yield from _lost_hooks(made)
+    yield from _shared_lines(made)
     yield from _wrong_in_class(made)
     yield from _wrong_names(made, texts)
     yield from _wrong_regions(regions)
@@ -79,6 +80,16 @@ def _lost_hooks(made: Integration) -> Iterator[str]:
     prefixes = sum(calls.count(f"self.prefix_tuning{called}(") for called in ("", ".flat", ".unmasked", ".around"))
     if prefixes != len(made.plan.prefixes):
         yield f"{len(made.plan.prefixes)} prefixes are planned, and {prefixes} are called"
+
+
+def _shared_lines(made: Integration) -> Iterator[str]:
+    """A prefix on a line of its own must not stand above a line on which something else comes first."""
+    for node in ast.walk(ast.parse(made.borrowed.code)):
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            for call, one, other in zip(block, block[1:], block[2:], strict=False) if isinstance(block, list) else ():
+                if one.end_lineno == other.lineno and "self.prefix_tuning" in ast.unparse(call):
+                    yield f"a prefix comes before all of `{ast.unparse(one)}; {ast.unparse(other)}`"
 
 
 def _wrong_in_class(made: Integration) -> Iterator[str]:

@@ -41,17 +41,19 @@ class Original:
         path = self.folder / f"configuration_{self.model}.py"
         return path.read_text(encoding="utf-8") if path.is_file() else None
 
-    def integrated(self, modeling: bytes, configuration: str | None) -> Integration:
-        """The integration of these texts, in a folder of their own, as if they were this model's.
+    def integrated(self, modeling: bytes | None = None, configuration: bytes | None = None) -> Integration:
+        """The integration of these texts, or else its own, in a folder of their own, as if they were this model's.
 
         Raises:
             ProblemsFound: they are refused.
         """
         with TemporaryDirectory(prefix="adaptergen-mutant-") as name:
             path = Path(name) / f"modeling_{self.model}.py"
-            path.write_bytes(modeling)
+            path.write_bytes(self.modeling.encode() if modeling is None else modeling)
+            if configuration is None and self.configuration is not None:
+                configuration = self.configuration.encode()
             if configuration is not None:
-                path.with_name(f"configuration_{self.model}.py").write_text(configuration, encoding="utf-8")
+                path.with_name(f"configuration_{self.model}.py").write_bytes(configuration)
             module = f"transformers.models.{self.model}.modeling_{self.model}"
             given = given_model(path, self.model, self.upstream, f"{module.replace('.', '/')}.py", module)
             return integrate(given, self.upstream)
@@ -80,6 +82,6 @@ def small_files() -> Sequence[Original]:
 def unharmed(original: Original) -> Integration | ProblemsFound:
     """What becomes of it as it is."""
     try:
-        return original.integrated(original.modeling.encode(), original.configuration)
+        return original.integrated()
     except ProblemsFound as found:
         return found

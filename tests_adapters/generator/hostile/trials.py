@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -25,15 +25,17 @@ from adaptergen.rendering import Templates
 from adaptergen.settings import Settings
 from adaptergen.side_by_side import side_by_side
 from adaptergen.upstream_diff import upstream_diff
-from tests_adapters.generator.hostile import grammar, harmless, noise
+from tests_adapters.generator.hostile import grammar, harmless, memory, noise
 from tests_adapters.generator.hostile.decisions import decisions
 from tests_adapters.generator.hostile.judging import defects
 from tests_adapters.generator.hostile.originals import Original, cases, small_files, unharmed
 
 
 SECONDS = 10.0  # of the processor: a busy machine makes nobody guilty
+MEMORY = 256 * 2**20  # bytes beyond those that the process has; most mutants take a hundredth
 KINDS = {"mangled": 65, "rewritten": 25, "damaged": 10}  # how often each is drawn, of a hundred
 INSTALLED = 0.05  # how often a file of transformers is taken, and not that of a case
+CONFIGURATIONS = 0.1  # how often it is the configuration that is mangled, and not the modeling file
 TEMPLATES = Path(__file__).parents[3] / "templates"
 
 
@@ -41,18 +43,29 @@ TEMPLATES = Path(__file__).parents[3] / "templates"
 class Mutant:
     """
     Attributes:
-        means_the_same: nothing that runs takes notice of what was done.
-        done: what that was, in words.
+        text: of its modeling file, or of its configuration.
+        done: what was done to it, in words.
+        means_the_same: nothing that runs takes notice of it.
     """
 
     kind: str
     original: Original
     text: bytes
     done: str
+    is_configuration: bool = False
 
     @property
     def means_the_same(self) -> bool:
         return self.kind == "rewritten"
+
+    def integrated(self) -> Integration:
+        """
+        Raises:
+            ProblemsFound: it is refused.
+        """
+        if self.is_configuration:
+            return self.original.integrated(configuration=self.text)
+        return self.original.integrated(self.text)
 
 
 @dataclass(frozen=True)
@@ -61,11 +74,13 @@ class Outcome:
     Attributes:
         refusal: the message, if it was refused.
         defect: what happened that must not happen, or "".
+        memory: bytes that it took.
     """
 
     mutant: Mutant
     refusal: str = ""
     defect: str = ""
+    memory: int = 0
 
 
 class TookTooLong(BaseException):
@@ -77,10 +92,13 @@ def mutant(seed: int, number: int) -> Mutant:
     draw = random.Random(f"{seed} {number}")
     kind = draw.choices(list(KINDS), list(KINDS.values()))[0]
     original = draw.choice(small_files() if draw.random() < INSTALLED else cases())
+    beside = original.configuration
+    is_configuration = beside is not None and random.Random(f"file {seed} {number}").random() < CONFIGURATIONS
+    before = beside if beside is not None and is_configuration else original.modeling
     if kind == "damaged":
-        return Mutant(kind, original, *noise.damaged(original.modeling.encode(), draw))
-    text, done = (grammar.mangled if kind == "mangled" else harmless.rewritten)(original.modeling, draw)
-    return Mutant(kind, original, text.encode(errors="surrogatepass"), done)
+        return Mutant(kind, original, *noise.damaged(before.encode(), draw), is_configuration)
+    text, done = (grammar.mangled if kind == "mangled" else harmless.rewritten)(before, draw)
+    return Mutant(kind, original, text.encode(errors="surrogatepass"), done, is_configuration)
 
 
 def trial(seed: int, number: int) -> Outcome:
@@ -88,11 +106,19 @@ def trial(seed: int, number: int) -> Outcome:
 
 
 def judged(tried: Mutant) -> Outcome:
-    started = time.process_time()
     before = unharmed(tried.original) if tried.means_the_same else None
+    since = memory.start_counting()
+    outcome = _judged(tried, before)
+    taken = memory.most(since)
+    defect = outcome.defect or (f"it took {taken >> 20} MB" if taken > MEMORY else "")
+    return replace(outcome, defect=defect, memory=taken)
+
+
+def _judged(tried: Mutant, before: Integration | ProblemsFound | None) -> Outcome:
+    started = time.process_time()
     try:
         with limited(SECONDS):
-            made = tried.original.integrated(tried.text, tried.original.configuration)
+            made = tried.integrated()
             defect = next(_defects(made), "")
     except ProblemsFound as found:
         return Outcome(tried, str(found), _badly_refused(found, before))
