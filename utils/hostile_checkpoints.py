@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +22,7 @@ import torch
 
 from tests_adapters.core.hostile.stored import stored_kinds
 from tests_adapters.core.hostile.trials import Outcome, trial
+from utils.tally import Trial, tally
 
 
 @click.command(help=__doc__)
@@ -32,20 +32,14 @@ def main(count: int, start: int) -> None:
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
-    told: dict[str, Counter[str]] = {}
-    defects = []
     with click.progressbar(_outcomes(count, start), length=count, file=sys.stderr) as outcomes:
-        for outcome in outcomes:
-            what = "defect" if outcome.defect else "refused" if outcome.refusal else "loaded"
-            told.setdefault(outcome.kind, Counter())[what] += 1
-            defects += [outcome] if outcome.defect else []
-    for kind, counts in told.items():
-        click.echo(
-            f"{kind:<15} {counts['refused']:>5} refused {counts['loaded']:>5} loaded {counts['defect']:>5} wrong"
-        )
-    for outcome in defects:
-        click.echo(f"{outcome.kind}, draw {outcome.seed}: {outcome.damage}\n  {outcome.defect}", err=True)
-    sys.exit(bool(defects))
+        is_wrong = tally(map(_told, outcomes), ("refused", "loaded"))
+    sys.exit(is_wrong)
+
+
+def _told(outcome: Outcome) -> Trial:
+    again = f"{outcome.kind}, draw {outcome.seed}: {outcome.damage}\n  {outcome.defect}"
+    return Trial(outcome.kind, "refused" if outcome.refusal else "loaded", again if outcome.defect else "")
 
 
 def _outcomes(count: int, start: int) -> Iterator[Outcome]:

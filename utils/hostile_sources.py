@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections import Counter
 from pathlib import Path
 
 import click
@@ -18,7 +17,8 @@ import click
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests_adapters.generator.hostile.trials import Outcome, mutant, trial
+from tests_adapters.generator.hostile.trials import mutant, trial
+from utils.tally import Trial, tally
 
 
 @click.command(help=__doc__)
@@ -29,26 +29,19 @@ def main(count: int, seed: int, only: int | None) -> None:
     logging.disable(logging.WARNING)
     if only is not None:
         sys.stdout.buffer.write(mutant(seed, only).text)
-    told: dict[str, Counter[str]] = {}
     numbers = range(count) if only is None else [only]
     with click.progressbar(numbers, file=sys.stderr) as shown:
-        for number in shown:
-            outcome = trial(seed, number)
-            what = "defect" if outcome.defect else "refused" if outcome.refusal else "taken"
-            told.setdefault(outcome.mutant.kind, Counter())[what] += 1
-            _echo(outcome, f"--seed {seed} --only {number}", all_of_it=only is not None)
-    for kind, counts in sorted(told.items()):
-        click.echo(f"{kind:<15} {counts['refused']:>5} refused {counts['taken']:>5} taken {counts['defect']:>5} wrong")
-    sys.exit(any(counts["defect"] for counts in told.values()))
+        is_wrong = tally((_tried(seed, number, all_of_it=only is not None) for number in shown), ("refused", "taken"))
+    sys.exit(is_wrong)
 
 
-def _echo(outcome: Outcome, again: str, *, all_of_it: bool) -> None:
-    """A defect as soon as it is found, with how to see it again."""
-    if outcome.defect:
-        tried = outcome.mutant
-        click.echo(f"{again}: {tried.original.name}, {tried.done}\n  {outcome.defect}", err=True)
-    elif outcome.refusal and all_of_it:
-        click.echo(outcome.refusal, err=True)
+def _tried(seed: int, number: int, *, all_of_it: bool) -> Trial:
+    outcome = trial(seed, number)
+    tried = outcome.mutant
+    if all_of_it:
+        click.echo(f"{outcome.refusal or 'taken'}\n{outcome.memory >> 20} MB", err=True)
+    again = f"--seed {seed} --only {number}: {tried.original.name}, {tried.done}\n  {outcome.defect}"
+    return Trial(tried.kind, "refused" if outcome.refusal else "taken", again if outcome.defect else "")
 
 
 if __name__ == "__main__":

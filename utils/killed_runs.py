@@ -8,7 +8,6 @@ It ends with 1 if a tree is neither as before nor as after, or if the next comma
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import click
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests_adapters.generator.killing import Outcome, Scene, scenes, trial
+from utils.tally import Trial, tally
 
 
 LEFT = ("as before", "staged", "half-written", "as after")
@@ -27,17 +27,14 @@ LEFT = ("as before", "staged", "half-written", "as after")
 @click.option("--count", type=click.IntRange(1), default=200, show_default=True, help="How many, over all commands.")
 @click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="Number of the first draw.")
 def main(count: int, start: int) -> None:
-    told: dict[str, Counter[str]] = {}
-    defects = []
     with scenes() as all_scenes:
-        for outcome in _outcomes(all_scenes, count, start):
-            told.setdefault(" ".join(outcome.command[:2]), Counter())[outcome.left] += 1
-            defects += [outcome] if outcome.defect else []
-    for command, counts in told.items():
-        click.echo(f"{command:<20}" + ", ".join(f"{counts[left]:>4} {left}" for left in LEFT))
-    for outcome in defects:
-        click.echo(f"{outcome.command[0]}, draw {outcome.seed}: {outcome.moment}\n  {outcome.defect}", err=True)
-    sys.exit(bool(defects))
+        is_wrong = tally(map(_told, _outcomes(all_scenes, count, start)), LEFT)
+    sys.exit(is_wrong)
+
+
+def _told(outcome: Outcome) -> Trial:
+    again = f"{outcome.command[0]}, draw {outcome.seed}: {outcome.moment}\n  {outcome.defect}"
+    return Trial(" ".join(outcome.command[:2]), outcome.left, again if outcome.defect else "")
 
 
 def _outcomes(all_scenes: Sequence[Scene], count: int, start: int) -> Iterator[Outcome]:

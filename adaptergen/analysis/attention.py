@@ -97,10 +97,9 @@ def unclear_kind(softmax: Operation, stream: str) -> AttentionKind:
 
 
 def first_input(layer: TracedLayer) -> str:
-    """The parameter that brings the hidden states into a layer, "" for one that takes nothing in order."""
+    """The parameter that brings the hidden states into a layer, "" where it takes nothing in order."""
     found = layer.tracer.find_method(layer.cls, "forward")
-    assert found is not None
-    taken = (*found[1].params.posonly_params, *found[1].params.params)
+    taken = (*found[1].params.posonly_params, *found[1].params.params) if found else ()
     return next((p.name.value for p in taken if p.name.value != "self"), "")
 
 

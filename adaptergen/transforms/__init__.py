@@ -9,6 +9,7 @@ import libcst as cst
 
 from adaptergen import naming
 from adaptergen.plan import IntegrationPlan
+from adaptergen.problems import Problem, ProblemsFound
 from adaptergen.source import SourceModule
 from adaptergen.transforms.borrowable import check_borrowable
 from adaptergen.transforms.call_adapters import OWN_CALLS, AdapterCalls, call_adapters
@@ -45,7 +46,7 @@ def borrow_classes(
 
     Raises:
         ProblemsFound: a statement that the plan names is gone, a method would mean something else in a subclass, or
-            undoing the edits does not give upstream back.
+            undoing the edits does not give upstream back, or two of them meet in one statement.
     """
     replacements = [
         *call_adapters(source, plan.residuals, calls),
@@ -55,6 +56,7 @@ def borrow_classes(
     methods = sorted({(r.edit.cls, r.edit.method) for r in replacements}, key=lambda key: _place(source, *key))
     check_borrowable(source, methods)
     replacements += [r for cls, method in methods for r in name_parents(source, cls, method)]
+    _refuse_meeting(source, replacements)
     edits = [replacement.edit for replacement in replacements]
     classes: dict[str, list[cst.FunctionDef]] = {}
     for cls, method in methods:
@@ -63,11 +65,27 @@ def borrow_classes(
         edits.extend(lone_backslashes(source, cls, method, edits))
         own = [r for r in replacements if (r.edit.cls, r.edit.method) == (cls, method)]
         classes.setdefault(cls, []).append(_apply(node, own))
-    nodes = [_subclass(cls, bodies) for cls, bodies in classes.items()]
+    nodes = [_subclass(cls, bodies, source.classes[cls].node.body) for cls, bodies in classes.items()]
     borrowed = cst.Module(body=nodes, default_indent=source.tree.default_indent).code if nodes else ""
     check_undone(source, borrowed, edits)
     config_module = origin_of(source, plan.classes.config)
     return Borrowed(borrowed.strip("\n"), imports_for(source, nodes), tuple(in_order(edits)), config_module)
+
+
+def _refuse_meeting(source: SourceModule, replacements: Iterable[Replacement]) -> None:
+    """
+    Raises:
+        ProblemsFound: two changes meet in a statement, which can be replaced once.
+    """
+    met: dict[int, Edit] = {}
+    for replacement in replacements:
+        for statement in replacement.replaced:
+            other = met.setdefault(id(statement), replacement.edit)
+            if other is not replacement.edit:
+                reasons = f"{other.because}; and {replacement.edit.because}"
+                line = source.header(statement).partition("\n")[0]
+                message = f"`{line}` would have to be changed twice: {reasons}"
+                raise ProblemsFound(Problem("changes-meet", message, source.at(statement), "take the statement apart"))
 
 
 def _place(source: SourceModule, cls: str, method: str) -> int:
@@ -94,13 +112,14 @@ def _apply(method: cst.FunctionDef, replacements: list[Replacement]) -> cst.Func
     return edited
 
 
-def _subclass(cls: str, methods: list[cst.FunctionDef]) -> cst.ClassDef:
-    """`class GPTNeoBlockWithAdapters(GPTNeoBlockAdaptersMixin, GPTNeoBlock)` with these methods."""
+def _subclass(cls: str, methods: list[cst.FunctionDef], upstream: cst.BaseSuite) -> cst.ClassDef:
+    """`class GPTNeoBlockWithAdapters(GPTNeoBlockAdaptersMixin, GPTNeoBlock)` with these methods, indented as there."""
     lines = call_lines("", f"class {naming.with_adapters(cls)}", (naming.mixin(cls), cls), ":")
     empty = cst.ensure_type(parsed([*lines, "    pass"]), cst.ClassDef)
     body = [_spaced(method, first=index == 0) for index, method in enumerate(methods)]
     two_lines = [cst.EmptyLine(indent=False), cst.EmptyLine(indent=False)]
-    return empty.with_changes(body=cst.IndentedBlock(body=body), leading_lines=two_lines)
+    indent = cst.ensure_type(upstream, cst.IndentedBlock).indent
+    return empty.with_changes(body=cst.IndentedBlock(body=body, indent=indent), leading_lines=two_lines)
 
 
 def _spaced(method: cst.FunctionDef, *, first: bool) -> cst.FunctionDef:

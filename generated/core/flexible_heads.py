@@ -23,7 +23,15 @@ from generated.core.heads.storage import head_folders, read_head, write_head
 from generated.core.hub import folders_of_model
 from generated.core.init import init
 from generated.core.integrations import load_integration
-from generated.core.loading import ADAPTERS_FOLDER, FOLDERS, FUSIONS_FOLDER, HEADS_FOLDER, guarded, remove_others
+from generated.core.loading import (
+    ADAPTERS_FOLDER,
+    FOLDERS,
+    FUSIONS_FOLDER,
+    HEADS_FOLDER,
+    guarded,
+    remove_others,
+    saved_together,
+)
 from generated.core.mixins import ModelWithHeadsAdaptersMixin
 from generated.core.mixins.checkpoints import model_in
 from generated.core.upstream import is_custom_code
@@ -137,9 +145,10 @@ class ModelWithFlexibleHeadsAdaptersMixin(
 
         All further arguments are those of the models with fixed heads.
         """
-        super().save_adapter(save_directory, adapter_name, False, *args, **kwargs)
-        if with_head and adapter_name in self.heads:
-            self.save_head(save_directory, adapter_name, use_safetensors=kwargs.get("use_safetensors", True))
+        with saved_together():
+            super().save_adapter(save_directory, adapter_name, False, *args, **kwargs)
+            if with_head and adapter_name in self.heads:
+                self.save_head(save_directory, adapter_name, use_safetensors=kwargs.get("use_safetensors", True))
 
     def _load_head_of_adapter(self, directory: str | PathLike, name: str | None, **options: Any) -> None:
         """The head is active when its adapter is, and that is decided after both are loaded."""
@@ -161,8 +170,9 @@ class ModelWithFlexibleHeadsAdaptersMixin(
 
     def save_all_heads(self, save_directory: str | PathLike, use_safetensors: bool = True) -> None:
         """Write each head to a folder of its own name below `save_directory`."""
-        for name in self.heads:
-            self.save_head(f"{save_directory}/{name}", name, use_safetensors=use_safetensors)
+        with saved_together():
+            for name in self.heads:
+                self.save_head(f"{save_directory}/{name}", name, use_safetensors=use_safetensors)
 
     def load_head(
         self,

@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adaptergen.cli import main
+from tests_adapters import disk_steps
 from tests_adapters.generator.projects import two_models
 from tests_adapters.generator.trees import copied, fingerprint, make_project
 
 
 STAGING = ".adaptergen"
-CHANGING = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.utime", "os.truncate", "os.link")
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,9 @@ def _scene(before: Path, *command: str) -> Scene:
     with _trial_folder(before) as project:
         counter = project.parent / "steps"
         started = time.monotonic()
-        process = _forked(project, command, lambda: _count(project, lambda step: counter.write_text(str(step))))
+        process = _forked(
+            project, command, lambda: disk_steps.count(project, lambda step: counter.write_text(str(step)))
+        )
         assert _ended(process, project) == ""
         seconds = time.monotonic() - started
         steps = int(counter.read_text())
@@ -116,7 +117,7 @@ def trial(scene: Scene, seed: int) -> Outcome:
         left = _left(before, scene.after, project)
         if draw.random() < 0.5:
             step = draw.randint(1, scene.steps)
-            process = _forked(project, ("list",), lambda: _count(project, _dies_at(step)))
+            process = _forked(project, ("list",), lambda: disk_steps.count(project, disk_steps.dies_at(step)))
             os.waitpid(process, 0)
             moment += f", and again at step {step} of taking it back"
         defect = _defect(scene, project, before)
@@ -127,7 +128,7 @@ def _killed(scene: Scene, project: Path, draw: random.Random) -> str:
     """Half of all moments are steps, since most of the time a command reads and thinks."""
     if draw.random() < 0.5:
         step = draw.randint(1, scene.steps)
-        os.waitpid(_forked(project, scene.command, lambda: _count(project, _dies_at(step))), 0)
+        os.waitpid(_forked(project, scene.command, lambda: disk_steps.count(project, disk_steps.dies_at(step))), 0)
         return f"step {step} of {scene.steps}"
     seconds = draw.uniform(0, scene.seconds)
     process = _forked(project, scene.command)
@@ -193,34 +194,3 @@ def _forked(project: Path, command: tuple[str, ...], prepare: Callable[[], objec
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-def _count(project: Path, at_step: Callable[[int], object]) -> None:
-    """From now on, tell of each change to the disk in the project before it is made."""
-    step = 0
-
-    def audit(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal step
-        is_change = event in CHANGING or (event == "open" and bool(_flags(arguments) & WRITING))
-        if is_change and _is_below(arguments[0], project):
-            step += 1
-            at_step(step)
-
-    sys.addaudithook(audit)
-
-
-def _flags(arguments: tuple[object, ...]) -> int:
-    return arguments[2] if isinstance(arguments[2], int) else 0
-
-
-def _is_below(path: object, project: Path) -> bool:
-    """Paths without a folder are those of a tree that is being removed."""
-    return isinstance(path, str | os.PathLike) and (not os.path.isabs(path) or Path(path).is_relative_to(project))
-
-
-def _dies_at(number: int) -> Callable[[int], None]:
-    def at_step(step: int) -> None:
-        if step == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return at_step

@@ -222,3 +222,26 @@ def test_something_to_keep_on_the_line_of_something_else() -> None:
     )
 
     assert "modeling_case.py:31: error[shared-line]: `x = 1; scores = scores.softmax(dim=-1)` is several" in told
+
+
+def test_a_block_that_is_indented_by_thousands() -> None:
+    """What is not indented as the first block of the file is keeps its own."""
+    made = same_decisions("pre_norm", "class CaseAttention(", f"if x:\n{' ' * 5000}y\n\n\nclass CaseAttention(")
+
+    assert "\n    def forward(self" in made.borrowed.code
+
+
+def test_a_forward_in_a_loop() -> None:
+    text = original("mixers_between").modeling
+    start = text.index("    def forward", text.index("class CaseMixerLayer("))
+    forward = text[start : text.index("\n\n\n", start)]
+    looped = "    for _ in range(3):\n" + "\n".join(f"    {line}" for line in forward.split("\n"))
+
+    assert made_of("mixers_between", forward, looped)
+
+
+def test_two_changes_of_one_statement() -> None:
+    view = "scores.view(-1, self.num_heads, length, length)"
+    told = refused("windows_of_scores", view, view.replace("num_heads, length", "num_heads, super().forward(length)"))
+
+    assert "error[changes-meet]: `scores = scores.view(-1, self.num_heads, super().forward(length), length)`" in told

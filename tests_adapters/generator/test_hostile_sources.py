@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import mmap
 import random
 from collections.abc import Callable
 
@@ -123,7 +124,13 @@ def test_what_takes_too_long_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_takes_too_much_memory_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     taking = Mutant("mangled", cases()[0], cases()[0].modeling.encode(), "nothing")
     monkeypatch.setattr(trials, "MEMORY", 8 * 2**20)
-    monkeypatch.setattr(Mutant, "integrated", lambda _: len(b"x" * (64 << 20)) and cases()[0].integrated())
+
+    def wasteful(tried: Mutant) -> Integration:
+        """What the process has already, and does not use, would not be counted: this it has not."""
+        mmap.mmap(-1, 64 * 2**20, flags=mmap.MAP_PRIVATE | mmap.MAP_POPULATE).close()
+        return tried.original.integrated()
+
+    monkeypatch.setattr(Mutant, "integrated", wasteful)
 
     assert judged(taking).defect.startswith("it took 6")
     assert judged(dataclasses.replace(taking, kind="damaged")).memory > 60 * 2**20

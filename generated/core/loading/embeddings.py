@@ -19,6 +19,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from generated.core.errors import EmbeddingsError
 from generated.core.loading.folder import refuse_infinite
+from generated.core.loading.replacing import NewFiles, part, replacing
 from generated.core.vocabularies import Vocabulary
 
 
@@ -31,16 +32,18 @@ def write_vocabulary(directory: str | PathLike, vocabulary: Vocabulary) -> None:
     tensors = {"weight": vocabulary.weight} | {OUTPUT + name: value for name, value in vocabulary.outputs.items()}
     owned = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     padding = {} if vocabulary.padding_idx is None else {"padding_idx": str(vocabulary.padding_idx)}
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    save_file(owned, directory / EMBEDDING_FILE, metadata={"format": "pt", **padding})
+    path = Path(directory) / EMBEDDING_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(NewFiles(weights=path)):
+        save_file(owned, part(path), metadata={"format": "pt", **padding})
 
 
 def write_for_adapterhub(directory: str | PathLike, vocabulary: Vocabulary) -> None:
     """Write the input embeddings as `adapters` reads them."""
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    torch.save(vocabulary.weight.detach().cpu().clone(), directory / PICKLED_FILE)
+    path = Path(directory) / PICKLED_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(NewFiles(weights=path)):
+        torch.save(vocabulary.weight.detach().cpu().clone(), part(path))
 
 
 def read_vocabulary(directory: str | PathLike, *, allow_pickle: bool) -> Vocabulary:

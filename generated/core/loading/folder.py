@@ -20,7 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from generated.core.errors import AdapterFileError
-from generated.core.layers.sharding import whole, written_once
+from generated.core.layers.sharding import is_sharded, whole, written_once
+from generated.core.loading.replacing import NewFiles, part, replacing
 
 
 # What lies beside the weights of a whole model.
@@ -63,7 +64,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise AdapterFileError(f"{path} does not exist; give the folder that an adapter was saved to") from error
+        raise AdapterFileError(
+            f"{path} does not exist; give the folder that an adapter was saved to, or save it again"
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise AdapterFileError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(config, dict):
@@ -128,6 +131,7 @@ def write(
 ) -> None:
     """
     Write configuration and weights; the folder is made if need be. Earlier weights of the other format are removed.
+    Who reads the folder finds all of it as it was, or all of it new, or no configuration.
 
     Args:
         model: whose weights they are. Where FSDP has sharded it, all processes call this, and the first one writes.
@@ -147,12 +151,14 @@ def write(
         if not is_here:
             return
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / names.config).write_text(text + "\n", encoding="utf-8")
-        if use_safetensors:
-            save_file(owned, safe, metadata={"format": "pt"})
-        else:
-            torch.save(owned, pickled)
-        (pickled if use_safetensors else safe).unlink(missing_ok=True)
+        weights, former = (safe, pickled) if use_safetensors else (pickled, safe)
+        files = NewFiles(directory / names.config, weights, former)
+        with replacing(files, at_once=is_sharded(model)):
+            part(directory / names.config).write_text(text + "\n", encoding="utf-8")
+            if use_safetensors:
+                save_file(owned, part(safe), metadata={"format": "pt"})
+            else:
+                torch.save(owned, part(pickled))
 
 
 def has_head(directory: str | Path) -> bool:
@@ -161,8 +167,9 @@ def has_head(directory: str | Path) -> bool:
 
 
 def folders_below(directory: str | Path, names: FileNames) -> list[Path]:
-    """All folders below `directory` that hold something of this kind. Names may contain slashes."""
-    return sorted(path.parent for path in Path(directory).rglob(f"*/{names.config}"))
+    """All folders below `directory` that hold something of this kind, or a part of it. Names may contain slashes."""
+    files = (names.config, names.safetensors, names.pickle)
+    return sorted({path.parent for name in files for path in Path(directory).rglob(f"*/{name}")})
 
 
 def remove_others(directory: str | Path, kept: Collection[str]) -> None:
@@ -174,6 +181,7 @@ def remove_others(directory: str | Path, kept: Collection[str]) -> None:
             continue
         for name in (file for names in kinds for file in (names.config, names.safetensors, names.pickle)):
             (folder / name).unlink(missing_ok=True)
+            part(folder / name).unlink(missing_ok=True)
         _remove_empty(folder, root)
 
 

@@ -18,6 +18,7 @@ from generated.core.composition import AdapterCompositionBlock, parse_compositio
 from generated.core.errors import AdapterFileError, UnsupportedCompositionError
 from generated.core.lifecycle import is_weight_name
 from generated.core.loading.folder import read_json
+from generated.core.loading.replacing import NewFiles, part, replacing
 from generated.core.version import VERSION
 
 
@@ -65,9 +66,10 @@ def save_setup(
         "model_type": model.config.model_type,
         "version": f"adaptergen.{VERSION}",
     }
-    path = Path(directory)
-    path.mkdir(parents=True, exist_ok=True)
-    (path / SETUP_FILE).write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    path = Path(directory) / SETUP_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(NewFiles(path)):
+        part(path).write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_setup(directory: str | PathLike) -> tuple[AdapterCompositionBlock, HeadNames]:

@@ -58,7 +58,8 @@ class AdapterFilesMixin:
         format: Literal["adapterhub", "peft"] = "adapterhub",
     ) -> None:
         """
-        Write an adapter to a folder: `adapter_config.json` and `adapter.safetensors`.
+        Write an adapter to a folder: `adapter_config.json` and `adapter.safetensors`. If the process is ended
+        meanwhile, what the folder held is there as it was, or all of it is new, or loading refuses it.
 
         Args:
             with_head: write the prediction head that belongs to it, too.
@@ -71,12 +72,13 @@ class AdapterFilesMixin:
             UnknownAdapterError: there is no such adapter.
             UnsupportedMethodError: PEFT has no adapters of this kind.
         """
-        if format == "peft":
-            interop.write_peft_adapter(self, save_directory, adapter_name, with_head=with_head)
-        else:
-            loading.save_adapter(self, save_directory, adapter_name, meta_dict, use_safetensors=use_safetensors)
-            if with_head:
-                self.save_head(save_directory, adapter_name, use_safetensors=use_safetensors)
+        with loading.saved_together():
+            if format == "peft":
+                interop.write_peft_adapter(self, save_directory, adapter_name, with_head=with_head)
+            else:
+                loading.save_adapter(self, save_directory, adapter_name, meta_dict, use_safetensors=use_safetensors)
+                if with_head:
+                    self.save_head(save_directory, adapter_name, use_safetensors=use_safetensors)
         for loader in custom_weights_loaders or ():
             loader.save(str(save_directory), adapter_name)
 
@@ -148,9 +150,10 @@ class AdapterFilesMixin:
         use_safetensors: bool = True,
     ) -> None:
         """Write each adapter to a folder of its own name below `save_directory`. Arguments as for `save_adapter`."""
-        for name in self.adapters_config:
-            folder = f"{save_directory}/{name}"
-            self.save_adapter(folder, name, with_head, meta_dict, custom_weights_loaders, use_safetensors)
+        options = {"custom_weights_loaders": custom_weights_loaders, "use_safetensors": use_safetensors}
+        with loading.saved_together():
+            for name in self.adapters_config:
+                self.save_adapter(f"{save_directory}/{name}", name, with_head, meta_dict, **options)
 
     def load_all_adapters(
         self, directory: str | PathLike, with_head: bool = True, *, allow_pickle: bool = False

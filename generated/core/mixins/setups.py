@@ -43,9 +43,10 @@ class AdapterSetupFilesMixin:
             UnknownAdapterError: there is no such mixture.
         """
         name = fusions.fusion_name(self.adapted_base, adapter_names)
-        loading.save_fusion(self, save_directory, name, meta_dict, use_safetensors=use_safetensors)
-        if with_head:
-            self.save_head(save_directory, with_head if isinstance(with_head, str) else name)
+        with loading.saved_together():
+            loading.save_fusion(self, save_directory, name, meta_dict, use_safetensors=use_safetensors)
+            if with_head:
+                self.save_head(save_directory, with_head if isinstance(with_head, str) else name)
         for loader in custom_weights_loaders or ():
             loader.save(str(save_directory), name)
 
@@ -95,9 +96,10 @@ class AdapterSetupFilesMixin:
         use_safetensors: bool = True,
     ) -> None:
         """Write each mixture to a folder of its own name below `save_directory`."""
-        for name in self.adapters_config.fusions:
-            folder = f"{save_directory}/{name}"
-            self.save_adapter_fusion(folder, name, meta_dict, custom_weights_loaders, use_safetensors=use_safetensors)
+        options = {"custom_weights_loaders": custom_weights_loaders, "use_safetensors": use_safetensors}
+        with loading.saved_together():
+            for name in self.adapters_config.fusions:
+                self.save_adapter_fusion(f"{save_directory}/{name}", name, meta_dict, **options)
 
     def load_all_adapter_fusions(self, directory: str | PathLike) -> list[str]:
         """Read every mixture below `directory`; their names."""
@@ -126,14 +128,15 @@ class AdapterSetupFilesMixin:
         setup, heads = parse_composition(adapter_setup), loading.HeadNames(head_setup)
         mixed = [fusions.fusion_name(self.adapted_base, block) for block in setup.blocks if isinstance(block, Fuse)]
         self.adapters_config.require(*setup.names)
-        loading.save_setup(self, save_directory, setup, heads, meta_dict)
         options = {"custom_weights_loaders": custom_weights_loaders, "use_safetensors": use_safetensors}
-        for name in setup.names:
-            self.save_adapter(Path(save_directory, name), name, with_head=False, **options)
-        for name in mixed:
-            self.save_adapter_fusion(Path(save_directory, name), name, **options)
-        for name in heads.names:
-            self.save_head(Path(save_directory, name), name, use_safetensors=use_safetensors)
+        with loading.saved_together():
+            loading.save_setup(self, save_directory, setup, heads, meta_dict)
+            for name in setup.names:
+                self.save_adapter(Path(save_directory, name), name, with_head=False, **options)
+            for name in mixed:
+                self.save_adapter_fusion(Path(save_directory, name), name, **options)
+            for name in heads.names:
+                self.save_head(Path(save_directory, name), name, use_safetensors=use_safetensors)
 
     def load_adapter_setup(
         self,

@@ -23,6 +23,7 @@ from generated.core.errors import AdapterFileError
 from generated.core.layers.sharding import fill, is_sharded, whole, written_once
 from generated.core.loading.embeddings import EMBEDDING_FILE
 from generated.core.loading.folder import ADAPTER_FILES, read_config
+from generated.core.loading.replacing import NewFiles, part, replacing, saved_together
 from generated.core.placed import word_embeddings
 
 
@@ -31,21 +32,25 @@ OTHER_WEIGHTS = "trained.safetensors"
 
 def save_checkpoint(model: nn.Module, directory: Path) -> None:
     """Write adapters, heads, and whatever else of `model` is trained; if FSDP shards it, all processes call this."""
-    model.save_all_adapters(directory)
-    model.save_all_adapter_fusions(directory)
-    for head in getattr(model, "heads", ()):
-        model.save_head(directory / head, head)
-    embeddings = word_embeddings(model)
-    if isinstance(embeddings, nn.Embedding) and embeddings.weight.requires_grad and not is_sharded(model):
-        model.save_embeddings(_embeddings_folder(model, directory), model.active_embeddings)
+    rest_file = directory / OTHER_WEIGHTS
+    with written_once(model) as is_here:
+        if is_here:  # it belongs to what is replaced; what is trained and not there is asked for
+            rest_file.unlink(missing_ok=True)
+    with saved_together():
+        model.save_all_adapters(directory)
+        model.save_all_adapter_fusions(directory)
+        for head in getattr(model, "heads", ()):
+            model.save_head(directory / head, head)
+        embeddings = word_embeddings(model)
+        if isinstance(embeddings, nn.Embedding) and embeddings.weight.requires_grad and not is_sharded(model):
+            model.save_embeddings(_embeddings_folder(model, directory), model.active_embeddings)
     stored = set(_stored(model, directory))
     missing = _trained_but_not_in(model, stored)
     rest = {name: whole(tensor).detach().cpu().clone().contiguous() for name, tensor in missing.items()}
     with written_once(model) as is_here:
-        if is_here:
-            (directory / OTHER_WEIGHTS).unlink(missing_ok=True)
         if is_here and rest:
-            save_file(rest, directory / OTHER_WEIGHTS, metadata={"format": "pt"})
+            with replacing(NewFiles(weights=rest_file)):
+                save_file(rest, part(rest_file), metadata={"format": "pt"})
 
 
 def load_checkpoint(model: nn.Module, directory: Path) -> None:
@@ -94,7 +99,7 @@ def _configured_otherwise(model: nn.Module, directory: Path) -> list[str]:
     return [
         name
         for name, folder in folders.items()
-        if (folder / ADAPTER_FILES.config).is_file()
+        if any((folder / file).is_file() for file in (ADAPTER_FILES.config, ADAPTER_FILES.safetensors))
         and config_from_dict(read_config(folder, ADAPTER_FILES)["config"]) != model.adapters_config[name]
     ]
 

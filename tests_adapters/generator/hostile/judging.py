@@ -83,12 +83,14 @@ def _lost_hooks(made: Integration) -> Iterator[str]:
 
 
 def _shared_lines(made: Integration) -> Iterator[str]:
-    """A prefix on a line of its own must not stand above a line on which something else comes first."""
+    """A prefix must not stand above a line on which something else may come first."""
     for node in ast.walk(ast.parse(made.borrowed.code)):
         for name in ("body", "orelse", "finalbody"):
             block = getattr(node, name, None)
             for call, one, other in zip(block, block[1:], block[2:], strict=False) if isinstance(block, list) else ():
-                if one.end_lineno == other.lineno and "self.prefix_tuning" in ast.unparse(call):
+                said = ast.unparse(call)
+                joins = "self.prefix_tuning" in said and "self.prefix_tuning.around(" not in said
+                if joins and one.end_lineno == other.lineno:
                     yield f"a prefix comes before all of `{ast.unparse(one)}; {ast.unparse(other)}`"
 
 

@@ -1,4 +1,4 @@
-"""How much memory did the process take for something? Only Linux tells; elsewhere it is nothing."""
+"""How much more memory did the process take for something than it had? Only Linux tells; elsewhere it is nothing."""
 
 from __future__ import annotations
 
