@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,20 @@ def test_resuming_from_the_last_checkpoint(tmp_path: Path) -> None:
     again = trainer_for(with_adapter(), tmp_path)
     again.train(resume_from_checkpoint=True)
     assert_equal(trained_weights(again.model), trained_weights(first.model))
+
+
+def test_a_checkpoint_that_was_broken_off(tmp_path: Path) -> None:
+    """What transformers writes last is missing: training does not go on from there, but from the one before."""
+    whole = trainer_for(with_adapter(), tmp_path)
+    whole.train()
+    (tmp_path / "checkpoint-8" / "trainer_state.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"checkpoint-8/trainer_state\.json"):
+        trainer_for(with_adapter(), tmp_path).train(resume_from_checkpoint=True)
+    shutil.rmtree(tmp_path / "checkpoint-8")
+    resumed = trainer_for(with_adapter(), tmp_path)
+    resumed.train(resume_from_checkpoint=True)
+
+    assert_equal(trained_weights(resumed.model), trained_weights(whole.model))
 
 
 def test_a_checkpoint_holds_adapter_and_head_only(tmp_path: Path) -> None:
