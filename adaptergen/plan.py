@@ -53,6 +53,10 @@ class Classes:
         """Is the base class the only one of its family, and so a model with all that it needs, its heads inside?"""
         return self.base == self.pretrained
 
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (self.config, self.pretrained, self.base, *self.holders, *self.heads, *self.writers)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MethodSupport(Decision):

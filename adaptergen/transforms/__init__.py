@@ -54,7 +54,7 @@ def borrow_classes(
         *others,
     ]
     methods = sorted({(r.edit.cls, r.edit.method) for r in replacements}, key=lambda key: _place(source, *key))
-    check_borrowable(source, methods)
+    check_borrowable(source, methods, plan.classes.all)
     replacements += [r for cls, method in methods for r in name_parents(source, cls, method)]
     _refuse_meeting(source, replacements)
     edits = [replacement.edit for replacement in replacements]

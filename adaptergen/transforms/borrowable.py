@@ -17,15 +17,17 @@ from adaptergen.source import SourceModule
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def check_borrowable(source: SourceModule, methods: Iterable[tuple[str, str]]) -> None:
+def check_borrowable(source: SourceModule, methods: Iterable[tuple[str, str]], named: Iterable[str]) -> None:
     """
     Args:
         methods: (class, method) of everything that is to be copied into a subclass.
+        named: classes that other classes name.
 
     Raises:
-        ProblemsFound: the copy of one would be something else; all of them are named.
+        ProblemsFound: the copy of one would be something else, or a name of one; all of them are named.
     """
     problems = [problem for cls, method in methods for problem in _problems(source, cls, method)]
+    problems += [_private_class(source, cls) for cls in dict.fromkeys(named) if _is_private(cls)]
     if problems:
         raise ProblemsFound(*problems)
 
@@ -50,12 +52,18 @@ def _problems(source: SourceModule, cls: str, method: str) -> Iterator[Problem]:
 _FIXES = {
     "other-class": "bind the name once, in a class statement that stands in no other one",
     "other-method": "define the method once, in a place where nothing decides whether it is",
+    "private-class": "call it something that does not start with two underscores",
     "not-in-subclass": "write it without; a super() on a line of its own, which is no head of a block, is understood",
 }
 
 
 def _problem(code: str, message: str, source: SourceModule, at: ast.AST | None) -> Problem:
     return Problem(code, message, Location(source.path, getattr(at, "lineno", 0)), _FIXES[code])
+
+
+def _private_class(source: SourceModule, cls: str) -> Problem:
+    message = f"{cls} is a private name, which means something else inside of another class"
+    return _problem("private-class", message, source, _last(source.parsed.body, cls))
 
 
 def _last(block: Sequence[ast.stmt], name: str) -> ast.stmt | None:

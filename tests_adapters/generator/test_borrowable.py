@@ -23,7 +23,7 @@ CALL = "x = self.slot.adapter_layer_forward(x, residual, None)"
 def refusals(text: str) -> list[str]:
     source = parse_source(text, name="modeling_block", path="modeling_block.py")
     try:
-        check_borrowable(source, [("Block", "forward")])
+        check_borrowable(source, [("Block", "forward")], [])
     except ProblemsFound as found:
         return [f"{problem.code} {problem.at.line if problem.at else 0}" for problem in found.problems]
     return []

@@ -245,3 +245,10 @@ def test_two_changes_of_one_statement() -> None:
     told = refused("windows_of_scores", view, view.replace("num_heads, length", "num_heads, super().forward(length)"))
 
     assert "error[changes-meet]: `scores = scores.view(-1, self.num_heads, super().forward(length), length)`" in told
+
+
+def test_a_private_name_of_a_class() -> None:
+    """In another class it would have that class's name in front."""
+    told = refused("pre_norm", "CaseModel(", "__x(")
+
+    assert "error[private-class]: __x is a private name, which means something else inside of another class" in told
