@@ -79,3 +79,17 @@ def test_what_must_be_there_at_once_waits_for_nothing(tmp_path: Path) -> None:
         assert (first.is_file(), second.is_file()) == (True, False)
 
     assert second.is_file()
+
+
+def test_what_is_saved_twice_is_what_was_saved_last(tmp_path: Path) -> None:
+    model = model_of(0.1, 2)
+    with saved_together():
+        model.save_adapter(tmp_path, "x")
+        model.save_adapter(tmp_path, "x", use_safetensors=False)
+
+    assert sorted(texts(tmp_path)) == [
+        "adapter_config.json",
+        "head_config.json",
+        "pytorch_adapter.bin",
+        "pytorch_model_head.bin",
+    ]

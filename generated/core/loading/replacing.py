@@ -38,9 +38,7 @@ class NewFiles:
         return tuple(path for path in (self.description, self.weights) if path is not None)
 
 
-_waiting: ContextVar[dict[tuple[Path, ...], NewFiles] | None] = ContextVar(
-    "files that are saved together", default=None
-)
+_waiting: ContextVar[dict[Path, NewFiles] | None] = ContextVar("files that are saved together", default=None)
 
 
 def part(path: Path) -> Path:
@@ -54,12 +52,12 @@ def saved_together() -> Iterator[None]:
     if _waiting.get() is not None:
         yield
         return
-    waiting: dict[tuple[Path, ...], NewFiles] = {}
+    waiting: dict[Path, NewFiles] = {}
     token = _waiting.set(waiting)
     try:
         yield
     except BaseException:
-        _discard(waiting.values())
+        _discard(path for files in waiting.values() for path in files.paths)
         raise
     finally:
         _waiting.reset(token)
@@ -77,13 +75,17 @@ def replacing(files: NewFiles, *, at_once: bool = False) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        _discard([files])
+        _discard(files.paths)
         raise
     waiting = _waiting.get()
     if waiting is None or at_once:
         _exchange([files])
     else:
-        waiting[files.paths] = files
+        earlier = waiting.pop(
+            files.paths[0], None
+        )  # the same thing, which somebody saves once more, in another format
+        _discard(set(earlier.paths) - set(files.paths) if earlier else ())
+        waiting[files.paths[0]] = files
 
 
 def _exchange(all_files: list[NewFiles]) -> None:
@@ -101,6 +103,6 @@ def _exchange(all_files: list[NewFiles]) -> None:
         os.replace(part(path), path)
 
 
-def _discard(all_files: Iterable[NewFiles]) -> None:
-    for path in (path for files in all_files for path in files.paths):
+def _discard(paths: Iterable[Path]) -> None:
+    for path in paths:
         part(path).unlink(missing_ok=True)
