@@ -52,7 +52,7 @@ def test_what_is_not_taken_back_is_noticed() -> None:
     result = python("-c", CARELESS, PYTHONPATH=str(ROOT))
 
     assert result.returncode == 1
-    assert "1 half-written" in result.stdout
+    assert "1 wrong" in result.stdout
     assert "the next command leaves the tree half-written" in result.stderr
 
 
