@@ -239,8 +239,7 @@ def _killed(
     if not defect:
         saved.new(at)
         again, defect = _left(saved, at, known)
-        rest = sorted(path.name for path in at.rglob("*.part"))
-        defect = defect or ("" if again == "new" and not rest else f"saving again gives {again}, and leaves {rest}")
+        defect = defect or ("" if again == "new" else f"saving again gives {again}")
     return Outcome(saved.kind, moment, left, defect)
 
 

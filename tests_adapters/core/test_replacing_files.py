@@ -93,3 +93,24 @@ def test_what_is_saved_twice_is_what_was_saved_last(tmp_path: Path) -> None:
         "pytorch_adapter.bin",
         "pytorch_model_head.bin",
     ]
+
+
+def test_what_is_there_is_not_replaced(tmp_path: Path) -> None:
+    """A head that is as it was does not make a folder go without a description."""
+    model = model_of(0.1, 2)
+    model.save_adapter(tmp_path, "x")
+    before = {path: path.stat().st_ino for path in tmp_path.iterdir()}
+    model.save_adapter(tmp_path, "x")
+
+    assert {path: path.stat().st_ino for path in tmp_path.iterdir()} == before
+
+
+def test_what_a_killed_process_has_left_goes_in_the_end(tmp_path: Path) -> None:
+    """Not at once: another one may be writing it."""
+    old, new = (tmp_path / f"adapter.safetensors.{number}-1.part" for number in (1, 2))
+    for path in (old, new):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    model_of(0.1, 2).save_adapter(tmp_path, "x")
+
+    assert (old.exists(), new.exists()) == (False, True)

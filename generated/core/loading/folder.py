@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from generated.core.errors import AdapterFileError
 from generated.core.layers.sharding import is_sharded, whole, written_once
-from generated.core.loading.replacing import NewFiles, part, replacing
+from generated.core.loading.replacing import NewFiles, part, remove_old_parts, replacing
 
 
 # What lies beside the weights of a whole model.
@@ -181,7 +181,7 @@ def remove_others(directory: str | Path, kept: Collection[str]) -> None:
             continue
         for name in (file for names in kinds for file in (names.config, names.safetensors, names.pickle)):
             (folder / name).unlink(missing_ok=True)
-            part(folder / name).unlink(missing_ok=True)
+            remove_old_parts(folder / name)
         _remove_empty(folder, root)
 
 

@@ -1,17 +1,21 @@
 """
 How do new files take the place of those that a folder holds? All of them do, or none, or the folder is refused.
 
-    adapter.safetensors.part    written beside the old file, as is the new description
-    adapter_config.json         goes; from here on nobody takes the folder for a whole one
-    adapter.safetensors         is replaced
-    adapter_config.json         is the new one; from here on the folder is whole
+    adapter.safetensors.….part    written beside the old file, as is the new description
+    adapter_config.json           goes; from here on nobody takes the folder for a whole one
+    adapter.safetensors           is replaced
+    adapter_config.json           is the new one; from here on the folder is whole
 
-A process may end anywhere in between. Where the description says the same as before, it does not go.
+A process may end anywhere in between. What is there already stays, also a description that says the same as before, if
+nothing else is replaced; processes that save the same to one folder do not disturb each other.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -38,12 +42,21 @@ class NewFiles:
         return tuple(path for path in (self.description, self.weights) if path is not None)
 
 
+HOUR = 3600.0  # seconds after which nobody is still writing what somebody has begun
+
 _waiting: ContextVar[dict[Path, NewFiles] | None] = ContextVar("files that are saved together", default=None)
 
 
 def part(path: Path) -> Path:
-    """Where a file is written, before it is whole."""
-    return path.with_name(f"{path.name}.part")
+    """Where this thread writes a file, before it is whole."""
+    return path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+
+
+def remove_old_parts(path: Path) -> None:
+    """What was written for this file an hour ago or more, by somebody who never came to an end."""
+    for old in path.parent.glob(f"{path.name}.*.part"):
+        if time.time() - old.stat().st_mtime > HOUR:
+            old.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -89,18 +102,39 @@ def replacing(files: NewFiles, *, at_once: bool = False) -> Iterator[None]:
 
 
 def _exchange(all_files: list[NewFiles]) -> None:
-    is_alone = len(all_files) == 1
-    described = [files.description for files in all_files if files.description is not None]
+    there = [files for files in all_files if _is_there(files)]
+    _discard(path for files in there for path in files.paths)
+    new = [files for files in all_files if files not in there]
+    described = [files.description for files in new if files.description is not None]
     for path in described:
-        if not (is_alone and path.is_file() and path.read_bytes() == part(path).read_bytes()):
+        if not (len(new) == 1 and _is_the_same(path)):
             path.unlink(missing_ok=True)
-    for files in all_files:
+    for files in new:
         if files.weights is not None:
             os.replace(part(files.weights), files.weights)
         if files.former is not None:
             files.former.unlink(missing_ok=True)
     for path in reversed(described):
         os.replace(part(path), path)
+    for path in (path for files in all_files for path in files.paths):
+        remove_old_parts(path)
+
+
+def _is_there(files: NewFiles) -> bool:
+    """Are all files what they are to be?"""
+    return all(map(_is_the_same, files.paths)) and not (files.former and files.former.exists())
+
+
+def _is_the_same(path: Path) -> bool:
+    try:
+        return path.stat().st_size == part(path).stat().st_size and _digest(path) == _digest(part(path))
+    except FileNotFoundError:
+        return False
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _discard(paths: Iterable[Path]) -> None:
