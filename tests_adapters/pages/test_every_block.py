@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from adaptergen.cli import main
+from benchmarks.__main__ import main as benchmark
 from tests_adapters.pages.blocks import PAGES, ROOT, Block, all_blocks
 
 
@@ -77,6 +78,8 @@ def test_command_exists(block: Block, command: str) -> None:
             pass
         case ["adaptergen", *arguments]:
             expect_parsed(arguments)
+        case ["python" | ".venv/bin/python", "-m", "benchmarks", *arguments]:
+            benchmark.make_context("benchmarks", list(arguments)).close()
         case ["make", target]:
             assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
         case ["python" | ".venv/bin/python", path, *_] if path.endswith(".py"):
