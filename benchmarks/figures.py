@@ -9,6 +9,9 @@ from typing import Any
 from benchmarks.timing import Spread
 
 
+DIGITS = {"×": 3, "s": 2}  # of each unit
+
+
 @dataclass(frozen=True)
 class Figure:
     """
@@ -32,7 +35,8 @@ class Figure:
 
     @property
     def is_reached(self) -> bool:
-        return self.goal is None or self.value.median <= self.goal
+        """In the digits that are shown."""
+        return self.goal is None or round(self.value.median - self.goal, DIGITS[self.unit]) <= 0
 
 
 def from_json(given: Mapping[str, Any]) -> Figure:
@@ -41,7 +45,7 @@ def from_json(given: Mapping[str, Any]) -> Figure:
 
 
 def shown(value: Spread, unit: str) -> str:
-    digits = 3 if unit == "×" else 2
+    digits = DIGITS[unit]
     return f"{value.median:.{digits}f} {unit} ({value.low:.{digits}f}–{value.high:.{digits}f})"
 
 

@@ -74,7 +74,7 @@ class Peft:
 
     targets = {"bert": ["query", "value"], "gpt2": ["c_attn"], "llama": ["q_proj", "v_proj"]}
     rescaled = {
-        "bert": (["key", "value", "intermediate.dense"], ["intermediate.dense"]),
+        "bert": (r".*\.(key|value|\d+\.output\.dense)", r".*\.\d+\.output\.dense"),
         "gpt2": (["c_attn", "mlp.c_proj"], ["mlp.c_proj"]),
         "llama": (["k_proj", "v_proj", "down_proj"], ["down_proj"]),
     }
