@@ -7,99 +7,17 @@ model.add_adapter("task", config="lora")
 model.train_adapter("task")
 """
 
+from __future__ import annotations
+
 import importlib
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from generated.core.adapter_model_mapping import ADAPTER_MODEL_MAPPING, MODEL_WITH_HEADS_MAPPING
-from generated.core.adapter_setup import AdapterSetup
-from generated.core.auto import AutoAdapterModel, AutoModelWithHeads, warn_of_former_name
-from generated.core.composition import (
-    AdapterCompositionBlock,
-    Average,
-    BatchSplit,
-    Fuse,
-    MultiTask,
-    Parallel,
-    Route,
-    Split,
-    Stack,
-    parse_composition,
-    validate_composition,
-)
-from generated.core.configuration import (
-    ADAPTER_CONFIG_MAP,
-    ADAPTERFUSION_CONFIG_MAP,
-    DEFAULT_ADAPTER_CONFIG,
-    DEFAULT_ADAPTERFUSION_CONFIG,
-    AdapterConfig,
-    AdapterConfigBase,
-    AdapterFusionConfig,
-    AdapterPlusConfig,
-    AdapterType,
-    BnConfig,
-    CompacterConfig,
-    CompacterPlusPlusConfig,
-    ConfigUnion,
-    DiReftConfig,
-    DoRAConfig,
-    DoubleSeqBnConfig,
-    DoubleSeqBnInvConfig,
-    DvoRAConfig,
-    DynamicAdapterFusionConfig,
-    HoulsbyConfig,
-    HoulsbyInvConfig,
-    IA3Config,
-    LoRAConfig,
-    LoReftConfig,
-    MAMConfig,
-    ModelAdaptersConfig,
-    MTLLoRAConfig,
-    MultiTaskConfig,
-    NoReftConfig,
-    ParallelConfig,
-    ParBnConfig,
-    PfeifferConfig,
-    PfeifferInvConfig,
-    PrefixTuningConfig,
-    PromptTuningConfig,
-    ReftConfig,
-    SeqBnConfig,
-    SeqBnInvConfig,
-    StaticAdapterFusionConfig,
-    UniPELTConfig,
-    VeraConfig,
-    get_adapter_config_hash,
-)
-from generated.core.heads import (
-    BertStyleMaskedLMHead,
-    BiaffineParsingHead,
-    CausalLMHead,
-    ClassificationHead,
-    DependencyParsingOutput,
-    ImageClassificationHead,
-    MultiHeadOutput,
-    MultiLabelClassificationHead,
-    MultipleChoiceHead,
-    PredictionHead,
-    QuestionAnsweringHead,
-    Seq2SeqLMHead,
-    TaggingHead,
-)
-from generated.core.hub import AdapterInfo, get_adapter_info, list_adapters
-from generated.core.init import deinit, init, load_model
-from generated.core.layers import AdapterLayer
-from generated.core.mixins import (
-    EmbeddingAdaptersMixin,
-    EmbeddingAdaptersWrapperMixin,
-    InvertibleAdaptersMixin,
-    InvertibleAdaptersWrapperMixin,
-    ModelAdaptersMixin,
-    ModelWithHeadsAdaptersMixin,
-)
-from generated.core.training.arguments import AdapterArguments, setup_adapter_training
-from generated.core.version import VERSION as __version__
-from generated.layer import AdapterLayerBase, ComposableAdapterLayerBase
+from generated.core.version import VERSION as __version__  # noqa: F401 (offered)
 
+
+if TYPE_CHECKING:
+    from generated.core.interface import *
 
 _ADAPTER_MODELS = {
     # adaptergen: begin exports (computed from every plan.toml)
@@ -167,120 +85,43 @@ _ADAPTER_MODELS = {
     # adaptergen: end exports
 }
 
-__all__ = [
-    "ADAPTERFUSION_CONFIG_MAP",
-    "ADAPTER_CONFIG_MAP",
-    "ADAPTER_MODEL_MAPPING",
-    "DEFAULT_ADAPTERFUSION_CONFIG",
-    "DEFAULT_ADAPTER_CONFIG",
-    "MODEL_WITH_HEADS_MAPPING",
-    "AdapterArguments",
-    "AdapterCompositionBlock",
-    "AdapterConfig",
-    "AdapterConfigBase",
-    "AdapterFusionConfig",
-    "AdapterInfo",
-    "AdapterLayer",
-    "AdapterLayerBase",
-    "AdapterPlusConfig",
-    "AdapterSetup",
-    "AdapterTrainer",
-    "AdapterTrainerCallback",
-    "AdapterType",
-    "AutoAdapterModel",
-    "AutoModelWithHeads",
-    "Average",
-    "BatchSplit",
-    "BertStyleMaskedLMHead",
-    "BiaffineParsingHead",
-    "BnConfig",
-    "CausalLMHead",
-    "ClassificationHead",
-    "CompacterConfig",
-    "CompacterPlusPlusConfig",
-    "ComposableAdapterLayerBase",
-    "ConfigUnion",
-    "DependencyParsingOutput",
-    "DiReftConfig",
-    "DoRAConfig",
-    "DoubleSeqBnConfig",
-    "DoubleSeqBnInvConfig",
-    "DvoRAConfig",
-    "DynamicAdapterFusionConfig",
-    "EmbeddingAdaptersMixin",
-    "EmbeddingAdaptersWrapperMixin",
-    "Fuse",
-    "HoulsbyConfig",
-    "HoulsbyInvConfig",
-    "IA3Config",
-    "ImageClassificationHead",
-    "InvertibleAdaptersMixin",
-    "InvertibleAdaptersWrapperMixin",
-    "LoRAConfig",
-    "LoReftConfig",
-    "MAMConfig",
-    "MTLLoRAConfig",
-    "ModelAdaptersConfig",
-    "ModelAdaptersMixin",
-    "ModelWithFlexibleHeadsAdaptersMixin",
-    "ModelWithHeadsAdaptersMixin",
-    "MultiHeadOutput",
-    "MultiLabelClassificationHead",
-    "MultiTask",
-    "MultiTaskConfig",
-    "MultipleChoiceHead",
-    "NoReftConfig",
-    "ParBnConfig",
-    "Parallel",
-    "ParallelConfig",
-    "PfeifferConfig",
-    "PfeifferInvConfig",
-    "PredictionHead",
-    "PrefixTuningConfig",
-    "PromptTuningConfig",
-    "QuestionAnsweringHead",
-    "ReftConfig",
-    "Route",
-    "Seq2SeqAdapterTrainer",
-    "Seq2SeqLMHead",
-    "SeqBnConfig",
-    "SeqBnInvConfig",
-    "Split",
-    "Stack",
-    "StaticAdapterFusionConfig",
-    "TaggingHead",
-    "UniPELTConfig",
-    "VeraConfig",
-    "__version__",
-    "deinit",
-    "get_adapter_config_hash",
-    "get_adapter_info",
-    "init",
-    "list_adapters",
-    "load_model",
-    "parse_composition",
-    "setup_adapter_training",
-    "validate_composition",
-]
 
-
-# What needs more than adapters do is imported when it is asked for: `from generated import BertAdapterModel`.
-_ON_DEMAND = _ADAPTER_MODELS | {
+# What needs more than adapters do.
+_EXTRAS = {
     "AdapterTrainer": "generated.core.training.trainer",
     "AdapterTrainerCallback": "generated.core.training.trainer",
     "ModelWithFlexibleHeadsAdaptersMixin": "generated.core.flexible_heads",
     "Seq2SeqAdapterTrainer": "generated.core.training.trainer",
 }
+_ON_DEMAND = _ADAPTER_MODELS | _EXTRAS
 
 
 def __getattr__(name: str) -> Any:
+    """What is asked for is imported then: `import generated` takes no time that a program may not need."""
+    if name.startswith("__") and name != "__all__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = name.replace("ModelWithHeads", "AdapterModel")
     if found not in _ON_DEMAND:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _offered(name)
     if found != name:
-        warn_of_former_name(name, found)
+        _interface().warn_of_former_name(name, found)
     return getattr(importlib.import_module(_ON_DEMAND[found]), found)
 
 
+def _offered(name: str) -> Any:
+    offered = _interface()
+    if name == "__all__":
+        return sorted([*offered.__all__, *_EXTRAS, "__version__"])
+    if name in globals():  # a module of this package, which is imported now
+        return globals()[name]
+    if name not in offered.__all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault(name, getattr(offered, name))
+
+
+def _interface() -> ModuleType:
+    return importlib.import_module("generated.core.interface")
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ON_DEMAND})
+    return sorted({*globals(), *_ON_DEMAND, *_interface().__all__})

@@ -1,4 +1,4 @@
-"""Which releases of transformers does this package run on, and what is not the same in all of them?
+"""What is not the same in all releases of transformers that this package runs on?
 
 Generated code is made for one release and knows its own. What the runtime needs of transformers and what not all
 supported releases have is here, and nowhere else.
@@ -10,17 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-import transformers
-from packaging.version import Version
 
-
-OLDEST, TOO_NEW = Version("5.4"), Version("5.24")
-
-if Version(transformers.__version__) < OLDEST:
-    raise ImportError(
-        f"transformers {transformers.__version__} is installed, which is too old for adapters: "
-        f"run `pip install 'transformers>={OLDEST},<{TOO_NEW}'`"
-    )
 
 try:
     from transformers.modeling_utils import slice_logits_to_keep

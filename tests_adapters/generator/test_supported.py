@@ -108,5 +108,5 @@ def test_everything_says_the_same_range() -> None:
 
     assert requirement == REQUIREMENT
     assert f'"{requirement}"' in (ROOT / "pyproject.toml").read_text()
-    runtime = (ROOT / "generated/core/upstream.py").read_text()
+    runtime = (ROOT / "generated/core/releases.py").read_text()
     assert f'Version("{oldest[0]}.{oldest[1]}"), Version("{newest[0]}.{newest[1] + 1}")' in runtime
