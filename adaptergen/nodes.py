@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import libcst as cst
 
@@ -34,7 +34,7 @@ def children(node: cst.CSTNode) -> list[cst.CSTNode]:
         if key not in _orders:
             _orders[key] = _order(node, filled)
         return [child for name in _orders[key] for child in filled[name]]
-    return next(iter(filled.values()), [])
+    return list(next(iter(filled.values()), ()))
 
 
 @cache
@@ -42,16 +42,22 @@ def _fields(cls: type[cst.CSTNode]) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(cls) if not SIGNS.fullmatch(field.name))
 
 
-def _nodes(held: object) -> list[cst.CSTNode]:
+def _nodes(held: Any) -> Sequence[cst.CSTNode]:
     """The nodes in a field, which holds one, several or something else."""
-    if isinstance(held, cst.CSTNode):
-        return [held]
+    if is_a(type(held), cst.CSTNode):
+        return (held,)
     if isinstance(held, list | tuple):
-        return [each for each in held if isinstance(each, cst.CSTNode)]
-    return []
+        return [each for each in held if is_a(type(each), cst.CSTNode)]
+    return ()
 
 
-def _order(node: cst.CSTNode, filled: dict[str, list[cst.CSTNode]]) -> tuple[str, ...]:
+@cache
+def is_a(cls: type, kind: type) -> bool:
+    """`issubclass`, which takes long for classes that are abstract, as all of libcst are."""
+    return issubclass(cls, kind)
+
+
+def _order(node: cst.CSTNode, filled: dict[str, Sequence[cst.CSTNode]]) -> tuple[str, ...]:
     """The fields in the order in which libcst visits what they hold, which is that of the text."""
     places = {id(child): place for place, child in enumerate(node.children)}
     return tuple(sorted(filled, key=lambda name: places[id(filled[name][0])]))
@@ -59,7 +65,7 @@ def _order(node: cst.CSTNode, filled: dict[str, list[cst.CSTNode]]) -> tuple[str
 
 def descendants(node: cst.CSTNode, kind: type[Node]) -> Iterator[Node]:
     """Every node of a kind at or below `node`, in the order of the text."""
-    return (each for each in below(node) if isinstance(each, kind))
+    return (each for each in below(node) if is_a(type(each), kind))  # type: ignore[misc]
 
 
 def below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -73,7 +79,7 @@ def below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
 
 def expressions(node: cst.CSTNode) -> Iterator[cst.BaseExpression]:
     """Every expression at or below `node`, in the order of the text, the outer ones first."""
-    return (each for each in below(node) if isinstance(each, cst.BaseExpression))
+    return descendants(node, cst.BaseExpression)  # type: ignore[type-abstract]
 
 
 def names_read(node: cst.CSTNode) -> Iterator[str]:

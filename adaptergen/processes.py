@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TypeVar
 
+from adaptergen.garbage import collect_rarely
+
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,12 +27,17 @@ def shared_out(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterato
     if jobs == 1 or len(items) < 2:
         yield from map(work, items)
         return
-    with ProcessPoolExecutor(jobs, mp_context=context(), initializer=_live_for_parent) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context(), initializer=_begin) as pool:
         try:
             for done in as_completed([pool.submit(work, item) for item in items]):
                 yield done.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _begin() -> None:
+    collect_rarely()
+    _live_for_parent()
 
 
 def _live_for_parent() -> None:

@@ -60,6 +60,7 @@ class SourceModule:
     functions: dict[str, cst.FunctionDef] = field(default_factory=dict)
     constants: dict[str, cst.BaseExpression] = field(default_factory=dict)
     imports: dict[str, ImportedName] = field(default_factory=dict)
+    given: ast.Module | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -67,8 +68,8 @@ class SourceModule:
 
     @cached_property
     def parsed(self) -> ast.Module:
-        """The tree that Python's own parser makes of it."""
-        return ast.parse(self.text)
+        """The tree that Python's own parser makes of it; the given one, if it has been parsed before."""
+        return self.given or ast.parse(self.text)
 
     @cached_property
     def _positions(self) -> Positions:
@@ -154,8 +155,13 @@ def _is_idle(statement: Statement) -> bool:
     return False
 
 
-def parse_source(text: str, *, name: str, path: str, package: str | None = None) -> SourceModule:
+def parse_source(
+    text: str, *, name: str, path: str, package: str | None = None, parsed: ast.Module | None = None
+) -> SourceModule:
     """Parse a modeling file, whose package is the one that its name says unless another one is given.
+
+    Args:
+        parsed: what Python's own parser has made of the text.
 
     Raises:
         ProblemsFound: the text is not Python.
@@ -171,7 +177,7 @@ def parse_source(text: str, *, name: str, path: str, package: str | None = None)
     except RecursionError as error:
         raise ProblemsFound(Problem("too-deep", "nested too deeply to be parsed", Location(path))) from error
     package = name.rpartition(".")[0] if package is None else package
-    module = SourceModule(name=name, path=path, text=text, tree=tree, package=package)
+    module = SourceModule(name=name, path=path, text=text, tree=tree, package=package, given=parsed)
     _collect(module, tree.body)
     return module
 

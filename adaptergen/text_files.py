@@ -6,6 +6,7 @@ import ast
 import re
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 from adaptergen.problems import Location, Problem, ProblemsFound
 
@@ -27,17 +28,22 @@ def read_text(path: Path, shown: str) -> str:
         raise ProblemsFound(Problem("not-utf-8", message, at, fix)) from error
 
 
-def read_python(path: Path, shown: str) -> str:
-    """The text of a Python file whose lines are lines to everybody.
+class PythonFile(NamedTuple):
+    text: str
+    tree: ast.Module  # that Python's own parser makes of it
+
+
+def read_python(path: Path, shown: str) -> PythonFile:
+    """A Python file whose lines are lines to everybody.
 
     Raises:
         ProblemsFound: it is no such file.
     """
     text = read_text(path, shown)
-    problem = _odd_line(text, shown) or _objection_of_python(text, shown)
-    if problem is not None:
-        raise ProblemsFound(problem)
-    return text
+    tree = _odd_line(text, shown) or _parsed(text, shown)
+    if isinstance(tree, Problem):
+        raise ProblemsFound(tree)
+    return PythonFile(text, tree)
 
 
 def refuse_conflicts(text: str, shown: str) -> None:
@@ -68,18 +74,17 @@ def _odd_line(text: str, shown: str) -> Problem | None:
     return Problem("odd-text", message, Location(shown, first), "save the file as UTF-8 with Unix line ends")
 
 
-def _objection_of_python(text: str, shown: str) -> Problem | None:
+def _parsed(text: str, shown: str) -> ast.Module | Problem:
     """What Python's own parser says; nesting that it refuses would crash others."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            ast.parse(text)
+            return ast.parse(text)
     except (RecursionError, MemoryError):
         return Problem("too-deep", "nested too deeply to be parsed", Location(shown), _NOT_PYTHON)
     except SyntaxError as error:
         return Problem("not-python", f"not valid Python: {error.msg}", Location(shown, error.lineno or 0), _NOT_PYTHON)
     except ValueError as error:  # a zero byte
         return Problem("not-python", f"not valid Python: {error}", Location(shown), _NOT_PYTHON)
-    return None
 
 
 _NOT_PYTHON = "give a Python modeling file, such as modeling_<name>.py"

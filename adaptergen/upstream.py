@@ -201,7 +201,8 @@ def read_module(path: Path, module: str, shown: str = "", package: str | None = 
         ProblemsFound: unreadable, not UTF-8, or not Python.
     """
     shown = shown or f"{module.replace('.', '/')}.py"
-    return parse_source(read_python(path, shown), name=module, path=shown, package=package)
+    text, tree = read_python(path, shown)
+    return parse_source(text, name=module, path=shown, package=package, parsed=tree)
 
 
 def _declared_config(modeling: SourceModule) -> str:

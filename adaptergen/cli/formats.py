@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
 from adaptergen.problems import Problem
@@ -31,6 +30,8 @@ def as_json(problems: Sequence[Problem]) -> str:
 
 def as_sarif(problems: Sequence[Problem]) -> str:
     """SARIF 2.1.0, which code scanning reads: https://docs.oasis-open.org/sarif/sarif/v2.1.0/"""
+    from importlib.metadata import version  # for this form alone: it imports much
+
     rules = [{"id": code} for code in sorted({problem.code for problem in problems})]
     driver = {"name": "adaptergen", "version": version("adaptergen"), "rules": rules}
     run = {"tool": {"driver": driver}, "results": [_result(problem) for problem in problems]}

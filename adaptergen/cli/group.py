@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from adaptergen.cli.completion import architectures, models_of_project
+from adaptergen.garbage import collected_rarely
 from adaptergen.shares import ShareType
 
 
@@ -29,6 +30,7 @@ def main(context: click.Context, folder: Path) -> None:
     adaptergen check                      fail if anything committed is stale (for CI)
     """
     context.obj = folder
+    context.with_resource(collected_rarely())
 
 
 name_argument = click.argument("name", shell_complete=architectures)

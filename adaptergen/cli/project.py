@@ -130,13 +130,14 @@ def integrate_name(workspace: Workspace, upstream: Upstream, name: str, source: 
     from adaptergen.naming import folder_name
     from adaptergen.pipeline import integrate
     from adaptergen.sources import given_model, relative_path
-    from adaptergen.updating import integrated_again
 
     folder = workspace.model_named(name) or folder_name(name)
     previous = workspace.plan(folder)
     if source is not None:
         model, path = given_model(source, folder, upstream), relative_path(source, workspace.root, upstream)
     elif previous is not None:
+        from adaptergen.updating import integrated_again
+
         return integrated_again(previous, workspace, upstream)
     else:
         model, path = upstream.find(name), ""

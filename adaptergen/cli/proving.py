@@ -14,6 +14,7 @@ from adaptergen.cli.formats import FORMATS, as_line
 from adaptergen.cli.group import all_option, json_option, optional_models_argument
 from adaptergen.cli.project import chosen_names, opened
 from adaptergen.cli.reporting import echo_json, echo_problems, exit_code, reported
+from adaptergen.garbage import collected_as_usual
 from adaptergen.problems import Problem, ProblemsFound
 
 
@@ -102,7 +103,8 @@ def prove(workspace: Workspace, names: Sequence[str], told: dict[str, Any]) -> l
     from adaptergen.proven import as_json
     from adaptergen.verify import verify_models
 
-    proven = verify_models(workspace, names, echo=lambda text: click.echo(text, err=True))
+    with collected_as_usual():
+        proven = verify_models(workspace, names, echo=lambda text: click.echo(text, err=True))
     told["proof"] = as_json(proven)
     return proven
 

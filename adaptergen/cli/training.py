@@ -11,6 +11,7 @@ from adaptergen.cli.group import json_option
 from adaptergen.cli.project import known_models, opened
 from adaptergen.cli.proving import require_torch
 from adaptergen.cli.reporting import echo_json, reported
+from adaptergen.garbage import collected_as_usual
 from adaptergen.problems import Location
 
 
@@ -46,7 +47,8 @@ def train_example(folder: Path, name: str, adapter: str, steps: int, output: Pat
         from adaptergen.verify.example import Wanted, train_example
 
         wanted = Wanted(adapter, steps, output)
-        made = train_example(plan, workspace.settings.package, wanted, at, lambda text: click.echo(text, err=True))
+        with collected_as_usual():
+            made = train_example(plan, workspace.settings.package, wanted, at, lambda text: click.echo(text, err=True))
         if as_json:
             echo_json({**dataclasses.asdict(made), "problems": []})
             return

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from adaptergen.changes import ChangeSet
     from adaptergen.pipeline import Integration
     from adaptergen.profiles.adapters_library import LibraryIntegration
+    from adaptergen.proven import Proven
     from adaptergen.workspace import Workspace
 
 
@@ -84,7 +85,6 @@ def add_model(
     if into is not None or tree is not None:
         raise click.UsageError("--into and --source-tree are for --profile")
     from adaptergen.pipeline import change_set
-    from adaptergen.pull_request import pull_request
 
     proving = verify and not dry_run
     with reported(as_json) as told:
@@ -94,16 +94,24 @@ def add_model(
         if proving:
             require_torch("pass --no-verify")
         if pr_body:
-            write_file(pr_body, pull_request(made, changes, workspace.settings), "--pr-body")
+            _write_body(pr_body, made, changes, workspace)
         write(workspace, changes, made, told, dry_run=dry_run, force=force, as_json=as_json)
         if proving:
             proven = prove(workspace, [one.plan.name for one in made], told)
             if pr_body:
-                write_file(pr_body, pull_request(made, changes, workspace.settings, proven), "--pr-body")
+                _write_body(pr_body, made, changes, workspace, proven)
             if problems := broken(proven):
                 raise ProblemsFound(*problems)
         if as_json:
             echo_json({**told, "problems": []})
+
+
+def _write_body(
+    path: Path, made: Sequence[Integration], changes: ChangeSet, workspace: Workspace, proven: Sequence[Proven] = ()
+) -> None:
+    from adaptergen.pull_request import pull_request
+
+    write_file(path, pull_request(made, changes, workspace.settings, proven), "--pr-body")
 
 
 def add_to_library(

@@ -18,7 +18,7 @@ from adaptergen.workspace import Workspace
 def survey_one(name: str, upstream: Upstream, workspace: Workspace | None) -> Architecture:
     """The architecture of a folder; a plan of the project with entries of hands is kept to."""
     model = upstream.find(name)
-    kind = kind_of(model.modeling.text, upstream.auto_tasks)
+    kind = kind_of(model.modeling.parsed, upstream.auto_tasks)
     previous = workspace.plan(model.name) if workspace else None
     try:
         made = integrate(model, upstream, previous)

@@ -56,15 +56,14 @@ class Kind:
     modality: str
 
 
-def kind_of(text: str, tasks: Mapping[str, frozenset[str]]) -> Kind:
+def kind_of(tree: ast.Module, tasks: Mapping[str, frozenset[str]]) -> Kind:
     """
     The kind of a modeling file.
 
     Args:
-        text: of the file.
+        tree: of the file.
         tasks: class → the auto mappings that name it, e.g. "FOR_CAUSAL_LM" ("" is the one of base models).
     """
-    tree = ast.parse(text)
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     public = [name for name in classes if name in tasks]
     found = frozenset().union(*(_modalities(name, classes) for name in public))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import textwrap
 
 import pytest
@@ -13,7 +14,7 @@ BASE, CAUSAL, MASKED = "", "FOR_CAUSAL_LM", "FOR_MASKED_LM"
 
 
 def kind(text: str, *tasks: str) -> Kind:
-    return kind_of(textwrap.dedent(text), {"CaseModel": frozenset(tasks or (BASE,))})
+    return kind_of(ast.parse(textwrap.dedent(text)), {"CaseModel": frozenset(tasks or (BASE,))})
 
 
 ATTENTION = """
@@ -78,7 +79,7 @@ def test_the_library_is_no_other_model(line: str) -> None:
 
 def test_attention_without_an_auto_class() -> None:
     text = textwrap.dedent(ATTENTION).format(weights="softmax(query @ key)")
-    assert kind_of(text, {}) == Kind("no_auto_class", "other", "other")
+    assert kind_of(ast.parse(text), {}) == Kind("no_auto_class", "other", "other")
 
 
 @pytest.mark.parametrize(
