@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 import types
 import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
+import tomli  # compiled, where `tomllib` takes most of the time that the plans of a project take
 import tomlkit
 import tomlkit.items
 
 from adaptergen.plan import METHODS, IntegrationPlan, MethodSupport
-from adaptergen.plan_forms import misshapen
+from adaptergen.plan_forms import is_encodable, misshapen, unencodable
 from adaptergen.plan_lines import line_of
 from adaptergen.problems import Location, Problem, ProblemsFound
 
@@ -50,20 +50,23 @@ def load(text: str, path: str) -> IntegrationPlan:
         ProblemsFound: not TOML, or every key that is missing, unknown or of the wrong type.
     """
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         raise ProblemsFound(_not_toml(error, path)) from error
     misfits: list[Misfit] = []
     plan = _from_data(IntegrationPlan, data, "", misfits)
     misfits.extend(_unknown_methods(data.get("methods")))
-    misfits.extend(misshapen(plan) if not misfits else ())
+    if not misfits:
+        misfits.extend(misshapen(plan))
+    if not misfits and not is_encodable(text):  # TOML has no other way to write what cannot be encoded
+        misfits.extend(unencodable(plan))
     if misfits:
         raise ProblemsFound(*(_problem(text, path, *misfit) for misfit in misfits))
     assert isinstance(plan, IntegrationPlan)
     return dataclasses.replace(plan, methods={name: plan.methods.get(name, UNPLANNED) for name in METHODS})
 
 
-def _not_toml(error: tomllib.TOMLDecodeError, path: str) -> Problem:
+def _not_toml(error: tomli.TOMLDecodeError, path: str) -> Problem:
     line = re.search(r"at line (\d+)", str(error))
     at = Location(path, int(line.group(1)) if line else 0)
     fix = "mend the line, or delete the file and add the model again"
@@ -140,11 +143,16 @@ def _is_told(value: object, field: dataclasses.Field[Any]) -> bool:
     return bool(given != field.default)
 
 
+_PLAIN = (str, bool, int, float)
+
+
 def _from_data(kind: Any, data: object, where: str, misfits: list[Misfit]) -> Any:
     """Build a value of the annotated type, noting everything that does not fit."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+    if kind is type(data) and kind in _PLAIN:
+        return data
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _dataclass(kind, data, where, misfits)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple and isinstance(data, list):
         return tuple(_from_data(arguments[0], item, f"{where}[{i}]", misfits) for i, item in enumerate(data))
     if origin in (dict, Mapping, types.MappingProxyType) or _is_mapping(origin):
@@ -180,29 +188,41 @@ def _dataclass(kind: type, data: object, where: str, misfits: list[Misfit]) -> A
     if not isinstance(data, dict):
         misfits.append((where, f"is {type(data).__name__}, expected a table"))
         return None
-    hints = _hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    misfits.extend((f"{where}.{key}", "is not a key of a plan") for key in data if key not in fields)
+    entries = _entries(kind)
+    misfits.extend((f"{where}.{key}", "is not a key of a plan") for key in data if key not in entries)
     values = {}
-    for name, field in fields.items():
+    for name, entry in entries.items():
         if name in data:
-            values[name] = _from_data(hints[name], data[name], f"{where}.{name}", misfits)
-        elif _is_required(field, hints[name]):
+            values[name] = _from_data(entry.hint, data[name], f"{where}.{name}", misfits)
+        elif entry.is_required:
             misfits.append((f"{where}.{name}", "is missing"))
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            values[name] = () if typing.get_origin(hints[name]) is tuple else {}
-    missing = [name for name in fields if name not in values and _is_required(fields[name], hints[name])]
+        elif entry.empty is not None:
+            values[name] = entry.empty()
+    missing = [name for name, entry in entries.items() if entry.is_required and name not in values]
     return None if missing else kind(**values)
 
 
-_hints = cache(typing.get_type_hints)  # the annotations of a class are texts, each of which is compiled
+class _Entry(NamedTuple):
+    """What a plan may say at a key of a table."""
+
+    hint: Any
+    is_required: bool
+    empty: type | None  # what is meant where it is left out, if that is no default of the class
 
 
-def _is_required(field: dataclasses.Field[Any], hint: Any) -> bool:
+@cache  # the annotations of a class are texts, each of which is compiled
+def _entries(kind: type) -> Mapping[str, _Entry]:
+    hints = typing.get_type_hints(kind)
+    return {field.name: _entry(field, hints[field.name]) for field in dataclasses.fields(kind)}
+
+
+def _entry(field: dataclasses.Field[Any], hint: Any) -> _Entry:
     """Lists and tables may be left out when empty: TOML has no way to write an empty list of tables."""
-    has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
-    may_be_empty = typing.get_origin(hint) is tuple or _is_mapping(typing.get_origin(hint))
-    return not has_default and not may_be_empty
+    if field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING:
+        return _Entry(hint, False, None)
+    origin = typing.get_origin(hint)
+    empty = tuple if origin is tuple else dict if _is_mapping(origin) else None
+    return _Entry(hint, empty is None, empty)
 
 
 def _problem(text: str, path: str, where: str, what: str) -> Problem:

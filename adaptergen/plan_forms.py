@@ -6,7 +6,8 @@ import ast
 import dataclasses
 import keyword
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 
 from adaptergen.plan import IntegrationPlan, PrefixHook, ResidualHook
 
@@ -25,7 +26,20 @@ OF_HOOKS = (
 
 def misshapen(plan: IntegrationPlan) -> Iterator[tuple[str, str]]:
     """(which entry, what is wrong with it)"""
-    for where, text, form in (*_texts(plan), *_encoded(plan, "")):
+    return _misfits(_texts(plan))
+
+
+def unencodable(plan: IntegrationPlan) -> Iterator[tuple[str, str]]:
+    """The same of every text that no file can hold."""
+    return _misfits(_encoded(plan, ""))
+
+
+def is_encodable(text: str) -> bool:
+    return not re.search("[\ud800-\udfff]", text)
+
+
+def _misfits(texts: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
+    for where, text, form in texts:
         if text and not _FITS[form](text):
             yield where, f"is {text[:60]!r}, expected {form}"
 
@@ -98,10 +112,12 @@ def _is_title(text: str) -> bool:
     return len(text) <= 80 and text.isprintable() and not set(text) & set("\"'\\")
 
 
+@cache  # plans have many in common
 def _is_expression(text: str) -> bool:
-    return _parses(f"({text}\n)", "eval") is not None
+    return _is_name(text) or _parses(f"({text}\n)", "eval") is not None
 
 
+@cache
 def _is_parameter(text: str) -> bool:
     tree = _parses(f"def f({text}\n): ...", "exec")
     match tree.body if isinstance(tree, ast.Module) else None:
@@ -118,10 +134,6 @@ def _parses(text: str, mode: str) -> ast.AST | None:
         return None
 
 
-def _is_encodable(text: str) -> bool:
-    return not re.search("[\ud800-\udfff]", text)
-
-
 _FITS = {
     NAME: _is_name,
     DOTTED: is_dotted_name,
@@ -129,5 +141,5 @@ _FITS = {
     TITLE: _is_title,
     PARAMETER: _is_parameter,
     EXPRESSION: _is_expression,
-    TEXT: _is_encodable,
+    TEXT: is_encodable,
 }

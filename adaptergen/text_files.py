@@ -51,7 +51,7 @@ def refuse_conflicts(text: str, shown: str) -> None:
     Raises:
         ProblemsFound: git has left both sides of a merge in the text.
     """
-    found = _CONFLICT.search(text)
+    found = _CONFLICT.search(text) if "<<<<<<<" in text else None
     if found is None:
         return
     at = Location(shown, text.count("\n", 0, found.start()) + 1)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -162,8 +162,10 @@ def _stage(root: Path, staging: Path, changes: ChangeSet) -> None:
     changed = [change for change in changes if not _is_planned_for(change, root, staging / "old" / change.path)]
     if changed:
         raise ProblemsFound(*(changed_meanwhile(change.path) for change in changed))
+    _sync(staging / "new" / change.path for change in changes if change.after is not None)
     files = [(change.path, change.kind) for change in changes]
     _write(staging / "journal.part", json.dumps({"files": files, "folders": _new_folders(root, changes)}))
+    _sync([staging / "journal.part"])
     (staging / "journal.part").replace(staging / "journal")
 
 
@@ -194,8 +196,13 @@ def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+
+
+def _sync(paths: Iterable[Path]) -> None:
+    """These files are on the disk; after all are written, so that the system can write them together."""
+    for path in paths:
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
 
 
 def _move(root: Path, staging: Path, changes: ChangeSet) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import libcst as cst
 
@@ -267,20 +268,20 @@ def _entries(node: ast.expr) -> dict[str, object]:
     """Literal keys and values of `OrderedDict([(k, v), …])`, `{k: v}` or `OrderedDict(**{…})`."""
     match node:
         case ast.Call(args=[ast.List(elts=pairs), *_]):
-            return dict(ast.literal_eval(pair) for pair in pairs if isinstance(pair, ast.Tuple) and _is_literal(pair))
+            return dict(found for pair in pairs if isinstance(pair, ast.Tuple) and (found := _literal(pair)))
         case ast.Call(args=[], keywords=keywords):
             return {key: value for word in keywords if word.arg is None for key, value in _entries(word.value).items()}
-        case ast.Dict() if _is_literal(node):
-            return dict(ast.literal_eval(node))
+        case ast.Dict():
+            return dict(_literal(node) or {})
     return {}
 
 
-def _is_literal(node: ast.expr) -> bool:
+def _literal(node: ast.expr) -> Any:
+    """What a literal stands for, None for anything else."""
     try:
-        ast.literal_eval(node)
+        return ast.literal_eval(node)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _present(names: object, modeling: SourceModule) -> tuple[str, ...]:

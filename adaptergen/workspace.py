@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from adaptergen import transaction
@@ -53,13 +53,17 @@ class Workspace:
         """
         path = self.root / relative
         try:
-            inside = path.resolve().is_relative_to(self.root.resolve())
+            inside = path.resolve().is_relative_to(self._real_root)
         except (OSError, RuntimeError):  # links that lead to each other
             inside = False
         if not inside:
             message, fix = "leads outside of the project by a symbolic link", "replace the link by a folder or file"
             raise ProblemsFound(Problem("outside", message, Location(relative), fix))
         return path
+
+    @cached_property
+    def _real_root(self) -> Path:
+        return self.root.resolve()
 
     def read(self, relative: str) -> str | None:
         """The text of a file, or None if there is none.

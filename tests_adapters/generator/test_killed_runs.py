@@ -22,7 +22,7 @@ import runpy, shutil, sys
 from adaptergen import transaction
 
 transaction._undo = lambda root, staging: None
-sys.argv[1:] = ["--start", "60", "--count", "1"]
+sys.argv[1:] = ["--start", "64", "--count", "1"]
 runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
 """
 WORKING = """\
