@@ -39,4 +39,3 @@ def collected_as_usual() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-

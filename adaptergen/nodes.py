@@ -10,7 +10,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeGuard, TypeVar
 
 import libcst as cst
 
@@ -24,6 +24,7 @@ SIGNS = re.compile(
 WITHOUT_STATEMENTS = (cst.BaseExpression, cst.BaseSmallStatement)
 
 _orders: dict[tuple[type[cst.CSTNode], tuple[str, ...]], tuple[str, ...]] = {}  # class and filled fields → their order
+_kinds: dict[tuple[type, type], bool] = {}  # class and another one → whether it derives from that
 
 
 def children(node: cst.CSTNode) -> list[cst.CSTNode]:
@@ -42,19 +43,21 @@ def _fields(cls: type[cst.CSTNode]) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(cls) if not SIGNS.fullmatch(field.name))
 
 
-def _nodes(held: Any) -> Sequence[cst.CSTNode]:
+def _nodes(held: object) -> Sequence[cst.CSTNode]:
     """The nodes in a field, which holds one, several or something else."""
-    if is_a(type(held), cst.CSTNode):
+    if is_a(held, cst.CSTNode):
         return (held,)
     if isinstance(held, list | tuple):
-        return [each for each in held if is_a(type(each), cst.CSTNode)]
+        return [each for each in held if is_a(each, cst.CSTNode)]
     return ()
 
 
-@cache
-def is_a(cls: type, kind: type) -> bool:
-    """`issubclass`, which takes long for classes that are abstract, as all of libcst are."""
-    return issubclass(cls, kind)
+def is_a(value: object, kind: type[Node]) -> TypeGuard[Node]:
+    """`isinstance`, which takes long for classes that are abstract, as all of libcst are."""
+    key = type(value), kind
+    if key not in _kinds:
+        _kinds[key] = isinstance(value, kind)
+    return _kinds[key]
 
 
 def _order(node: cst.CSTNode, filled: dict[str, Sequence[cst.CSTNode]]) -> tuple[str, ...]:
@@ -65,7 +68,7 @@ def _order(node: cst.CSTNode, filled: dict[str, Sequence[cst.CSTNode]]) -> tuple
 
 def descendants(node: cst.CSTNode, kind: type[Node]) -> Iterator[Node]:
     """Every node of a kind at or below `node`, in the order of the text."""
-    return (each for each in below(node) if is_a(type(each), kind))  # type: ignore[misc]
+    return (each for each in below(node) if is_a(each, kind))
 
 
 def below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:

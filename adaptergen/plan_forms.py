@@ -6,7 +6,7 @@ import ast
 import dataclasses
 import keyword
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 from adaptergen.plan import IntegrationPlan, PrefixHook, ResidualHook
@@ -134,7 +134,7 @@ def _parses(text: str, mode: str) -> ast.AST | None:
         return None
 
 
-_FITS = {
+_FITS: Mapping[str, Callable[[str], bool]] = {
     NAME: _is_name,
     DOTTED: is_dotted_name,
     WORD: is_word,

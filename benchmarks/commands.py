@@ -204,7 +204,9 @@ def import_generated(rounds: int) -> Row:
         for _ in shown(range(rounds), "import generated")
     ]
     added = spread([pair.ours.processor - pair.floor.processor for pair in pairs])
-    return Row("`import generated`", "`import transformers` and `import torch`", "≤ +0.3 s", "s", *added, seconds(pairs))
+    return Row(
+        "`import generated`", "`import transformers` and `import torch`", "≤ +0.3 s", "s", *added, seconds(pairs)
+    )
 
 
 def modeling(name: str) -> Path:

@@ -8,6 +8,8 @@ attn_output, _ = attention_interface(self, query, key, value, None, is_causal=Fa
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import libcst as cst
 
 from adaptergen.source import SourceModule, descendants
@@ -36,6 +38,7 @@ def _rest(call: Call) -> str:
     return rest.name.value if rest is not None else ""
 
 
+@lru_cache(4)  # of the modules of one architecture
 def _is_told(source: SourceModule) -> bool:
     """Does a forward call a module with it?"""
     if _NAME not in source.text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeGuard
 
 from adaptergen import naming
 from adaptergen.problems import Location, Problem, ProblemsFound
@@ -34,11 +35,15 @@ def check_undone(source: SourceModule, borrowed: str, edits: Sequence[Edit]) -> 
 def _methods(borrowed: str) -> Iterator[tuple[tuple[str, str], Lines]]:
     """(class, method) and its lines with its decorators, as Python reads the borrowed classes."""
     lines = tuple(borrowed.splitlines())
-    for cls in ast.parse(borrowed).body:
-        for method in cls.body if isinstance(cls, ast.ClassDef) else ():
+    for cls in filter(_is_class, ast.parse(borrowed).body):
+        for method in cls.body:
             if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
                 first = min(node.lineno for node in (method, *method.decorator_list))
                 yield (cls.name, method.name), lines[first - 1 : method.end_lineno]
+
+
+def _is_class(node: ast.stmt) -> TypeGuard[ast.ClassDef]:
+    return isinstance(node, ast.ClassDef)
 
 
 def _difference(
