@@ -45,10 +45,10 @@ def _fields(cls: type[cst.CSTNode]) -> tuple[str, ...]:
 
 def _nodes(held: object) -> Sequence[cst.CSTNode]:
     """The nodes in a field, which holds one, several or something else."""
-    if is_a(held, cst.CSTNode):
+    if is_a(held, cst.CSTNode):  # type: ignore[type-abstract]
         return (held,)
     if isinstance(held, list | tuple):
-        return [each for each in held if is_a(each, cst.CSTNode)]
+        return [each for each in held if is_a(each, cst.CSTNode)]  # type: ignore[type-abstract]
     return ()
 
 
