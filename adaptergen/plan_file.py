@@ -150,9 +150,9 @@ def _from_data(kind: Any, data: object, where: str, misfits: list[Misfit]) -> An
     """Build a value of the annotated type, noting everything that does not fit."""
     if kind is type(data) and kind in _PLAIN:
         return data
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+    origin, arguments = _parts(kind)
+    if origin is None and isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _dataclass(kind, data, where, misfits)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple and isinstance(data, list):
         return tuple(_from_data(arguments[0], item, f"{where}[{i}]", misfits) for i, item in enumerate(data))
     if origin in (dict, Mapping, types.MappingProxyType) or _is_mapping(origin):
@@ -169,6 +169,12 @@ def _from_data(kind: Any, data: object, where: str, misfits: list[Misfit]) -> An
         return data
     misfits.append((where, f"is {type(data).__name__}, expected {_type_name(kind)}"))
     return None
+
+
+@cache
+def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    """`tuple` and `(str, ...)` for `tuple[str, ...]`."""
+    return typing.get_origin(kind), typing.get_args(kind)
 
 
 def _frozen(data: object) -> object:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from adaptergen.cli.completion import architectures, models_of_project
-from adaptergen.garbage import collected_rarely
+from adaptergen.garbage import collect_nothing_at_exit, collected_rarely
 from adaptergen.shares import ShareType
 
 
@@ -31,6 +31,7 @@ def main(context: click.Context, folder: Path) -> None:
     """
     context.obj = folder
     context.with_resource(collected_rarely())
+    collect_nothing_at_exit()
 
 
 name_argument = click.argument("name", shell_complete=architectures)
