@@ -278,6 +278,9 @@ def _entries(node: ast.expr) -> dict[str, object]:
 
 def _literal(node: ast.expr) -> Any:
     """What a literal stands for, None for anything else."""
+    match node:
+        case ast.Tuple(elts=[ast.Constant(value=key), ast.Constant(value=value)]):  # nearly all: a model and its class
+            return key, value
     try:
         return ast.literal_eval(node)
     except ValueError:
