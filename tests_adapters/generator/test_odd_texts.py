@@ -13,7 +13,7 @@ import pytest
 from adaptergen.cli.reporting import echo_diff
 from adaptergen.plan import IntegrationPlan
 from adaptergen.plan_file import dump, load
-from adaptergen.plan_forms import misshapen
+from adaptergen.plan_forms import misshapen, unencodable
 from adaptergen.problems import ProblemsFound
 from adaptergen.rendering import Templates
 from adaptergen.rendering.environment import cell, columns, quoted, rst
@@ -126,7 +126,7 @@ def test_a_plan_that_would_be_other_code(change: Change, where: str) -> None:
     """Also if a person has written it into the plan."""
     plan = change(plan_of("pre_norm"))
 
-    assert where in {place for place, _ in misshapen(plan)}
+    assert where in {place for place, _ in (*misshapen(plan), *unencodable(plan))}
     with pytest.raises(ProblemsFound):
         dump(plan)
 
