@@ -13,6 +13,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from generated.core import providers as _providers  # noqa: F401 (pickled models name packages that it finds)
 from generated.core.version import VERSION as __version__  # noqa: F401 (offered)
 
 
