@@ -27,7 +27,7 @@ from benchmarks.models import MODELS, SIZES
 from benchmarks.peer import Peer
 
 
-ROWS = ("forward", "training", "generation", "serving", "compiling")
+ROWS = ("forward", "training", "generation", "serving", "compiling", "commands")
 
 
 @click.command(help=__doc__)

@@ -23,6 +23,7 @@ class Figure:
         goal: at most this; `None` where there is none.
         unit: "×" or "s".
         peers: what peers have in the place of `value`, by name.
+        note: whatever else was measured.
     """
 
     row: str
@@ -32,6 +33,7 @@ class Figure:
     goal: float | None = None
     unit: str = "×"
     peers: Mapping[str, Spread] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def is_reached(self) -> bool:
@@ -53,4 +55,6 @@ def line(figure: Figure) -> str:
     """For a terminal."""
     goal = "" if figure.goal is None else f", goal {figure.goal:.2f}{'' if figure.is_reached else ' MISSED'}"
     peers = "".join(f"; {name} {shown(peer, figure.unit)}" for name, peer in figure.peers.items())
-    return f"{figure.row}, {figure.setting}: {shown(figure.value, figure.unit)} against {figure.against}{goal}{peers}"
+    note = f"; {figure.note}" if figure.note else ""
+    value = shown(figure.value, figure.unit)
+    return f"{figure.row}, {figure.setting}: {value} against {figure.against}{goal}{peers}{note}"

@@ -76,7 +76,7 @@ def _table(figures: Iterable[Figure]) -> list[str]:
     lines = ["| what | on | against | measured | goal | peers |", "| --- | --- | --- | --: | --: | --- |"]
     for figure in figures:
         goal = "" if figure.goal is None else f"{figure.goal:.2f}" if figure.is_reached else f"**{figure.goal:.2f}**"
-        peers = ", ".join(f"{name} {shown(peer, figure.unit)}" for name, peer in figure.peers.items())
+        peers = ", ".join(f"{name} {shown(peer, figure.unit)}" for name, peer in figure.peers.items()) or figure.note
         cells = [figure.row, figure.setting, figure.against, shown(figure.value, figure.unit), goal, peers]
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, "", "A goal in bold type was missed."]
