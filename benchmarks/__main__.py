@@ -13,7 +13,6 @@ import importlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -57,19 +56,15 @@ def main(
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     bench = Bench(rounds, models, sizes, None if peer_python is None else Peer(peer_python.absolute()))
-    found = []
-    for figure in measured(rows or ROWS, bench):
-        found.append(figure)
-        click.echo(line(figure), err=as_json)
-    if write:
-        report.write(found)
+    found: list[Figure] = []
+    for row in rows or ROWS:
+        for figure in importlib.import_module(f"benchmarks.rows.{row}").figures(bench):
+            found.append(figure)
+            click.echo(line(figure), err=as_json)
+        if write:
+            report.write(found)  # as far as it has come: it takes long
     if as_json:
         click.echo(json.dumps([asdict(figure) for figure in found], indent=2, ensure_ascii=False))
-
-
-def measured(rows: tuple[str, ...], bench: Bench) -> Iterator[Figure]:
-    for row in rows:
-        yield from importlib.import_module(f"benchmarks.rows.{row}").figures(bench)
 
 
 if __name__ == "__main__":
