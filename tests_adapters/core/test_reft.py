@@ -17,6 +17,7 @@ from generated.core.errors import AdapterConfigError, UnsupportedMethodError
 from generated.core.forward_inputs import CallValues
 from generated.core.layers.positions import Positions, SequenceOfStack
 from generated.core.layers.reft import OrthogonalRows, ReftLayer, ReftModule
+from generated.core.layers.routing import Destinations
 from tests_adapters.core.zoo import (
     CONFIGS,
     LANGUAGE_MODELS,
@@ -277,7 +278,8 @@ def test_blocks() -> None:
     mask = torch.tensor([[1, 1, 1, 1], [0, 1, 1, 1]])
 
     def run(setup: object, ids: Tensor | None = None) -> Tensor:
-        model.forward_inputs.call = CallValues(attention_mask=mask, ids=ids)
+        destinations = None if ids is None else Destinations(ids, 2, "adapter_ids")
+        model.forward_inputs.call = CallValues(attention_mask=mask, destinations=destinations)
         layer.activate(setup, model.forward_inputs)
         return layer(hidden)
 
