@@ -94,9 +94,7 @@ def replacing(files: NewFiles, *, at_once: bool = False) -> Iterator[None]:
     if waiting is None or at_once:
         _exchange([files])
     else:
-        earlier = waiting.pop(
-            files.paths[0], None
-        )  # the same thing, which somebody saves once more, in another format
+        earlier = waiting.pop(files.paths[0], None)  # the same, which somebody saves again, in another format
         _discard(set(earlier.paths) - set(files.paths) if earlier else ())
         waiting[files.paths[0]] = files
 
