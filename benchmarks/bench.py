@@ -12,6 +12,7 @@ from benchmarks.works import Work, started
 
 
 OURS, PEFT = "ours", "PEFT"
+SHORT = 4  # rounds in the time of one
 ELSEWHERE = "adapters"  # the library that needs a transformers of its own, and is compared with that one
 
 
@@ -82,7 +83,7 @@ class Bench:
             except NotMeasured:
                 continue
             sides |= {(library, is_against): timed for is_against, timed in pair.items()}
-        taken = turns(sides, max(1, round(share * self.rounds)))
+        taken = turns(sides, self._rounds(work.size, share))
         if self.peer is not None:
             self.peer.forget()
         return Compared(
@@ -90,8 +91,13 @@ class Bench:
         )
 
     def measured(self, works: Mapping[str, Work], share: float = 1.0) -> dict[str, list[float]]:
-        """What some works took that are all done here."""
-        return turns({name: started(work) for name, work in works.items()}, max(1, round(share * self.rounds)))
+        """What some works took that are all done here, and are of one size."""
+        size = next(iter(works.values())).size
+        return turns({name: started(work) for name, work in works.items()}, self._rounds(size, share))
+
+    def _rounds(self, size: str, share: float) -> int:
+        """Short rounds are cheap, and vary more."""
+        return max(1, round(share * self.rounds * (SHORT if size == "tiny" else 1)))
 
     def _started(self, work: Work, library: str) -> Timed:
         work = work if work.library == "plain" else work.by(library)

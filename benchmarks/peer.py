@@ -57,9 +57,12 @@ class Peer:
         self._ask({"forget": True})
 
     def _ask(self, request: dict[str, Any]) -> Any:
-        self.process.stdin.write(f"{json.dumps(request)}\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
+        try:
+            self.process.stdin.write(f"{json.dumps(request)}\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
         if not line:
             raise RuntimeError(f"the peer ended with {self.process.wait()}: see what it said above")
         answer = json.loads(line)
@@ -78,12 +81,20 @@ def serve(requests: TextIO, answers: TextIO) -> None:
         elif "turn" in request:
             answer = works[request["turn"]]()
         else:
-            try:
-                works.append(started(Work(**request["start"])))
-                answer = len(works) - 1
-            except NotMeasured:
-                answer = NOT_MEASURED
+            answer = _begun(works, Work(**request["start"]))
         print(json.dumps(answer), file=answers, flush=True)
+
+
+def _begun(works: list[Timed], work: Work) -> int | str:
+    """What a library fails at is said, and not measured."""
+    try:
+        works.append(started(work))
+    except NotMeasured:
+        return NOT_MEASURED
+    except Exception as error:
+        print(f"{work} failed: {type(error).__name__}: {error}", file=sys.stderr)
+        return NOT_MEASURED
+    return len(works) - 1
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,9 +65,14 @@ def test_a_peer_takes_its_turn(peer: Peer) -> None:
     peer.forget()
 
 
+def test_what_a_peer_fails_at_is_not_measured(peer: Peer) -> None:
+    with pytest.raises(NotMeasured):
+        peer.started(Work("ours", "no such work", "bert", "tiny"))
+
+
 def test_a_peer_that_ends_is_told() -> None:
-    with pytest.raises(RuntimeError, match="the peer ended with 1"):
-        Peer(Path(sys.executable)).started(Work("ours", "no such work", "bert", "tiny"))
+    with pytest.raises(RuntimeError, match="the peer ended with"):
+        Peer(Path(shutil.which("false"))).started(Work("ours", "forward", "bert", "tiny"))
 
 
 def test_what_a_library_lacks_is_left_out() -> None:
