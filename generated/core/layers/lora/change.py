@@ -157,19 +157,24 @@ class LowRankChange(nn.Module):
 
     def routed_onto(self, output: Tensor, others: Sequence[LowRankChange], routing: Routing, x: Tensor) -> Tensor:
         """
-        output + the change of each row, where the adapters read `x` and there is one part.
+        output + the change of each row, for parts which are side by side.
 
         Args:
             output: (batch, ..., out). Without gradients, it is changed in its place.
+            x: the projection's input, (batch, ..., in).
         """
-        a, b = (routing.pick(matrices) for matrices in zip(*(other.matrices() for other in others), strict=True))
-        reduced = torch.bmm(self._dropped(x.to(a.dtype)).flatten(1, -2), a.mT)
+        if self.parts.count == 1:  # matrices as they are stored take less time than factors
+            a, b = (routing.pick(pair) for pair in zip(*(other.matrices() for other in others), strict=True))
+            b = b.unsqueeze(1)
+        else:
+            a, b = (routing.pick(pair) for pair in zip(*(other.factors() for other in others), strict=True))
+            a = a.flatten(1, 2)
+        if not x.dtype == output.dtype == a.dtype or torch.is_autocast_enabled(x.device.type):
+            return self.apply_to(output, self.routed(others, routing, x, None))
+        reduced = torch.bmm(self._dropped(x).flatten(1, -2), a.mT)
         scaling = routing.number([other.scaling for other in others], reduced)
         reduced = reduced * (scaling.view(-1, 1, 1) if isinstance(scaling, Tensor) else scaling)
-        if output.dtype != reduced.dtype or torch.is_grad_enabled() or not output.is_contiguous():
-            return output + torch.bmm(reduced, b.mT).view(output.shape).to(output.dtype)
-        output.flatten(1, -2).baddbmm_(reduced, b.mT)
-        return output
+        return self.parts.with_products_of_rows(output, reduced, b)
 
     def apply_to(self, output: Tensor, change: Tensor) -> Tensor:
         return output + change.to(output.dtype)

@@ -107,11 +107,6 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
             if isinstance(block, Stack | Average):
                 self._check_chain([self.loras[name] for name in block.leaves], is_stack=isinstance(block, Stack))
 
-    @staticmethod
-    def _adds_alone(lora: LowRankChange | Rescaling | InputRescaling) -> bool:
-        """Is it a LoRA of one part, which is the whole output?"""
-        return isinstance(lora, LowRankChange) and lora.acts_alone and len(lora.parts.adapted) == 1
-
     def _acting_alone(self, name: str) -> Borrowed | None:
         lora = self.loras[name]
         return Borrowed(lora) if getattr(lora, "acts_alone", False) else None
@@ -146,7 +141,8 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
             return super().route(block, state, is_last=is_last)
         routing = self.inputs.routing(block, state.size(BATCH))
         loras = [self.loras[block[child]] for child in routing.children]
-        if is_last and state.change is None and self._adds_alone(loras[0]) and state.layer_input.dim() > 2:
+        is_first = state.change is None and state.layer_input.dim() > 2
+        if is_first and is_last and isinstance(loras[0], LowRankChange) and loras[0].acts_alone:
             return state._replace(output=loras[0].routed_onto(state.output, loras, routing, state.layer_input))
         change = loras[0].routed(loras, routing, state.layer_input, state.change)
         idle = torch.full_like(change, loras[0].neutral) if state.change is None else state.change

@@ -76,6 +76,22 @@ class FusedParts:
             rows = self._changed(rows, lambda part, own: add(part, own[0], own[1].t(), alpha=scaling), pairs, in_place)
         return output if in_place else rows.view(output.shape)
 
+    def with_products_of_rows(self, output: Tensor, reduced: Tensor, b: Tensor) -> Tensor:
+        """
+        The same where each row of a batch has its own.
+
+        Args:
+            output: (batch, ..., out). Without gradients, it is changed in its place.
+            reduced: (batch, length, adapted parts · r).
+            b: (batch, adapted parts, width, r).
+        """
+        in_place = not torch.is_grad_enabled() and output.is_contiguous()
+        add = Tensor.baddbmm_ if in_place else torch.baddbmm
+        pairs = zip(reduced.chunk(self.count, dim=-1), b.unbind(1), strict=True)
+        rows = output.flatten(1, -2)
+        added = self._changed(rows, lambda part, own: add(part, own[0], own[1].mT), pairs, in_place)
+        return output if in_place else added.view(output.shape)
+
     def with_factors(self, output: Tensor, factors: Tensor) -> Tensor:
         """
         The output, (..., out), with parts which are side by side times their factors, (adapted parts · width,).
