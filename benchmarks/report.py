@@ -114,7 +114,7 @@ def plot(figures: Iterable[Figure], file: Path) -> None:
     handles = [pyplot.Line2D([], [], marker=mark, color=colour, label=name) for name, (mark, colour) in MARKS.items()]
     drawing.legend(handles=handles, loc="upper center", ncols=len(MARKS), frameon=False)
     drawing.tight_layout(rect=(0, 0, 1, 0.98))
-    drawing.savefig(file, dpi=110)
+    drawing.savefig(file, dpi=110, bbox_inches="tight")
     pyplot.close(drawing)
 
 
