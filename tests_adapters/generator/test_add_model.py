@@ -213,7 +213,7 @@ def test_a_broken_promise_fails_after_writing(project: Path, monkeypatch: pytest
         raise ProblemsFound(Problem("not-equal", "outputs differ", Location("modeling_case.py", 3), "look at it"))
 
     monkeypatch.setattr("adaptergen.cli.writing.prove", broken)
-    monkeypatch.setattr("adaptergen.cli.writing.require_torch", lambda: None)
+    monkeypatch.setattr("adaptergen.cli.writing.require_torch", lambda otherwise: None)
     result = run(project, "add-model", "case", "--json")
     told = json.loads(result.stdout)
 
