@@ -66,10 +66,10 @@ def test_answers_come_from_the_best_part_of_a_text() -> None:
 def test_table_of_means() -> None:
     comparison = module("common.comparison")
     runs = [
-        comparison.Run("LoRA", "mood", 0, 0.90, 10, 1000, 2.0, 2**20),
-        comparison.Run("LoRA", "mood", 1, 0.80, 10, 1000, 4.0, 2**20),
-        comparison.Run("LoRA", "topic", 0, 1.00, 10, 1000, 3.0, 2**20),
-        comparison.Run("LoRA", "topic", 1, 0.50, 10, 1000, 3.0, 2**20),
+        comparison.Run("LoRA", "mood", 0, "setting", "lora", 0.001, 0.90, 10, 1000, 2.0, 2**20),
+        comparison.Run("LoRA", "mood", 1, "setting", "lora", 0.001, 0.80, 10, 1000, 4.0, 2**20),
+        comparison.Run("LoRA", "topic", 0, "setting", "lora", 0.001, 1.00, 10, 1000, 3.0, 2**20),
+        comparison.Run("LoRA", "topic", 1, "setting", "lora", 0.001, 0.50, 10, 1000, 3.0, 2**20),
     ]
     (row,) = comparison.rows_of(runs)
     assert (row.scores, row.score) == (pytest.approx({"mood": 0.85, "topic": 0.75}), pytest.approx(0.8))
