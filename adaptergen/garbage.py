@@ -14,22 +14,25 @@ from functools import cache
 
 
 PYTHONS_OWN = gc.get_threshold()
-NEW_OBJECTS = 500_000  # since the last search: of two or three architectures
+RARELY = (500_000, 3, 3)  # the first: new objects since the last search, of two or three architectures
 
 
 def collect_rarely() -> None:
     """From now on, in this process."""
-    gc.set_threshold(NEW_OBJECTS, 3, 3)
+    gc.set_threshold(*RARELY)
 
 
 @contextmanager
 def collected_rarely() -> Iterator[None]:
-    before = gc.get_threshold()
-    collect_rarely()
-    try:
+    with _collected(*RARELY):
         yield
-    finally:
-        gc.set_threshold(*before)
+
+
+@contextmanager
+def collected_as_usual() -> Iterator[None]:
+    """Where models are run: few objects can hold much memory."""
+    with _collected(*PYTHONS_OWN):
+        yield
 
 
 @cache
@@ -39,10 +42,9 @@ def collect_nothing_at_exit() -> None:
 
 
 @contextmanager
-def collected_as_usual() -> Iterator[None]:
-    """Where models are run: few objects can hold much memory."""
+def _collected(*threshold: int) -> Iterator[None]:
     before = gc.get_threshold()
-    gc.set_threshold(*PYTHONS_OWN)
+    gc.set_threshold(*threshold)
     try:
         yield
     finally:

@@ -14,12 +14,14 @@ from typing import Any
 import torch
 
 from benchmarks.figures import Figure, from_json, shown
+from utils.pages import table
 
 
 ROOT = Path(__file__).parents[1]
 KEPT, PAGE, PLOT = "benchmarks/results.json", "benchmarks/RESULTS.md", "adapter_docs/_static/speed.png"
 PACKAGES = ("torch", "transformers", "peft", "libcst")
 MARKS = {"ours": ("o", "#1f77b4"), "PEFT": ("s", "#ff7f0e"), "adapters": ("^", "#2ca02c")}
+COLUMNS = ("---", "---", "---", "--:", "--:", "---")
 PLOTTED = ("forward", "train step", "cached generation", "16 LoRA")
 
 HEAD = """# Results
@@ -69,17 +71,18 @@ def page(measured: Mapping[str, str], figures: Sequence[Figure]) -> str:
     said = (
         f"{day}, {device}, Python {measured['python']}, {', '.join(packages)}: {reached} of {goals} goals are reached."
     )
-    return "\n".join([f"{HEAD}{said}", "", *_table(figures), ""])
+    return f"{HEAD}{said}\n\n{_table(figures)}"
 
 
-def _table(figures: Iterable[Figure]) -> list[str]:
-    lines = ["| what | on | against | measured | goal | peers |", "| --- | --- | --- | --: | --: | --- |"]
-    for figure in figures:
-        goal = "" if figure.goal is None else f"{figure.goal:.2f}" if figure.is_reached else f"**{figure.goal:.2f}**"
-        peers = ", ".join(f"{name} {shown(peer, figure.unit)}" for name, peer in figure.peers.items()) or figure.note
-        cells = [figure.row, figure.setting, figure.against, shown(figure.value, figure.unit), goal, peers]
-        lines.append(f"| {' | '.join(cells)} |")
-    return [*lines, "", "A goal in bold type was missed."]
+def _table(figures: Iterable[Figure]) -> str:
+    head = ("what", "on", "against", "measured", "goal", "peers")
+    return f"{table(head, [*map(_cells, figures)], COLUMNS)}\nA goal in bold type was missed.\n"
+
+
+def _cells(figure: Figure) -> list[str]:
+    goal = "" if figure.goal is None else f"{figure.goal:.2f}" if figure.is_reached else f"**{figure.goal:.2f}**"
+    peers = ", ".join(f"{name} {shown(peer, figure.unit)}" for name, peer in figure.peers.items()) or figure.note
+    return [figure.row, figure.setting, figure.against, shown(figure.value, figure.unit), goal, peers]
 
 
 def plot(figures: Iterable[Figure], file: Path) -> None:

@@ -69,28 +69,28 @@ def _forward(work: Work) -> Timed:
 
 def _batch(work: Work) -> Timed:
     """A forward of a batch whose rows have adapters of their own, or one for all of them."""
-    model, batch = adapted(work), _rows(work)
-    told = _told(work, model, len(batch["input_ids"]))
-    return timed(torch.no_grad()(lambda: model(**batch, **told)))
+    model, batch = _mixed(work)
+    return timed(torch.no_grad()(lambda: model(**batch)))
 
 
 def _batch_generation(work: Work) -> Timed:
+    model, batch = _mixed(work)
+    return timed(lambda: _generated(model, batch))
+
+
+def _mixed(work: Work) -> tuple[nn.Module, dict[str, Any]]:
+    """A model and a batch, which says of each row what its adapter is, if they are several."""
     model, batch = adapted(work), _rows(work)
-    told = _told(work, model, len(batch["input_ids"]))
-    return timed(lambda: _generated(model, batch, **told))
+    if work.used == 1:
+        return model, batch
+    chosen = sorted(names_of(work)[row % work.used] for row in range(len(batch["input_ids"])))
+    return model, {**batch, **LIBRARIES[work.library]().mixed(model, chosen)}
 
 
 def _rows(work: Work) -> dict[str, Tensor]:
     batch = batch_for(work.model, work.size)
     rows = work.rows or SIZES[work.size].batch
     return {name: tensor.repeat(-(-rows // len(tensor)), 1)[:rows] for name, tensor in batch.items()}
-
-
-def _told(work: Work, model: nn.Module, rows: int) -> dict[str, Any]:
-    if work.used == 1:
-        return {}
-    chosen = sorted(names_of(work)[row % work.used] for row in range(rows))
-    return LIBRARIES[work.library]().mixed(model, chosen)
 
 
 def _compiled(work: Work) -> Timed:
@@ -122,8 +122,8 @@ def _generation(work: Work) -> Timed:
     return timed(lambda: _generated(model, batch))
 
 
-def _generated(model: nn.Module, batch: dict[str, Tensor], **told: Any) -> Any:
-    return model.generate(**batch, **told, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False)
+def _generated(model: nn.Module, batch: dict[str, Any]) -> Any:
+    return model.generate(**batch, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False)
 
 
 def _training(work: Work) -> Timed:

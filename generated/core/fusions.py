@@ -15,7 +15,7 @@ from generated.core.configuration import AdapterFusionConfig, Fusion
 from generated.core.errors import AdapterConfigError, AdapterExistsError, UnknownAdapterError, UnsupportedMethodError
 from generated.core.layers.adapter_layer import AdapterLayerMixin
 from generated.core.layers.fusion import BertFusion
-from generated.core.layers.slot import iter_slots
+from generated.core.layers.slot import iter_slots, named_places
 from generated.core.methods.base import mark_initialized, weight_placement
 
 
@@ -98,7 +98,7 @@ def delete_fusion(model: nn.Module, name: str) -> None:
 
 def fusion_places(model: nn.Module, name: str) -> list[FusionPlace]:
     """All slots that have this fusion."""
-    modules = ((path, module) for path, module in model.named_modules() if isinstance(module, AdapterLayerMixin))
+    modules = ((path, module) for path, module in named_places(model) if isinstance(module, AdapterLayerMixin))
     return [FusionPlace(path, slot) for path, slot in modules if name in slot.adapter_fusion_layer]
 
 

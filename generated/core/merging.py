@@ -14,6 +14,7 @@ from torch import nn
 from generated.core.configuration import LoRAConfig
 from generated.core.errors import AdapterError, UnsupportedMethodError
 from generated.core.layers.lora import LoRALinearMixin, stores_matrix
+from generated.core.layers.slot import iter_slots, paths_of
 
 
 def merge(model: nn.Module, name: str) -> None:
@@ -77,7 +78,7 @@ def _refuse_unmergeable(model: nn.Module, name: str, linears: list[LoRALinearMix
         )
     if any(part.use_gating for part in config.parts):
         raise UnsupportedMethodError(f"{name!r} cannot be merged: its gates depend on the input")
-    paths = {module: path for path, module in model.named_modules()}
+    paths = paths_of(model)
     stored_otherwise = [paths[linear] for linear in linears if not stores_matrix(linear)]
     if stored_otherwise:
         raise UnsupportedMethodError(
@@ -93,4 +94,4 @@ def _refuse_unmergeable(model: nn.Module, name: str, linears: list[LoRALinearMix
 
 
 def _linears(model: nn.Module) -> Iterator[LoRALinearMixin]:
-    return (module for module in model.modules() if isinstance(module, LoRALinearMixin))
+    return (slot for slot in iter_slots(model) if isinstance(slot, LoRALinearMixin))

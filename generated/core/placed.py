@@ -12,7 +12,7 @@ from torch import nn
 
 from generated.core.errors import UnsupportedModelError
 from generated.core.integrations import declared_places
-from generated.core.layers.slot import named_places
+from generated.core.layers.slot import paths_of
 from generated.core.sites import AdapterStack, AttentionSite, LayerSites, Projection, joined, resolve
 
 
@@ -166,7 +166,7 @@ def first_layer(model: nn.Module) -> PlacedLayer:
 
 def placed_projections(model: nn.Module) -> Iterator[PlacedProjection]:
     """All linear maps that LoRA and (IA)³ can adapt, layer by layer."""
-    paths = {module: path for path, module in named_places(model)}
+    paths = paths_of(model)
     for layer in placed_layers(model):
         for projection, linear in projection_modules(layer):
             yield PlacedProjection(paths[linear], layer, projection, unwrapped(linear))

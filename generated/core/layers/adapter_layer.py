@@ -22,7 +22,7 @@ from generated.core.errors import UnsupportedCompositionError
 from generated.core.layers import states
 from generated.core.layers.bottleneck import Norm, add_and_norm
 from generated.core.layers.fusion import FusionModules
-from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot, Borrowed
+from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot
 
 
 if TYPE_CHECKING:
@@ -125,9 +125,6 @@ class AdapterLayerMixin(AdapterHostMixin, AdapterSlot):
             return adapter.after(BottleneckState(output, residual, norm, plain=hidden_states, is_inner=is_inner))
         state = BottleneckState(hidden_states, residual, norm, plain=hidden_states, is_inner=is_inner)
         return self.run(state).hidden_states
-
-    def _acting_alone(self, name: str) -> Borrowed | None:
-        return None if self.adapters[name].config.use_gating else Borrowed(self.adapters[name])
 
     def run_adapter(self, name: str, state: BottleneckState) -> BottleneckState:
         adapter = self.adapters[name]

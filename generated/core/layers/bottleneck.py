@@ -115,6 +115,10 @@ class BottleneckAdapter(nn.Module):
             up = up * gate
         return self._around(up, skip), up, gate
 
+    @property
+    def acts_alone(self) -> bool:
+        return not self.config.use_gating
+
     def can_be_stacked_with(self, other: BottleneckAdapter) -> bool:
         """Do the two differ in nothing but their weights and widths, all of which are plain matrices?"""
         config = self.config.replace(reduction_factor=1, leave_out=[], init_weights_seed=None)

@@ -48,12 +48,13 @@ class Routing:
         stacked = torch.stack(list(tensors))
         return stacked if self.is_in_order else stacked[self.index.to(stacked.device)]
 
-    def number(self, numbers: Sequence[float], like: Tensor) -> Tensor | float:
-        """The number of each row, (rows,), or the one that all have; 0 where a row goes nowhere."""
+    def factor(self, numbers: Sequence[float], like: Tensor) -> Tensor | float:
+        """For `like`, (rows, …): the number of each row, (rows, 1, …), or of all; 0 where a row goes nowhere."""
         if self.goes is None and len(set(numbers)) == 1:
             return numbers[0]
         picked = like.new_tensor(numbers)[self.index.to(like.device)]
-        return picked if self.goes is None else picked * self.goes.to(like.device)
+        picked = picked if self.goes is None else picked * self.goes.to(like.device)
+        return picked.view(-1, *(1,) * (like.dim() - 1))
 
     def where(self, routed: Tensor, otherwise: Tensor) -> Tensor:
         """Rows that go to an adapter, and the others, both (rows, …)."""

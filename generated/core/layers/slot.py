@@ -110,7 +110,8 @@ class AdapterSlot:
 
     def _acting_alone(self, name: str) -> Any:
         """What is called where nothing but this adapter acts; `None` if more has to be done than that."""
-        return None
+        module = self.container[name]
+        return Borrowed(module) if getattr(module, "acts_alone", False) else None
 
     def _looks_at_positions(self, setup: AdapterCompositionBlock) -> bool:
         if any(isinstance(block, Split) for block in setup.blocks):
@@ -206,6 +207,10 @@ def named_places(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         yield path, module
         if not isinstance(module, AdapterModules):
             waiting += [(joined(path, name), child) for name, child in reversed(list(module.named_children()))]
+
+
+def paths_of(model: nn.Module) -> dict[nn.Module, str]:
+    return {module: path for path, module in named_places(model)}
 
 
 def iter_slots(model: nn.Module) -> Iterator[AdapterSlot]:

@@ -17,7 +17,7 @@ from typing import Any
 from torch import nn
 
 from generated.core.errors import AdapterFileError
-from generated.core.layers.slot import named_places
+from generated.core.layers.slot import paths_of
 from generated.core.loading.keys import parse_name
 from generated.core.placed import PlacedLayer, attention_modules, placed_layers, projection_modules
 from generated.core.sites import joined, resolve
@@ -68,7 +68,7 @@ def moved_paths(base: nn.Module, places: Mapping[str, str]) -> dict[str, str]:
 
 def _places(base: nn.Module) -> dict[str, str]:
     """Path → place, of everything that an adapter can hang on in a layer."""
-    paths = {module: path for path, module in named_places(base)}
+    paths = paths_of(base)
     found: dict[str, str] = {}
     layers: Counter[str] = Counter()
     for layer in placed_layers(base):

@@ -120,8 +120,7 @@ class LowRankChange(nn.Module):
         """output + s B A x, in one step for each part, if all of it is of one type."""
         a, b = self.matrices()
         if layer_input.dtype == output.dtype == a.dtype == b.dtype:
-            x = self.lora_dropout(layer_input) if self.training else layer_input
-            reduced = F.linear(x.reshape(-1, self.in_features), a)
+            reduced = F.linear(self._dropped(layer_input).reshape(-1, self.in_features), a)
             if reduced.dtype == output.dtype:  # unless autocast sees to that
                 return self.parts.with_products(output, reduced, b, self.scaling)
         return self.apply_to(output, self.forward(layer_input))
@@ -150,9 +149,7 @@ class LowRankChange(nn.Module):
         x = layer_input if change is None else change
         reduced = torch.einsum("b...i,bpri->b...pr", self._dropped(x.to(a.dtype)), a)
         product = torch.einsum("b...pr,bpor->b...po", reduced, b)
-        scaling = routing.number([other.scaling for other in others], product)
-        if isinstance(scaling, Tensor):
-            scaling = scaling.view(-1, *(1,) * (product.dim() - 1))
+        scaling = routing.factor([other.scaling for other in others], product)
         return self.parts.spread(product * scaling, fill=0.0)
 
     def routed_onto(self, output: Tensor, others: Sequence[LowRankChange], routing: Routing, x: Tensor) -> Tensor:
@@ -165,16 +162,14 @@ class LowRankChange(nn.Module):
         """
         if self.parts.count == 1:  # matrices as they are stored take less time than factors
             a, b = (routing.pick(pair) for pair in zip(*(other.matrices() for other in others), strict=True))
-            b = b.unsqueeze(1)
         else:
-            a, b = (routing.pick(pair) for pair in zip(*(other.factors() for other in others), strict=True))
-            a = a.flatten(1, 2)
+            factors = zip(*(other.factors() for other in others), strict=True)
+            a, b = (routing.pick(pair).flatten(1, 2) for pair in factors)
         if not x.dtype == output.dtype == a.dtype or torch.is_autocast_enabled(x.device.type):
             return self.apply_to(output, self.routed(others, routing, x, None))
         reduced = torch.bmm(self._dropped(x).flatten(1, -2), a.mT)
-        scaling = routing.number([other.scaling for other in others], reduced)
-        reduced = reduced * (scaling.view(-1, 1, 1) if isinstance(scaling, Tensor) else scaling)
-        return self.parts.with_products_of_rows(output, reduced, b)
+        reduced = reduced * routing.factor([other.scaling for other in others], reduced)
+        return self.parts.with_products(output, reduced, b)
 
     def apply_to(self, output: Tensor, change: Tensor) -> Tensor:
         return output + change.to(output.dtype)

@@ -27,7 +27,7 @@ from generated.core.layers import states
 from generated.core.layers.lora.change import LowRankChange, Unadapted
 from generated.core.layers.lora.projection import bias_of, features, stored_as_matrix, stores_matrix
 from generated.core.layers.lora.rescaling import InputRescaling, Rescaling
-from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot, Borrowed
+from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot
 
 
 if TYPE_CHECKING:
@@ -106,10 +106,6 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
         for block in self.active.blocks if self.active is not None else ():
             if isinstance(block, Stack | Average):
                 self._check_chain([self.loras[name] for name in block.leaves], is_stack=isinstance(block, Stack))
-
-    def _acting_alone(self, name: str) -> Borrowed | None:
-        lora = self.loras[name]
-        return Borrowed(lora) if getattr(lora, "acts_alone", False) else None
 
     def rename(self, name: str, new_name: str) -> None:
         super().rename(name, new_name)

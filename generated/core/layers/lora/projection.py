@@ -57,40 +57,26 @@ class FusedParts:
         """Does each part have channels of its own in one piece, as many as the others?"""
         return not self.shares and self.groups == 1
 
-    def with_products(self, output: Tensor, reduced: Tensor, b: Tensor, scaling: float) -> Tensor:
+    def with_products(self, output: Tensor, reduced: Tensor, b: Tensor, scaling: float = 1.0) -> Tensor:
         """
         The output, with products that are added to parts which are side by side.
 
         Args:
             output: (..., out). Without gradients, it is changed in its place.
-            reduced: (rows, adapted parts · r), for all rows of the output.
-            b: (adapted parts · width, r).
+            reduced: (rows, adapted parts · r), for all rows of the output; (batch, length, adapted parts · r), where
+                each row of a batch has its own products.
+            b: (adapted parts · width, r), or (batch, adapted parts · width, r).
         """
         in_place = not torch.is_grad_enabled() and output.is_contiguous()
-        add = Tensor.addmm_ if in_place else torch.addmm
-        rows = output.reshape(-1, output.shape[-1])
+        plain, changing = _ADDITIONS[reduced.dim()]
+        add = changing if in_place else plain
+        rows = output.reshape(*reduced.shape[:-1], output.shape[-1])
         if len(self.adapted) == 1:
-            rows = add(rows, reduced, b.t(), alpha=scaling)
+            rows = add(rows, reduced, b.mT, alpha=scaling)
         else:
-            pairs = zip(reduced.chunk(self.count, dim=-1), b.chunk(self.count), strict=True)
-            rows = self._changed(rows, lambda part, own: add(part, own[0], own[1].t(), alpha=scaling), pairs, in_place)
+            pairs = zip(reduced.chunk(self.count, dim=-1), b.chunk(self.count, dim=-2), strict=True)
+            rows = self._changed(rows, lambda part, own: add(part, own[0], own[1].mT, alpha=scaling), pairs, in_place)
         return output if in_place else rows.view(output.shape)
-
-    def with_products_of_rows(self, output: Tensor, reduced: Tensor, b: Tensor) -> Tensor:
-        """
-        The same where each row of a batch has its own.
-
-        Args:
-            output: (batch, ..., out). Without gradients, it is changed in its place.
-            reduced: (batch, length, adapted parts · r).
-            b: (batch, adapted parts, width, r).
-        """
-        in_place = not torch.is_grad_enabled() and output.is_contiguous()
-        add = Tensor.baddbmm_ if in_place else torch.baddbmm
-        pairs = zip(reduced.chunk(self.count, dim=-1), b.unbind(1), strict=True)
-        rows = output.flatten(1, -2)
-        added = self._changed(rows, lambda part, own: add(part, own[0], own[1].mT), pairs, in_place)
-        return output if in_place else added.view(output.shape)
 
     def with_factors(self, output: Tensor, factors: Tensor) -> Tensor:
         """
@@ -140,6 +126,10 @@ class FusedParts:
     def _widths(self, unit: int) -> list[int]:
         """Of the adapted parts."""
         return [unit * share for share, is_adapted in zip(self._shares, self.adapted, strict=True) if is_adapted]
+
+
+# Of so many dimensions: a new tensor with a product added, or the same one.
+_ADDITIONS = {2: (torch.addmm, Tensor.addmm_), 3: (torch.baddbmm, Tensor.baddbmm_)}
 
 
 def _padded(values: Tensor, dim: int, size: int) -> Tensor:
