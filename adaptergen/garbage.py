@@ -14,7 +14,8 @@ from functools import cache
 
 
 PYTHONS_OWN = gc.get_threshold()
-RARELY = (500_000, 3, 3)  # the first: new objects since the last search, of two or three architectures
+NEW_OBJECTS = 500_000  # since the last search: of two or three architectures
+RARELY = (NEW_OBJECTS, 3, 3)
 
 
 def collect_rarely() -> None:
