@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 
 class Owner(Enum):
@@ -13,8 +14,7 @@ class Owner(Enum):
     PEOPLE = "people write it, the tool writes its regions"
 
 
-@dataclass(frozen=True, order=True)
-class Change:
+class Change(Struct, frozen=True, order=True):
     """One file before and after; `before` is None for a new file, `after` for one that goes."""
 
     path: str  # relative to the project, with forward slashes
@@ -39,8 +39,7 @@ def _terminated(lines: Iterator[str]) -> Iterator[str]:
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
-@dataclass(frozen=True)
-class ChangeSet:
+class ChangeSet(Struct, frozen=True):
     """Every change of one run, in the order of the paths; applied all or not at all."""
 
     changes: tuple[Change, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct
 
 from adaptergen.problems import Location
 
@@ -15,19 +16,27 @@ StackKind = Literal["encoder", "decoder"]
 Role = Literal["q", "k", "v", "o", "gate", "up", "down"]
 
 
-@dataclass(frozen=True)
-class StatementSite:
+class StatementSite(Struct, frozen=True, eq=False):
     """A statement, found again by its text: line numbers move, text does not."""
 
     cls: str
     method: str
     text: str
     nth: int  # among equal statements of the same method
-    at: Location = field(compare=False)
+    at: Location
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StatementSite) and self._found_by == other._found_by
+
+    def __hash__(self) -> int:
+        return hash(self._found_by)
+
+    @property
+    def _found_by(self) -> tuple[str, str, str, int]:
+        return self.cls, self.method, self.text, self.nth
 
 
-@dataclass(frozen=True)
-class Residual:
+class Residual(Struct, frozen=True):
     """An addition that brings a sub-layer's output back to the residual stream."""
 
     site: StatementSite
@@ -47,16 +56,14 @@ class Residual:
     needs: str = ""  # path of a module that only some configurations have, and without which it does not happen
 
 
-@dataclass(frozen=True)
-class UnfitSum:
+class UnfitSum(Struct, frozen=True):
     """An addition whose output cannot go through an adapter."""
 
     at: Location
     why: str  # follows "the addition at …"
 
 
-@dataclass(frozen=True)
-class LengthOfKeys:
+class LengthOfKeys(Struct, frozen=True):
     """Hand-written attention reads the number of keys to slice a causal buffer with it."""
 
     site: StatementSite  # binds the length
@@ -65,24 +72,21 @@ class LengthOfKeys:
     slice_name: str  # the name that holds the cut
 
 
-@dataclass(frozen=True)
-class ScoreTerm:
+class ScoreTerm(Struct, frozen=True):
     """Hand-written attention adds something with one entry per key, such as relative positions, to the scores."""
 
     site: StatementSite  # of the addition
     term: str  # what is added, as written
 
 
-@dataclass(frozen=True)
-class KeptInput:
+class KeptInput(Struct, frozen=True):
     """A name that holds the input of an attention, until the statement that takes the name for something else."""
 
     site: StatementSite
     name: str
 
 
-@dataclass(frozen=True)
-class Scores:
+class Scores(Struct, frozen=True):
     """Where keys and values are complete and the scores are about to be computed."""
 
     site: StatementSite  # the statement before which all of the names below are bound
@@ -110,8 +114,7 @@ class Scores:
     window_mask: str = ""  # a mask with a row for each window, not for each row of the batch; then there is no `mask`
 
 
-@dataclass(frozen=True)
-class HeadWidths:
+class HeadWidths(Struct, frozen=True):
     """
     Sizes of the keys and values of one layer, as expressions of `self`.
 
@@ -128,8 +131,7 @@ class HeadWidths:
     hidden_dim: str = ""
 
 
-@dataclass(frozen=True)
-class Attention:
+class Attention(Struct, frozen=True):
     """One attention module of a layer."""
 
     path: str
@@ -146,8 +148,7 @@ class Attention:
     told_causal: str = ""  # an expression of what the caller says of masking the future, where it does
 
 
-@dataclass(frozen=True)
-class Projection:
+class Projection(Struct, frozen=True):
     """A linear module of a layer and the part it plays; several roles when its output is split."""
 
     path: str
@@ -157,8 +158,7 @@ class Projection:
     widths: tuple[str, ...] = ()  # of the parts, where they differ; "" is what is left
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """What every instance of one class of layers looks like."""
 
     cls: str
@@ -178,8 +178,7 @@ class Layer:
         return bool(self.attentions) or any("attention" in residual.sublayer for residual in self.residuals)
 
 
-@dataclass(frozen=True)
-class Stack:
+class Stack(Struct, frozen=True):
     """A list of layers that the hidden states go through."""
 
     kind: StackKind
@@ -203,16 +202,14 @@ class Stack:
     picked: Location | None = None  # where numbers are picked, through which alone the model's results come from it
 
 
-@dataclass(frozen=True)
-class Tower:
+class Tower(Struct, frozen=True):
     """A model class of the file that is made and used by itself, or inside others: its stacks, by paths from it."""
 
     cls: str
     stacks: tuple[Stack, ...]
 
 
-@dataclass(frozen=True)
-class SubModel:
+class SubModel(Struct, frozen=True):
     """A model of another file that the base model holds: which one, its configuration says."""
 
     path: str
@@ -222,8 +219,7 @@ class SubModel:
     picked: Location | None = None  # as of a stack
 
 
-@dataclass(frozen=True)
-class HeadModule:
+class HeadModule(Struct, frozen=True):
     """A module between the base model's output and the logits."""
 
     path: str  # "" for a function such as torch.tanh
@@ -233,8 +229,7 @@ class HeadModule:
     rates: tuple[str | float, ...] = ()  # of dropout: configuration attributes in order of preference, or a number
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(Struct, frozen=True):
     """A class with a fixed head: from what it predicts, and through which modules."""
 
     cls: str
@@ -254,8 +249,7 @@ class Head:
     generation: str = ""  # dotted name of the mixin that it writes with, if that is one of the architecture's own
 
 
-@dataclass(frozen=True)
-class ConfigName:
+class ConfigName(Struct, frozen=True):
     """The configuration attribute behind a canonical name."""
 
     canonical: str
@@ -264,8 +258,7 @@ class ConfigName:
     at: Location
 
 
-@dataclass(frozen=True)
-class ModelFacts:
+class ModelFacts(Struct, frozen=True):
     name: str
     model_type: str
     module: str

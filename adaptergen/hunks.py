@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
+
+from msgspec import Struct
 
 from adaptergen.source import SourceModule
 from adaptergen.transforms.edits import Edit, in_order
@@ -13,8 +14,7 @@ from adaptergen.transforms.edits import Edit, in_order
 CONTEXT = 3  # lines around edits
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """A line of upstream and what stands there now; `None` where one of them has none."""
 
     number: int
@@ -26,16 +26,14 @@ class Row:
         return self.left != self.right
 
 
-@dataclass(frozen=True)
-class Passage:
+class Passage(Struct, frozen=True):
     """Rows that follow each other, behind the reason of the edit that they are."""
 
     rows: tuple[Row, ...]
     because: str = ""
 
 
-@dataclass(frozen=True)
-class Hunk:
+class Hunk(Struct, frozen=True):
     """Edits of one method that are near each other, with the lines around them."""
 
     method: str

@@ -13,8 +13,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from adaptergen.code_digest import OWN, digest_of
 from adaptergen.naming import checked_name
@@ -32,8 +34,7 @@ from adaptergen.workspace import own_templates
 KEY_LENGTH = 12
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """A modeling file, as Python imported it.
 
     Attributes:
@@ -62,8 +63,7 @@ class Request:
         return f"{self.architecture}_{digest[:KEY_LENGTH]}"
 
 
-@dataclass(frozen=True)
-class GeneratedPackage:
+class GeneratedPackage(Struct, frozen=True):
     """A package below `generated.models`.
 
     Attributes:

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib.metadata import requires
 from importlib.util import find_spec
 from pathlib import Path
+
+from msgspec import Struct
 
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.rendering import Templates
@@ -40,8 +41,7 @@ OWN_PACKAGE = "|".join(
 OWN_TESTS = rf"\b{OWN.tests}(?=\.[a-z_])"
 
 
-@dataclass(frozen=True)
-class NewProject:
+class NewProject(Struct, frozen=True):
     """
     Args:
         name: of the distribution.

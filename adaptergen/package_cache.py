@@ -17,8 +17,9 @@ import stat
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from adaptergen.in_memory import KEY_LENGTH, GeneratedPackage
 
@@ -29,8 +30,7 @@ FILE = re.compile(r"[a-z_][a-z0-9_]*\.(py|toml)")
 PACKAGE = re.compile(rf"[a-z][a-z0-9_]*_[0-9a-f]{{{KEY_LENGTH}}}")
 
 
-@dataclass(frozen=True)
-class CachedPackage:
+class CachedPackage(Struct, frozen=True):
     """A package that is as it was written.
 
     Attributes:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from adaptergen.analysis import analyse
 from adaptergen.changes import Change, ChangeSet, Owner
@@ -22,8 +24,7 @@ from adaptergen.upstream import Upstream, UpstreamModel
 from adaptergen.workspace import Workspace
 
 
-@dataclass(frozen=True)
-class Integration:
+class Integration(Struct, frozen=True):
     """
     One architecture, decided and borrowed, not yet written.
 

@@ -8,8 +8,9 @@ changed says `by = "hand"` and survives planning.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct
 
 from adaptergen.facts import Role
 
@@ -18,8 +19,7 @@ By = Literal["adaptergen", "hand"]
 METHODS = ("bottleneck", "lora", "ia3", "prefix_tuning", "invertible", "reft", "prompt_tuning")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """Why, where to look, and who decided."""
 
     because: str = ""
@@ -27,8 +27,7 @@ class Decision:
     by: By = "adaptergen"
 
 
-@dataclass(frozen=True)
-class SourceRecord:
+class SourceRecord(Struct, frozen=True):
     """The upstream file that the plan was made for."""
 
     module: str
@@ -37,8 +36,7 @@ class SourceRecord:
     path: str = ""  # of a file that was given, relative to the project; "" for the installed transformers
 
 
-@dataclass(frozen=True)
-class Classes:
+class Classes(Struct, frozen=True):
     """The upstream classes that the generated ones build on."""
 
     config: str
@@ -58,15 +56,13 @@ class Classes:
         return (self.config, self.pretrained, self.base, *self.holders, *self.heads, *self.writers)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MethodSupport(Decision):
+class MethodSupport(Decision, frozen=True, kw_only=True):
     """Whether an adapter method works on this architecture; if not, `because` is what users are told."""
 
     supported: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class StackPlan(Decision):
+class StackPlan(Decision, frozen=True, kw_only=True):
     """A list of layers; `entry` is the module whose output enters the first one ("" hooks the first layer's input)."""
 
     kind: Literal["encoder", "decoder"]
@@ -80,16 +76,14 @@ class StackPlan(Decision):
     called_by_heads: bool = False  # some head calls the owner, and never the base model
 
 
-@dataclass(frozen=True)
-class TowerPlan:
+class TowerPlan(Struct, frozen=True):
     """A class that is a model by itself and a part of others, with its stacks by paths from it."""
 
     cls: str
     stacks: tuple[StackPlan, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SubModelPlan(Decision):
+class SubModelPlan(Decision, frozen=True, kw_only=True):
     """A model of another architecture inside: its own package says where adapters sit in it."""
 
     path: str
@@ -97,8 +91,7 @@ class SubModelPlan(Decision):
     config: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ResidualHook(Decision):
+class ResidualHook(Decision, frozen=True, kw_only=True):
     """
     A residual addition that becomes a call of `adapter_layer_forward`. Several of one statement are the branches of
     one addition: each takes what the one before it gives as its residual.
@@ -118,8 +111,7 @@ class ResidualHook(Decision):
     slot: str = ""  # attribute that holds the adapters; "" makes the class itself the adapter layer
 
 
-@dataclass(frozen=True, kw_only=True)
-class LengthHook:
+class LengthHook(Struct, frozen=True, kw_only=True):
     """Hand-written attention that slices a causal buffer by the number of keys, which must not count the prefix."""
 
     method: str
@@ -131,8 +123,7 @@ class LengthHook:
     cut: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class TermHook:
+class TermHook(Struct, frozen=True, kw_only=True):
     """Something with one entry per key that hand-written attention adds to the scores: nothing for the prefix."""
 
     method: str
@@ -141,8 +132,7 @@ class TermHook:
     term: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeptHook:
+class KeptHook(Struct, frozen=True, kw_only=True):
     """The statement before which the input of an attention, which `name` holds, has to be kept under another name."""
 
     statement: str
@@ -150,8 +140,7 @@ class KeptHook:
     name: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class PrefixHook(Decision):
+class PrefixHook(Decision, frozen=True, kw_only=True):
     """The line before which keys, values and mask are complete, and what they are called there; or `function`."""
 
     cls: str
@@ -188,8 +177,7 @@ class PrefixHook(Decision):
     window_mask: str = ""  # a mask with a row for each window, which is added to the scores
 
 
-@dataclass(frozen=True, kw_only=True)
-class BottleneckPlace(Decision):
+class BottleneckPlace(Decision, frozen=True, kw_only=True):
     """Where, below a layer, the adapters of one location live."""
 
     location: Literal["mh_adapter", "cross_adapter", "output_adapter"]
@@ -199,8 +187,7 @@ class BottleneckPlace(Decision):
     needs: str = ""  # a module without which the addition never happens
 
 
-@dataclass(frozen=True, kw_only=True)
-class AttentionPlace(Decision):
+class AttentionPlace(Decision, frozen=True, kw_only=True):
     """An attention module below a layer."""
 
     path: str
@@ -208,8 +195,7 @@ class AttentionPlace(Decision):
     keys: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProjectionPlace(Decision):
+class ProjectionPlace(Decision, frozen=True, kw_only=True):
     """A linear module below a layer, with its role, or its roles in order when its output is split."""
 
     path: str
@@ -218,8 +204,7 @@ class ProjectionPlace(Decision):
     widths: tuple[str, ...] = ()  # of the parts, where they differ; "" is what is left
 
 
-@dataclass(frozen=True)
-class LayerPlan:
+class LayerPlan(Struct, frozen=True):
     """Where every method enters one class of layers; paths are relative to the layer."""
 
     cls: str
@@ -228,27 +213,24 @@ class LayerPlan:
     projections: tuple[ProjectionPlace, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeadPlan(Decision):
+class HeadPlan(Decision, frozen=True, kw_only=True):
     """A class with a fixed head and the flexible head that equals it; no `head_type` when none does."""
 
     cls: str
     head_type: str = ""
-    config: Mapping[str, object] = field(default_factory=dict)
+    config: Mapping[str, object] = {}
     modules: tuple[str, ...] = ()  # by position in the flexible head; "" where the position has no weights
     output_bias: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConfigAlias(Decision):
+class ConfigAlias(Decision, frozen=True, kw_only=True):
     """The configuration attribute behind a canonical name that the configuration class does not know."""
 
     canonical: str
     attribute: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class AdapterModelPlan(Decision):
+class AdapterModelPlan(Decision, frozen=True, kw_only=True):
     """What the class with flexible heads needs to know."""
 
     name: str
@@ -266,15 +248,13 @@ class AdapterModelPlan(Decision):
     logit_softcap: str = ""  # an expression that bounds what a language-model head returns
 
 
-@dataclass(frozen=True, kw_only=True)
-class TinyConfig(Decision):
+class TinyConfig(Decision, frozen=True, kw_only=True):
     """What a configuration for tests must have that the rules of `verify.tiny` do not see: by hand."""
 
-    arguments: Mapping[str, object] = field(default_factory=dict)
+    arguments: Mapping[str, object] = {}
 
 
-@dataclass(frozen=True)
-class IntegrationPlan:
+class IntegrationPlan(Struct, frozen=True):
     name: str
     title: str
     model_type: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
 from typing import Literal, TypeVar
+
+from msgspec import Struct
 
 from adaptergen.plan import Classes, Decision, IntegrationPlan
 
@@ -16,8 +17,7 @@ Entry = TypeVar("Entry", Decision, Classes)
 ABOUT = frozenset({"because", "at", "by", "imports"})  # what tells about a decision and is none
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """
     One entry that came, went or changed.
 
@@ -33,7 +33,7 @@ class Difference:
     what: str
     was_at: str = ""
     at: str = ""
-    changes: Mapping[str, tuple[object, object]] = field(default_factory=dict)
+    changes: Mapping[str, tuple[object, object]] = {}
     because: str = ""
 
     def __str__(self) -> str:
@@ -65,7 +65,7 @@ def _difference(what: str, old: Decision | None, new: Decision) -> Difference | 
 
 
 def _changes(old: Entry, new: Entry) -> dict[str, tuple[object, object]]:
-    names = [each.name for each in fields(new) if each.name not in ABOUT]
+    names = [name for name in new.__struct_fields__ if name not in ABOUT]
     both = ((name, _decided(old, name), _decided(new, name)) for name in names)
     return {name: (was, now) for name, was, now in both if was != now}
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
-import types
 import typing
-from collections.abc import Iterator, Mapping
-from functools import cache
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from functools import cache, partial
+from typing import Any, NamedTuple, Protocol
 
-import tomli  # compiled, where `tomllib` takes most of the time that the plans of a project take
 import tomlkit
 import tomlkit.items
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import FieldInfo, fields, replace
 
 from adaptergen.plan import METHODS, IntegrationPlan, MethodSupport
 from adaptergen.plan_forms import is_encodable, misshapen, unencodable
 from adaptergen.plan_lines import line_of
 from adaptergen.problems import Location, Problem, ProblemsFound
+from adaptergen.toml_text import read_toml
 
 
 HEADER = """\
@@ -36,9 +35,15 @@ UNPLANNED = MethodSupport(supported=False, because="this plan is older than the 
 
 
 def dump(plan: IntegrationPlan) -> str:
-    """The plan as TOML; what is at its default is left out."""
-    text = HEADER.format(name=plan.name) + tomlkit.dumps(_document(plan))
-    assert load(text, "plan.toml") == plan, "a plan must survive being written"
+    """The plan as TOML; what is at its default is left out.
+
+    Raises:
+        ProblemsFound: a text in it would become other code than it says, or cannot be encoded.
+    """
+    text, path = HEADER.format(name=plan.name) + tomlkit.dumps(_document(plan)), "plan.toml"
+    if not is_encodable(text):
+        raise ProblemsFound(*(_problem(text, path, *misfit) for misfit in unencodable(plan)))
+    assert load(text, path) == plan, "a plan must survive being written"
     return text
 
 
@@ -49,28 +54,17 @@ def load(text: str, path: str) -> IntegrationPlan:
     Raises:
         ProblemsFound: not TOML, or every key that is missing, unknown or of the wrong type.
     """
-    try:
-        data = tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
-        raise ProblemsFound(_not_toml(error, path)) from error
+    fix = "mend the line, or delete the file and add the model again"
+    data = read_toml(text, path, code="bad-plan", fix=fix)
     misfits: list[Misfit] = []
-    plan = _from_data(IntegrationPlan, data, "", misfits)
+    plan = _struct(IntegrationPlan, data, "", misfits)
     misfits.extend(_unknown_methods(data.get("methods")))
     if not misfits:
         misfits.extend(misshapen(plan))
-    if not misfits and not is_encodable(text):  # TOML has no other way to write what cannot be encoded
-        misfits.extend(unencodable(plan))
     if misfits:
         raise ProblemsFound(*(_problem(text, path, *misfit) for misfit in misfits))
     assert isinstance(plan, IntegrationPlan)
-    return dataclasses.replace(plan, methods={name: plan.methods.get(name, UNPLANNED) for name in METHODS})
-
-
-def _not_toml(error: tomli.TOMLDecodeError, path: str) -> Problem:
-    line = re.search(r"at line (\d+)", str(error))
-    at = Location(path, int(line.group(1)) if line else 0)
-    fix = "mend the line, or delete the file and add the model again"
-    return Problem("bad-plan", f"not valid TOML: {error}", at, fix)
+    return replace(plan, methods={name: plan.methods.get(name, UNPLANNED) for name in METHODS})
 
 
 def _unknown_methods(methods: object) -> list[Misfit]:
@@ -87,9 +81,9 @@ def _document(plan: IntegrationPlan) -> tomlkit.TOMLDocument:
 
 
 def _data(value: object) -> Any:
-    """Dataclasses as tables, with the reasons of a decision after what was decided."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        told = {f.name: _data(getattr(value, f.name)) for f in dataclasses.fields(value) if _is_told(value, f)}
+    """Structs as tables, with the reasons of a decision after what was decided."""
+    if isinstance(value, Struct):
+        told = {f.name: _data(getattr(value, f.name)) for f in fields(value) if _is_told(value, f)}
         return {name: told[name] for name in sorted(told, key=_REASONS.__contains__)}
     if isinstance(value, tuple | list):
         return [_data(item) for item in value]
@@ -136,107 +130,113 @@ def _fits(value: dict[str, Any]) -> bool:
     )
 
 
-def _is_told(value: object, field: dataclasses.Field[Any]) -> bool:
+def _is_told(value: Struct, field: FieldInfo) -> bool:
     given = getattr(value, field.name)
-    if field.default_factory is not dataclasses.MISSING:
+    if field.default_factory is not NODEFAULT:
         return bool(given != field.default_factory())
     return bool(given != field.default)
 
 
-_PLAIN = (str, bool, int, float)
+class _Reader(Protocol):
+    """Makes a value of one type of what TOML says at `where`, noting everything that does not fit."""
+
+    def __call__(self, data: object, where: str, misfits: list[Misfit]) -> Any: ...
 
 
-def _from_data(kind: Any, data: object, where: str, misfits: list[Misfit]) -> Any:
-    """Build a value of the annotated type, noting everything that does not fit."""
-    if kind is type(data) and kind in _PLAIN:
+def _reader(kind: Any) -> _Reader:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        return partial(_tuple, _reader(arguments[0]))
+    if origin is typing.Literal:
+        return partial(_one_of, arguments)
+    if origin is not None:
+        return partial(_mapping, _reader(arguments[1]))
+    if kind is object:
+        return _free_form
+    return partial(_struct if issubclass(kind, Struct) else _plain, kind)
+
+
+def _plain(kind: type, data: object, where: str, misfits: list[Misfit]) -> object:
+    return data if type(data) is kind else _unlike(data, _SAID.get(kind, kind.__name__), where, misfits)
+
+
+_SAID = {str: "a string", int: "a number", bool: "true or false"}
+
+
+def _tuple(item: _Reader, data: object, where: str, misfits: list[Misfit]) -> object:
+    if not isinstance(data, list):
+        return _unlike(data, "a list", where, misfits)
+    return tuple(item(each, f"{where}[{i}]", misfits) for i, each in enumerate(data))
+
+
+def _mapping(item: _Reader, data: object, where: str, misfits: list[Misfit]) -> object:
+    if not isinstance(data, dict):
+        return _unlike(data, "a table", where, misfits)
+    return {key: item(each, f"{where}.{key}", misfits) for key, each in data.items()}
+
+
+def _one_of(options: tuple[object, ...], data: object, where: str, misfits: list[Misfit]) -> object:
+    if data in options:
         return data
-    origin, arguments = _parts(kind)
-    if origin is None and isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return _dataclass(kind, data, where, misfits)
-    if origin is tuple and isinstance(data, list):
-        return tuple(_from_data(arguments[0], item, f"{where}[{i}]", misfits) for i, item in enumerate(data))
-    if origin in (dict, Mapping, types.MappingProxyType) or _is_mapping(origin):
-        if isinstance(data, dict):
-            return {k: _from_data(arguments[1], v, f"{where}.{k}", misfits) for k, v in data.items()}
-    elif origin is typing.Literal:
-        if data in arguments:
-            return data
-        misfits.append((where, f"is {data!r}, expected one of {', '.join(map(repr, arguments))}"))
-        return None
-    elif kind is object:
-        return _frozen(data)
-    elif isinstance(kind, type) and type(data) is kind:
-        return data
-    misfits.append((where, f"is {type(data).__name__}, expected {_type_name(kind)}"))
+    misfits.append((where, f"is {data!r}, expected one of {', '.join(map(repr, options))}"))
     return None
 
 
-@cache
-def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
-    """`tuple` and `(str, ...)` for `tuple[str, ...]`."""
-    return typing.get_origin(kind), typing.get_args(kind)
-
-
-def _frozen(data: object) -> object:
-    """Free-form values with tuples for lists, as plans hold them."""
+def _free_form(data: object, where: str, misfits: list[Misfit]) -> object:
+    """Any value, with tuples for lists, as plans hold them."""
     if isinstance(data, list):
-        return tuple(map(_frozen, data))
+        return tuple(_free_form(each, where, misfits) for each in data)
     if isinstance(data, dict):
-        return {key: _frozen(value) for key, value in data.items()}
+        return {key: _free_form(value, where, misfits) for key, value in data.items()}
     return data
 
 
-def _is_mapping(origin: object) -> bool:
-    return isinstance(origin, type) and issubclass(origin, Mapping)
-
-
-def _dataclass(kind: type, data: object, where: str, misfits: list[Misfit]) -> Any:
+def _struct(kind: type[Struct], data: object, where: str, misfits: list[Misfit]) -> Any:
     if not isinstance(data, dict):
-        misfits.append((where, f"is {type(data).__name__}, expected a table"))
-        return None
+        return _unlike(data, "a table", where, misfits)
     entries = _entries(kind)
     misfits.extend((f"{where}.{key}", "is not a key of a plan") for key in data if key not in entries)
     values = {}
     for name, entry in entries.items():
         if name in data:
-            values[name] = _from_data(entry.hint, data[name], f"{where}.{name}", misfits)
+            values[name] = entry.read(data[name], f"{where}.{name}", misfits)
         elif entry.is_required:
             misfits.append((f"{where}.{name}", "is missing"))
         elif entry.empty is not None:
             values[name] = entry.empty()
-    missing = [name for name, entry in entries.items() if entry.is_required and name not in values]
+    missing = any(entry.is_required and name not in values for name, entry in entries.items())
     return None if missing else kind(**values)
+
+
+def _unlike(data: object, expected: str, where: str, misfits: list[Misfit]) -> object:
+    misfits.append((where, f"is {type(data).__name__}, expected {expected}"))
+    return None
 
 
 class _Entry(NamedTuple):
     """What a plan may say at a key of a table."""
 
-    hint: Any
+    read: _Reader
     is_required: bool
     empty: type | None  # what is meant where it is left out, if that is no default of the class
 
 
-@cache  # the annotations of a class are texts, each of which is compiled
-def _entries(kind: type) -> Mapping[str, _Entry]:
-    hints = typing.get_type_hints(kind)
-    return {field.name: _entry(field, hints[field.name]) for field in dataclasses.fields(kind)}
+@cache
+def _entries(kind: type[Struct]) -> Mapping[str, _Entry]:
+    return {field.name: _entry(field) for field in fields(kind)}
 
 
-def _entry(field: dataclasses.Field[Any], hint: Any) -> _Entry:
+def _entry(field: FieldInfo) -> _Entry:
     """Lists and tables may be left out when empty: TOML has no way to write an empty list of tables."""
-    if field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING:
-        return _Entry(hint, False, None)
-    origin = typing.get_origin(hint)
-    empty = tuple if origin is tuple else dict if _is_mapping(origin) else None
-    return _Entry(hint, empty is None, empty)
+    read = _reader(field.type)
+    if not field.required:
+        return _Entry(read, False, None)
+    origin = typing.get_origin(field.type)
+    empty = tuple if origin is tuple else dict if origin is Mapping else None
+    return _Entry(read, empty is None, empty)
 
 
 def _problem(text: str, path: str, where: str, what: str) -> Problem:
     key = where.removeprefix(".")
     fix = "mend the entry, or delete it and run `adaptergen update`"
     return Problem("bad-plan", f"{key or 'the file'} {what}", Location(path, line_of(text, key)), fix)
-
-
-def _type_name(kind: Any) -> str:
-    names: Iterator[str] = (getattr(part, "__name__", str(part)) for part in (kind,))
-    return {"str": "a string", "int": "a number", "bool": "true or false"}.get(next(names), "a table or list")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import keyword
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+
+from msgspec import Struct
 
 from adaptergen.plan import IntegrationPlan, PrefixHook, ResidualHook
 
@@ -93,9 +94,9 @@ def _encoded(value: object, where: str) -> Iterator[tuple[str, str, str]]:
     """Every text, wherever it is."""
     if isinstance(value, str):
         yield where, value, TEXT
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for field in dataclasses.fields(value):
-            yield from _encoded(getattr(value, field.name), f"{where}.{field.name}".lstrip("."))
+    elif isinstance(value, Struct):
+        for name in value.__struct_fields__:
+            yield from _encoded(getattr(value, name), f"{where}.{name}".lstrip("."))
     elif isinstance(value, Mapping):
         for key, held in value.items():
             yield from _encoded(held, f"{where}.{key}")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, order=True)
-class Location:
+class Location(Struct, frozen=True, order=True):
     """A line of a file, as a person would click on it."""
 
     path: str
@@ -21,8 +20,7 @@ class Location:
         return f"{self.path.rpartition('/')[2]}:{self.line}"
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that is wrong. Problems are collected and shown all at once."""
 
     code: str

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from adaptergen.problems import Location, Problem, ProblemsFound
+from adaptergen.toml_text import read_toml
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Folders, relative to the project; `templates` is "" when the tool's own templates are used."""
 
     package: str = "generated"
@@ -41,12 +41,7 @@ def read_settings(pyproject: str, path: str) -> Settings | None:
     Raises:
         ProblemsFound: the file is not TOML, or a key is unknown or not a plain relative folder.
     """
-    try:
-        tools = tomllib.loads(pyproject).get("tool", {})
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        at = Location(path, int(line.group(1)) if line else 0)
-        raise ProblemsFound(Problem("bad-settings", f"not valid TOML: {error}", at, "mend it there")) from error
+    tools = read_toml(pyproject, path, code="bad-settings", fix="mend it there").get("tool", {})
     table = tools.get("adaptergen") if isinstance(tools, dict) else None
     if table is None:
         return None

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
+from msgspec import Struct
 
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(Struct, frozen=True):
     """The `number`th of `count` shares, from 1 on: every `count`th item, since neighbours are often alike in size."""
 
     number: int

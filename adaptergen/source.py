@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import libcst as cst
+from msgspec import Struct
 
 from adaptergen.nodes import STATEMENTS, children, indented_blocks, statements
 from adaptergen.nodes import Statement as Statement
@@ -18,8 +18,7 @@ from adaptergen.positions import Positions
 from adaptergen.problems import Location, Problem, ProblemsFound
 
 
-@dataclass(frozen=True, eq=False)
-class ClassSource:
+class ClassSource(Struct, frozen=True, eq=False):
     """A class as written: its methods by name, and the names it derives from."""
 
     name: str
@@ -34,8 +33,7 @@ class ClassSource:
         return any(dotted_name(decorator.decorator) == "dataclass" for decorator in self.node.decorators)
 
 
-@dataclass(frozen=True)
-class ImportedName:
+class ImportedName(Struct, frozen=True):
     """A name that an import statement binds, with the dotted name it stands for."""
 
     name: str
@@ -47,8 +45,7 @@ class ImportedName:
         return self.dotted.startswith(".")
 
 
-@dataclass(frozen=True, eq=False)
-class SourceModule:
+class SourceModule(Struct, frozen=True, eq=False, dict=True):
     """The text and the tree of one file; nothing in it is ever executed."""
 
     name: str  # dotted, as Python would import it
@@ -56,10 +53,10 @@ class SourceModule:
     text: str
     tree: cst.Module
     package: str = ""  # where its relative imports start; "" where nothing but the file itself can follow them
-    classes: dict[str, ClassSource] = field(default_factory=dict)
-    functions: dict[str, cst.FunctionDef] = field(default_factory=dict)
-    constants: dict[str, cst.BaseExpression] = field(default_factory=dict)
-    imports: dict[str, ImportedName] = field(default_factory=dict)
+    classes: dict[str, ClassSource] = {}
+    functions: dict[str, cst.FunctionDef] = {}
+    constants: dict[str, cst.BaseExpression] = {}
+    imports: dict[str, ImportedName] = {}
     given: ast.Module | None = None
 
     @cached_property
@@ -96,8 +93,16 @@ class SourceModule:
 
     def header(self, statement: Statement) -> str:
         """The text that names a statement: all of a simple one, the first line of a compound one."""
-        text = self.code(statement)
-        return text.splitlines()[0] if isinstance(statement, cst.BaseCompoundStatement) else text
+        if statement not in self._headers:
+            text = self.code(statement)
+            is_block = isinstance(statement, cst.BaseCompoundStatement)
+            self._headers[statement] = text.splitlines()[0] if is_block else text
+        return self._headers[statement]
+
+    @cached_property
+    def _headers(self) -> dict[Statement, str]:
+        """Those that were asked for: to find one statement by its text, all of a method are looked at."""
+        return {}
 
     def statements(self, node: cst.CSTNode) -> Iterator[Statement]:
         """Every statement below a node, in the order of the text."""

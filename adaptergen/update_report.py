@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, is_dataclass
 from textwrap import indent
 from typing import Any
+
+from msgspec import to_builtins
 
 from adaptergen.problems import Problem
 from adaptergen.proven import Proven, as_markdown
@@ -105,6 +106,4 @@ def _as_json(update: Update) -> dict[str, Any]:
 
 def _plain(value: object) -> object:
     """A decision of a plan, in which may be others, as JSON has it."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    return [_plain(each) for each in value] if isinstance(value, tuple) else value
+    return to_builtins(value)

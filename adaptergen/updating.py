@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from adaptergen.pipeline import Integration, integrate
 from adaptergen.plan import Decision, IntegrationPlan
@@ -25,8 +26,7 @@ class Fate(Enum):
     NEEDS_A_PERSON = "needs a person"  # it cannot be planned, and stays as it is
 
 
-@dataclass(frozen=True)
-class Update:
+class Update(Struct, frozen=True):
     """
     One architecture.
 

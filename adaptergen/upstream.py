@@ -7,12 +7,12 @@ import difflib
 import importlib.util
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import libcst as cst
+from msgspec import Struct
 
 from adaptergen.plan_forms import is_word
 from adaptergen.problems import Location, Problem, ProblemsFound
@@ -26,8 +26,7 @@ AUTO = "auto"  # the package of the auto classes is beside the architectures, an
 LATER_TABLES = "auto_mappings.py"  # earlier releases have all of their tables in the files of the auto classes
 
 
-@dataclass(frozen=True)
-class UpstreamModel:
+class UpstreamModel(Struct, frozen=True):
     """One architecture: its files, and the classes that the auto mappings name for it."""
 
     name: str  # the folder, which names everything that is generated
@@ -40,8 +39,7 @@ class UpstreamModel:
     towers: tuple[str, ...] = ()  # other classes of the file that are base models of a type of their own
 
 
-@dataclass(frozen=True)
-class Upstream:
+class Upstream(Struct, frozen=True, dict=True):
     """A transformers package on disk."""
 
     root: Path

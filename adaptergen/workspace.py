@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from adaptergen import transaction
 from adaptergen.changes import Change, ChangeSet
@@ -22,8 +23,7 @@ from adaptergen.text_files import read_text, refuse_conflicts
 OWN_TEMPLATES = (Path(__file__).parent / "_templates", Path(__file__).parent.parent / "templates")
 
 
-@dataclass(frozen=True)
-class Workspace:
+class Workspace(Struct, frozen=True, dict=True):
     """A project that adaptergen writes into: the folder of its pyproject.toml, and what that says."""
 
     root: Path

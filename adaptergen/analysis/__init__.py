@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import chain
 
 import libcst as cst
+from msgspec.structs import replace
 
 from adaptergen.analysis.attention import attention_calls
 from adaptergen.analysis.blocks import TracedLayer, find_layers, holders, pretrained_classes

@@ -10,9 +10,10 @@ only along the side that was there before. What a sub-layer adds up for itself, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
 
 import libcst as cst
+from msgspec import Struct
 
 from adaptergen.analysis.attention import (
     PRODUCTS,
@@ -58,16 +59,14 @@ VIEWS = TRANSPARENT | {"transpose", "permute", "t", "unsqueeze", "squeeze"}
 MULTIPLICATIONS = (*PRODUCTS, "linear", "addmm", "mm", "conv1d", "conv2d", "_grouped_mm", "grouped_mm")
 
 
-@dataclass(frozen=True, eq=False)
-class Term:
+class Term(Struct, frozen=True, eq=False):
     """One side of a sum, or of a sum of sums, as it is written."""
 
     value: Value
     node: cst.BaseExpression
 
 
-@dataclass(frozen=True, eq=False)
-class Addition:
+class Addition(Struct, frozen=True, eq=False):
     """One branch of a sum, and the stream that the branch was made from and is added to."""
 
     total: Sum
@@ -93,20 +92,22 @@ def unclear_sums(layer: TracedLayer) -> Iterator[Sum]:
             yield total
 
 
-def _followed_back(layer: TracedLayer) -> Iterator[tuple[Sum, tuple[Addition, ...]]]:
+@lru_cache(16)  # the layers of one architecture
+def _followed_back(layer: TracedLayer) -> tuple[tuple[Sum, tuple[Addition, ...]], ...]:
     """Every sum on the way of the stream, with what it adds to the stream if that can be told."""
     calls = attention_calls(layer)
     attentions = frozenset(id(call.output) for call in calls)
     scores = frozenset(id(value) for call in calls for value in _scores(call))
     seen: set[int] = set()
-    first = list(_on_the_way(first_output(layer.output), attentions, attentions, seen))
-    yield from first
+    first = tuple(_on_the_way(first_output(layer.output), attentions, attentions, seen))
     known = {id(total) for total, _ in first}
     shared = {path for _, parts in first for path in _maps(parts)}
+    others = []
     for total, parts in _on_the_way(layer.output, attentions | scores, frozenset(), seen):
         is_second = parts and not any(id(value) in known for value in walk(parts[0].stream))
         if is_second and not shared & _maps(parts):
-            yield total, parts  # a stream of its own, not something that is read off the first or goes its way again
+            others.append((total, parts))  # a stream of its own, not read off the first, nor going its way again
+    return (*first, *others)
 
 
 def _scores(call: AttentionCall) -> Iterator[Value]:

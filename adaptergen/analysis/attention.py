@@ -7,8 +7,10 @@ does it by hand: a product of queries and keys, a softmax, a product with the va
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from adaptergen.analysis.blocks import KERNELS, TracedLayer, is_interface_call
 from adaptergen.analysis.filling import Filling, fillings
@@ -38,8 +40,7 @@ OPEN_KERNELS = ("scaled_dot_product_attention",)
 LIKE_ANOTHER = ("reshape_as", "view_as", "expand_as")
 
 
-@dataclass(frozen=True, eq=False)
-class AttentionCall:
+class AttentionCall(Struct, frozen=True, eq=False):
     """One computation of attention that was followed, for one module."""
 
     form: Literal["interface", "by_hand", "kernel"]

@@ -7,7 +7,8 @@ self.h = nn.ModuleList([GPTNeoBlock(config, layer_id=i) for i in range(config.nu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from adaptergen.source import ClassSource, SourceModule
 from adaptergen.tracing.binding import elements
@@ -22,8 +23,7 @@ PROJECTING_KERNELS = ("multi_head_attention_forward", "multi_head_attention")
 KERNELS = ("scaled_dot_product_attention", "_flash_attention_forward", "flash_attn_func", *PROJECTING_KERNELS)
 
 
-@dataclass(frozen=True, eq=False)
-class TracedLayer:
+class TracedLayer(Struct, frozen=True, eq=False):
     """A layer of one stack, followed from its own forward: paths in it are relative to the layer."""
 
     list_path: str  # of the ModuleList, from the base model
@@ -37,8 +37,7 @@ class TracedLayer:
         return self.instance.cls
 
 
-@dataclass(frozen=True, eq=False)
-class ListedModule:
+class ListedModule(Struct, frozen=True, eq=False):
     """One kind of element of a list that a loop made, and the lists in it."""
 
     path: str  # of the list, from the model; `stages.*.blocks` for a list in every element of another one

@@ -8,9 +8,9 @@ for block in self.h: hidden_states = block(hidden_states, …)
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import libcst as cst
+from msgspec import Struct
 
 from adaptergen.analysis.attention import attention_calls, first_input
 from adaptergen.analysis.blocks import TracedLayer
@@ -26,8 +26,7 @@ from adaptergen.tracing.tracer import Loader, Tracer, inputs
 from adaptergen.tracing.values import Call, Config, Input, Instance, Item, Operation, Value, alternatives
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     owner: Instance
     path: str  # "" when the module can be bypassed, runs twice, or does not exist
 

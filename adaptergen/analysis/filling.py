@@ -9,7 +9,8 @@ torch.where(mask, scores, minimum)              those stay where the mask holds
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from adaptergen.tracing.graph import is_input, reached
 from adaptergen.tracing.values import Attribute, Constant, External, Item, Operation, Value
@@ -18,8 +19,7 @@ from adaptergen.tracing.values import Attribute, Constant, External, Item, Opera
 SHAPED = frozenset(("view", "reshape", "expand", "expand_as", "unsqueeze", "contiguous"))
 
 
-@dataclass(frozen=True, eq=False)
-class Filling:
+class Filling(Struct, frozen=True, eq=False):
     """
     Scores are replaced by a number.
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import libcst as cst
+from msgspec import Struct
 
 from adaptergen.analysis.config_names import config_path
 from adaptergen.analysis.feed_forward import is_activation
@@ -42,11 +42,10 @@ SHIFT = "prepare_decoder_input_ids_from_labels"
 OF_EACH_WORD = re.compile(r"token_type_ids|(?!attention|pixel|decoder)\w+_mask")  # beside whether it is padding
 
 
-@dataclass
-class _Chain:
+class _Chain(Struct):
     """What was met on the way from the logits down to the base model's output."""
 
-    modules: list[HeadModule] = field(default_factory=list)
+    modules: list[HeadModule] = []
     reads: str = "all_tokens"
     output_bias: str = ""
     scale: str = ""

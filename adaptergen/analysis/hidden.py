@@ -7,7 +7,8 @@ queries = self.q_proj(queries)                                      no name: wha
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from adaptergen.analysis.attention import AttentionCall
 from adaptergen.analysis.sizes import Size
@@ -20,8 +21,7 @@ from adaptergen.tracing.values import Attribute, Call, Config, Input, Instance, 
 KEPT = "attention_input"
 
 
-@dataclass(frozen=True, eq=False)
-class Hidden:
+class Hidden(Struct, frozen=True, eq=False):
     """
     The input of an attention.
 

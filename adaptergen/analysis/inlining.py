@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import libcst as cst
+from msgspec import Struct
 
 from adaptergen.source import Statement, descendants, expressions
 from adaptergen.tracing.values import Site
@@ -24,8 +24,7 @@ Names = dict[str, cst.BaseExpression]
 _CLOSED = (cst.Name, cst.Attribute, cst.Integer, cst.Float, cst.SimpleString, cst.Call, cst.Subscript)
 
 
-@dataclass(frozen=True, eq=False)
-class Inlined:
+class Inlined(Struct, frozen=True, eq=False):
     """The call, and what the names of the function stand for where it adds."""
 
     site: Site

@@ -9,7 +9,8 @@ self.qkv_proj(x)[..., : self.heads * self.dim]                              as m
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from adaptergen.analysis.shapes import SPLITS, VIEWS
 from adaptergen.analysis.terms import Terms, product, terms_of
@@ -17,16 +18,14 @@ from adaptergen.tracing.graph import is_linear_call
 from adaptergen.tracing.values import Attribute, Call, Choice, Constant, Item, Operation, Sequence, Sum, Value
 
 
-@dataclass(frozen=True)
-class Even:
+class Even(Struct, frozen=True):
     """One of several parts of equal width; of each group of channels, if there is more than one."""
 
     index: int
     group: str = ""  # width of a group, "" when all channels are one
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(Struct, frozen=True):
     """The channels from `lower` to `upper`, of each group as wide as `group`; None is the first or behind the last."""
 
     lower: Terms | None
@@ -34,8 +33,7 @@ class Span:
     group: Terms | None = None  # None when all channels are one
 
 
-@dataclass(frozen=True)
-class All:
+class All(Struct, frozen=True):
     """All channels, as far as is known."""
 
 
@@ -64,8 +62,7 @@ def channels(state: Value) -> Iterator[tuple[Call, Channels]]:
             yield picked
 
 
-@dataclass(frozen=True, eq=False)
-class _Shape:
+class _Shape(Struct, frozen=True, eq=False):
     """A linear call whose output was viewed: which factor of the channels each axis is, and the widths of factors."""
 
     call: Call

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import libcst as cst
+from msgspec.structs import replace
 
 from adaptergen.analysis.attention import OPEN_KERNELS, AttentionCall
 from adaptergen.analysis.attention_function import find_function

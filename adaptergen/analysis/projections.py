@@ -7,7 +7,8 @@ down_proj = self.down_proj(self.act_fn(self.gate_proj(x)) * self.up_proj(x))    
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from adaptergen.analysis.additions import Addition, additions
 from adaptergen.analysis.attention import AttentionCall, attention_calls, is_unclear_attention
@@ -26,8 +27,7 @@ from adaptergen.tracing.graph import (
 from adaptergen.tracing.values import Call, Instance, Value
 
 
-@dataclass(frozen=True, eq=False)
-class Use:
+class Use(Struct, frozen=True, eq=False):
     """A linear call whose output, or a part of it, plays a role."""
 
     role: Role

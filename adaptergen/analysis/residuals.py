@@ -8,10 +8,10 @@ hidden_states = attn_output + residual
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
 
 import libcst as cst
+from msgspec.structs import replace
 
 from adaptergen.analysis.additions import Addition, additions, expression, is_weighted, transforms, unclear_sums
 from adaptergen.analysis.attention import (

@@ -7,9 +7,9 @@ position_bias = position_bias.reshape_as(scores)                                
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import libcst as cst
+from msgspec import Struct
 
 from adaptergen.analysis.attention import LIKE_ANOTHER, AttentionCall, score_sums, through_elementwise
 from adaptergen.analysis.statements import statement_site
@@ -21,8 +21,7 @@ from adaptergen.tracing.values import Attribute, Constant, Item, Operation, Valu
 VIEWS = ("view", "reshape")
 
 
-@dataclass(frozen=True)
-class ScoreView:
+class ScoreView(Struct, frozen=True):
     """A view of scores; with windows it has more than four dimensions."""
 
     site: StatementSite

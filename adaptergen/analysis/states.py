@@ -6,7 +6,8 @@ query, key, value = self.c_attn(hidden_states).split(self.split_size, dim=2)    
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from adaptergen.tracing.graph import is_linear_call
 from adaptergen.tracing.values import Call, Instance, Item, Operation, Sequence, Value
@@ -15,8 +16,7 @@ from adaptergen.tracing.values import Call, Instance, Item, Operation, Sequence,
 SPLITS = ("split", "chunk", "tensor_split", "unbind")
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
+class Part(Struct, frozen=True, eq=False):
     """A linear call that makes a state, and which part of its output when that is split."""
 
     call: Call

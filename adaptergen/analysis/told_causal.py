@@ -8,6 +8,7 @@ attn_output, _ = attention_interface(self, query, key, value, None, is_causal=Fa
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 import libcst as cst
@@ -17,6 +18,7 @@ from adaptergen.tracing.values import Call
 
 
 _NAME = "is_causal"
+_MENTIONED = re.compile(rf"(?<![\w.\"']){_NAME}\b")  # neither an attribute nor a text
 
 
 def told_causal(call: Call) -> str:
@@ -41,7 +43,7 @@ def _rest(call: Call) -> str:
 @lru_cache(4)  # of the modules of one architecture
 def _is_told(source: SourceModule) -> bool:
     """Does a forward call a module with it?"""
-    if _NAME not in source.text:
+    if not _MENTIONED.search(source.text):
         return False
     methods = (method for cls in source.classes.values() for method in cls.methods.values())
     calls = (call for method in methods if method.name.value != "__init__" for call in descendants(method, cst.Call))

@@ -7,7 +7,8 @@ self.language_model = AutoModel.from_config(config.text_config)     a sub-model:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from adaptergen.analysis.blocks import MAX_NESTING, TracedLayer, find_layers, pretrained_classes
 from adaptergen.analysis.embeddings import find_stacks

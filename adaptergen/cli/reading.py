@@ -23,7 +23,7 @@ def plan(folder: Path, name: str, as_json: bool) -> None:
     adaptergen plan gpt_neo
     adaptergen plan gpt_neo --json | jq .methods
     """
-    import dataclasses
+    import msgspec
 
     from adaptergen.plan_file import dump
 
@@ -31,7 +31,7 @@ def plan(folder: Path, name: str, as_json: bool) -> None:
         workspace, upstream = opened(folder)
         made = integrate_name(workspace, upstream, name).plan
         if as_json:
-            echo_json(dataclasses.asdict(made))
+            echo_json(msgspec.to_builtins(made))
         else:
             click.echo(dump(made), nl=False)
 

@@ -27,7 +27,7 @@ def show(folder: Path, name: str, svg_file: str | None, as_json: bool) -> None:
     adaptergen show gpt_neo
     adaptergen show gpt_neo --svg gpt_neo.svg
     """
-    import dataclasses
+    import msgspec
 
     from adaptergen.picture import as_svg, as_tree, picture_of
 
@@ -43,6 +43,6 @@ def show(folder: Path, name: str, svg_file: str | None, as_json: bool) -> None:
         if svg_file:
             write_file(Path(svg_file), as_svg(picture), "--svg")
         if as_json:
-            echo_json(dataclasses.asdict(picture))
+            echo_json(msgspec.to_builtins(picture))
         else:
             click.echo(as_tree(picture), nl=False, color=False if os.environ.get("NO_COLOR") else None)

@@ -34,8 +34,9 @@ def train_example(folder: Path, name: str, adapter: str, steps: int, output: Pat
     adaptergen train-example bert
     adaptergen train-example whisper --adapter lora[r=4] --output adapters/speech
     """
-    import dataclasses
     import sys
+
+    import msgspec
 
     with reported(as_json):
         workspace, _ = opened(folder)
@@ -50,7 +51,7 @@ def train_example(folder: Path, name: str, adapter: str, steps: int, output: Pat
         with collected_as_usual():
             made = train_example(plan, workspace.settings.package, wanted, at, lambda text: click.echo(text, err=True))
         if as_json:
-            echo_json({**dataclasses.asdict(made), "problems": []})
+            echo_json({**msgspec.to_builtins(made), "problems": []})
             return
         share = 100 * made.trained / made.parameters
         first, *_, last = made.losses.values()

@@ -7,7 +7,7 @@ is added in `attention.output`). One that is like none begins the next branch of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 from adaptergen.naming import shared_start
 from adaptergen.picture.model import SubLayerKind
@@ -24,14 +24,13 @@ _KINDS: dict[str, SubLayerKind] = {
 _OF_FEED_FORWARD = {"gate", "up", "down"}
 
 
-@dataclass
-class Branch:
+class Branch(Struct):
     """A sub-layer while it is put together."""
 
     kind: SubLayerKind
     place: BottleneckPlace | None = None
     attention: AttentionPlace | None = None
-    projections: list[ProjectionPlace] = field(default_factory=list)
+    projections: list[ProjectionPlace] = []
 
     @property
     def paths(self) -> list[str]:

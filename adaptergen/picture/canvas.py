@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement
+
+from msgspec import Struct
 
 from adaptergen.picture.words import columns, plain, shortened, wrapped
 
@@ -44,8 +45,7 @@ def paragraph(text: str, room: float, size: float) -> list[str]:
     return wrapped(plain(text), int(room / (SANS * size) * 0.96))
 
 
-@dataclass(frozen=True)
-class Words:
+class Words(Struct, frozen=True):
     """A piece of a line of text in one look."""
 
     text: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import typing
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from adaptergen.facts import Role
 from adaptergen.picture.branches import Branch, branches_of

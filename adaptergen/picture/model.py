@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 
 HookKind = Literal["bottleneck", "projection", "prefix", "invertible", "prompt", "reft"]
@@ -32,8 +33,7 @@ LEGEND: dict[HookKind, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Method:
+class Method(Struct, frozen=True):
     """Whether the architecture takes a method, and why."""
 
     name: str
@@ -41,8 +41,7 @@ class Method:
     because: str
 
 
-@dataclass(frozen=True)
-class Hook:
+class Hook(Struct, frozen=True):
     """A site where an adapter can act; if `refused` says why not, none can."""
 
     kind: HookKind
@@ -53,8 +52,7 @@ class Hook:
     refused: str = ""
 
 
-@dataclass(frozen=True)
-class Addition:
+class Addition(Struct, frozen=True):
     """Where a sub-layer's output joins the stream, and what is on the way there.
 
     The output goes through the adapter, then `inner_norm`; after the addition comes `norm`. Both norms are in the
@@ -68,8 +66,7 @@ class Addition:
     parallel: Parallel = "never"
 
 
-@dataclass(frozen=True)
-class SubLayer:
+class SubLayer(Struct, frozen=True):
     """Something that reads the stream and adds to it."""
 
     kind: SubLayerKind
@@ -78,8 +75,7 @@ class SubLayer:
     addition: Addition
 
 
-@dataclass(frozen=True)
-class StackPicture:
+class StackPicture(Struct, frozen=True):
     """A list of layers, with what acts on the states that enter the first of them."""
 
     model: str  # the class that has the path, if it is a part that can also stand alone; else ""
@@ -89,8 +85,7 @@ class StackPicture:
     hooks: tuple[Hook, ...] = ()
 
 
-@dataclass(frozen=True)
-class LayerPicture:
+class LayerPicture(Struct, frozen=True):
     """A class of layers: drawn once, below all stacks that run it."""
 
     cls: str
@@ -99,16 +94,14 @@ class LayerPicture:
     exit: Hook
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """A model of another architecture inside, whose own picture shows what is in it."""
 
     path: str
     made: str  # by which class, of what
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(Struct, frozen=True):
     name: str
     title: str
     source: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import click
+from msgspec import Struct
 
 from adaptergen.picture.model import NOT_FIRST, PARALLEL, Hook, LayerPicture, Picture, StackPicture, SubLayer, hooks_of
 from adaptergen.picture.words import columns, plain, shortened, wrapped
@@ -23,8 +23,7 @@ COLOURS = {
 HOOK, REFUSED, ADDED = "●", "○", "⊕"
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(Struct, frozen=True):
     """A piece of a line in one colour."""
 
     text: str
@@ -36,8 +35,7 @@ class Span:
         return click.style(self.text, fg=self.colour or None, bold=self.bold or None, dim=self.dim or None)
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(Struct, frozen=True):
     """A line of a tree, with what stands below it; the note is broken over as many lines as it needs."""
 
     spans: tuple[Span, ...]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import takewhile
+
+from msgspec import Struct
 
 from adaptergen import naming
 from adaptergen.plan import (
@@ -28,8 +29,7 @@ OF_THE_FILE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class HostMixin:
+class HostMixin(Struct, frozen=True):
     """The mixin of one class of which methods are copied."""
 
     name: str
@@ -40,8 +40,7 @@ class HostMixin:
     slots: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class ModelClass:
+class ModelClass(Struct, frozen=True):
     """A model-level class and the mixins that make it an adapter model."""
 
     cls: str
@@ -91,8 +90,7 @@ def model_classes(plan: IntegrationPlan) -> tuple[ModelClass, ...]:
     return tuple(_model_class(plan, cls) for cls in names)
 
 
-@dataclass(frozen=True)
-class TowerMixin:
+class TowerMixin(Struct, frozen=True):
     """The mixin of a class that is a model by itself and a part of others."""
 
     name: str

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from adaptergen.problems import Location, Problem, ProblemsFound
 
 
-@dataclass(frozen=True)
-class Region:
+class Region(Struct, frozen=True):
     name: str  # of its template in templates/_regions, too
     path: str  # as in the template tree
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from adaptergen.plan import HeadPlan
 from adaptergen.rendering import layout
 from adaptergen.rendering.environment import literal, quoted
 
 
-@dataclass(frozen=True)
-class StaticHeadEntry:
+class StaticHeadEntry(Struct, frozen=True):
     """A convertible head as the lines of the conversion table."""
 
     cls: str

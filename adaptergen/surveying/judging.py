@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from adaptergen.surveying.record import OTHER_ROWS, PARALLEL, Architecture, Cell
 
@@ -29,8 +31,7 @@ class Outcome(Protocol):
     def needs(self) -> str: ...
 
 
-@dataclass(frozen=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """
     Everything that was run of an architecture.
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 
 Group = Literal["attention", "combines", "no_attention", "no_auto_class"]
@@ -42,8 +43,7 @@ LANGUAGE_TASKS = re.compile(r"MULTIMODAL_LM|IMAGE_TEXT_TO_TEXT")
 TAKES_TEXT = re.compile(r"(decoder_)?input_ids|inputs_embeds|text_\w+")
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """
     Args:
         group: "attention" is what a survey counts: attention in the file's own code, and an Auto class for it.

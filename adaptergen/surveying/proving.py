@@ -10,11 +10,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from adaptergen.processes import context
 from adaptergen.surveying.judging import Proof
@@ -29,8 +30,7 @@ GIB = 2**30
 PRELOADED = ("adaptergen.verify.proof", "adaptergen.pipeline", "adaptergen.provider")
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """
     Args:
         seconds: that one architecture may take.
@@ -41,15 +41,14 @@ class Limits:
     gib: float
 
 
-@dataclass
-class Running:
+class Running(Struct):
     """A process that runs one architecture, and what it has told until now."""
 
     name: str
     process: BaseProcess
     pipe: Connection
     deadline: float
-    told: list[Outcome] = field(default_factory=list)
+    told: list[Outcome] = []
     is_complete: bool = False
 
     def read(self) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from adaptergen.plan import METHODS
 from adaptergen.problems import Location, Problem, ProblemsFound
@@ -24,8 +26,7 @@ GROUPS = {
 }
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """
     One method on one architecture.
 
@@ -39,8 +40,7 @@ class Cell:
     proven: bool | None = None
 
 
-@dataclass(frozen=True)
-class Architecture:
+class Architecture(Struct, frozen=True):
     """
     Args:
         key: of everything that the outcome of a proof depends on; files have that of what was run only.
@@ -58,8 +58,7 @@ class Architecture:
         return self.kind.group == COUNTED
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(Struct, frozen=True):
     transformers: str
     architectures: tuple[Architecture, ...] = field(default=())
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from adaptergen.surveying.record import Survey, read, written
 from adaptergen.text_files import read_text
 
 
-@dataclass(frozen=True)
-class Store:
+class Store(Struct, frozen=True):
     """
     Args:
         path: of the file; None if nothing is to be written.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 
 import libcst as cst
 
@@ -52,7 +53,13 @@ def between(value: Value, source: Value) -> dict[int, Value]:
 
 
 def depends_on(value: Value, other: Value) -> bool:
-    return any(part is other for part in walk(value))
+    return id(other) in _made_from(value)
+
+
+@lru_cache(64)
+def _made_from(value: Value) -> frozenset[int]:
+    """One value is asked about again and again. As long as it is remembered, no other object has one of these ids."""
+    return frozenset(map(id, walk(value)))
 
 
 def reached(value: Value, goal: Callable[[Value], bool], *, stop: Value | None = None) -> list[Value]:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import libcst as cst
+from msgspec import Struct
 
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.source import ClassSource, SourceModule, Statement
@@ -32,8 +32,7 @@ FRAMEWORK = frozenset({"PreTrainedModel", "GenerationMixin", "GradientCheckpoint
 Loader = Callable[[str], SourceModule | None]
 
 
-@dataclass
-class Frame:
+class Frame(Struct):
     """One call in progress: its names, its place, and what it has returned so far."""
 
     module: SourceModule
@@ -42,9 +41,9 @@ class Frame:
     instance: Instance | None
     node: cst.FunctionDef
     caller: Site | None
-    names: dict[str, Value] = field(default_factory=dict)
-    returned: list[Value] = field(default_factory=list)
-    assumed: set[int] = field(default_factory=set)  # ids of values known not to be None here
+    names: dict[str, Value] = {}
+    returned: list[Value] = []
+    assumed: set[int] = set()  # ids of values known not to be None here
     statement: Statement | None = None
     loops: int = 0
 

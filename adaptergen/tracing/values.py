@@ -7,10 +7,10 @@ it goes, so "who consumes this sum" and "does this branch depend on that input" 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import libcst as cst
+from msgspec import Struct, field
 
 from adaptergen.source import ClassSource, SourceModule, Statement
 
@@ -21,8 +21,7 @@ MEASURES = frozenset(
 )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Site:
+class Site(Struct, frozen=True, eq=False):
     """The statement of a method (as defined in a class or module) that made a value, and for which module instance."""
 
     module: SourceModule
@@ -35,58 +34,52 @@ class Site:
     caller: Site | None  # the call that led into this method
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Value:
+class Value(Struct, frozen=True, eq=False):
     """Anything. A bare `Value` is something that nothing is known about."""
+
+    __repr__ = object.__repr__  # a graph, in which everything is many times
 
     def parts(self) -> tuple[Value, ...]:
         """The values that this one is made from."""
         return ()
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Dead(Value):
+class Dead(Value, frozen=True):
     """The result of code that cannot run, such as a call with an argument that the callee does not take."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Constant(Value):
+class Constant(Value, frozen=True):
     value: object
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Input(Value):
+class Input(Value, frozen=True):
     """A parameter of the method where following began; optional when it has a default."""
 
     name: str
     optional: bool = False
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Config(Value):
+class Config(Value, frozen=True):
     """The configuration object ("") or one of its attributes, with what the code has assigned to it."""
 
     path: str = ""
-    assigned: Mapping[str, Value] = field(default_factory=dict)
+    assigned: Mapping[str, Value] = {}
 
     def attribute(self, name: str) -> Value:
         return self.assigned.get(name) or Config(f"{self.path}.{name}" if self.path else name)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class External(Value):
+class External(Value, frozen=True):
     """Something imported from another file, by its dotted name."""
 
     dotted: str
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class ClassReference(Value):
+class ClassReference(Value, frozen=True):
     cls: ClassSource
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Function(Value):
+class Function(Value, frozen=True):
     """A function or a method of the file, bound to an instance when it has one."""
 
     node: cst.FunctionDef | cst.Lambda
@@ -95,30 +88,27 @@ class Function(Value):
     instance: Instance | None = None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class SuperOf(Value):
+class SuperOf(Value, frozen=True):
     """`super()` inside a method that `owner` defines."""
 
     owner: ClassSource
     instance: Instance
 
 
-@dataclass
-class Making:
+class Making(Struct):
     """What becomes known of an instance while constructors are followed."""
 
     path: str | None = None  # where it hangs below the instance where following began; "" for that one
     attributes: dict[str, Value] | None = None  # what its own constructor gave it, once that was followed
-    conditional: set[str] = field(default_factory=set)  # attributes that only some configurations have
+    conditional: set[str] = set()  # attributes that only some configurations have
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Instance(Value):
+class Instance(Value, frozen=True):
     """An object made by calling a class: a module of this file, of torch, or an output dataclass."""
 
     cls: ClassSource | External
     args: tuple[Value, ...] = ()
-    kwargs: Mapping[str, Value] = field(default_factory=dict)
+    kwargs: Mapping[str, Value] = {}
     making: Making = field(default_factory=Making)
 
     def parts(self) -> tuple[Value, ...]:
@@ -142,8 +132,7 @@ class Instance(Value):
         return self.cls.name if isinstance(self.cls, ClassSource) else self.cls.dotted
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Sequence(Value):
+class Sequence(Value, frozen=True):
     """A tuple, list or ModuleList; `repeated` when a loop or comprehension made it from one element."""
 
     items: tuple[Value, ...]
@@ -155,16 +144,14 @@ class Sequence(Value):
         return self.items
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Dictionary(Value):
+class Dictionary(Value, frozen=True):
     items: Mapping[object, Value]
 
     def parts(self) -> tuple[Value, ...]:
         return tuple(self.items.values())
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Choice(Value):
+class Choice(Value, frozen=True):
     """One of several values, because a condition is not known."""
 
     options: tuple[Value, ...]
@@ -173,8 +160,7 @@ class Choice(Value):
         return self.options
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class IsNone(Value):
+class IsNone(Value, frozen=True):
     """`value is None`, or `value is not None` when negated."""
 
     value: Value
@@ -184,8 +170,7 @@ class IsNone(Value):
         return (self.value,)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Both(Value):
+class Both(Value, frozen=True):
     """`left and right`, as a condition."""
 
     terms: tuple[Value, ...]
@@ -194,8 +179,7 @@ class Both(Value):
         return self.terms
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Attribute(Value):
+class Attribute(Value, frozen=True):
     """`owner.name` where nothing more is known; for `self.name` also the value that the constructor gave it."""
 
     owner: Value
@@ -208,8 +192,7 @@ class Attribute(Value):
         return (self.value,) if self.value is not None else (self.owner,)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Item(Value):
+class Item(Value, frozen=True):
     """`value[index]`, with the index as an integer where it is one and as text otherwise."""
 
     value: Value
@@ -221,8 +204,7 @@ class Item(Value):
         return _returned(self.value, self.index) or (self.value, *self.arguments)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Sum(Value):
+class Sum(Value, frozen=True, dict=True):
     """`left + right`."""
 
     left: Value
@@ -238,8 +220,7 @@ class Sum(Value):
         return (self.left, self.right)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Operation(Value):
+class Operation(Value, frozen=True):
     """A call of something outside the file, a tensor method, or an operator, by its name."""
 
     name: str
@@ -256,8 +237,7 @@ class Operation(Value):
         return () if self.name in MEASURES else (*self.args, *self.kwargs.values())
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Call(Value):
+class Call(Value, frozen=True):
     """A call of a module (or of any value): followed into when its class is in the file."""
 
     callee: Value

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import libcst as cst
+from msgspec import Struct
 
 from adaptergen import naming
 from adaptergen.plan import IntegrationPlan
@@ -21,8 +21,7 @@ from adaptergen.transforms.undo import check_undone
 from adaptergen.transforms.unkept import lone_backslashes
 
 
-@dataclass(frozen=True)
-class Borrowed:
+class Borrowed(Struct, frozen=True):
     """Python text of the changed classes, what they import, and every edit that was made.
 
     Attributes:

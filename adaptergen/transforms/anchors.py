@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from difflib import get_close_matches
 from typing import TypeVar
 
 import libcst as cst
+from msgspec.structs import replace
 
 from adaptergen.plan import IntegrationPlan, PrefixHook, ResidualHook
 from adaptergen.problems import Location, Problem, ProblemsFound

@@ -24,9 +24,9 @@ Another runtime may have other names for the call, and none for two branches at 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import libcst as cst
+from msgspec import Struct
 
 from adaptergen.plan import ResidualHook
 from adaptergen.problems import ProblemsFound
@@ -44,8 +44,7 @@ from adaptergen.transforms.edits import (
 )
 
 
-@dataclass(frozen=True)
-class AdapterCalls:
+class AdapterCalls(Struct, frozen=True):
     """
     How a runtime wants its adapters called.
 

@@ -9,9 +9,9 @@ to the scores. Hand-written attention that slices a causal buffer by the number 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import libcst as cst
+from msgspec import Struct
 
 from adaptergen.nodes import is_alone
 from adaptergen.plan import KeptHook, LengthHook, PrefixHook, TermHook
@@ -35,8 +35,7 @@ MASK = "prefix_mask"  # where upstream passes None
 VISIBLE = "visible_prefix"  # which positions of the prefix each row may see, where it is no mask that says so
 
 
-@dataclass(frozen=True, eq=False)
-class Change:
+class Change(Struct, frozen=True, eq=False):
     """Something else in the place of an expression of a statement."""
 
     method: str

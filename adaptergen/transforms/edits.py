@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from textwrap import indent as indented
 
 import libcst as cst
+from msgspec import Struct
 
 from adaptergen.source import SourceModule, Statement
 
@@ -15,8 +15,7 @@ from adaptergen.source import SourceModule, Statement
 LINE_LENGTH = 119
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """Lines of one method, numbered from the first line of the upstream file; an insertion replaces none."""
 
     cls: str
@@ -27,8 +26,7 @@ class Edit:
     because: str
 
 
-@dataclass(frozen=True, eq=False)
-class Replacement:
+class Replacement(Struct, frozen=True, eq=False):
     """The same edit in the tree: what takes the place of one statement, or of several in a row."""
 
     edit: Edit

@@ -10,9 +10,9 @@ import builtins
 import symtable
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import libcst as cst
+from msgspec import Struct
 
 from adaptergen.bindings import bound_names
 from adaptergen.nodes import names_read
@@ -20,8 +20,7 @@ from adaptergen.source import SourceModule
 from adaptergen.transforms.edits import LINE_LENGTH
 
 
-@dataclass(frozen=True, order=True)
-class Import:
+class Import(Struct, frozen=True, order=True):
     """`from module import name`, or `import module` when there is no name."""
 
     module: str

@@ -10,11 +10,11 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import torch
 import transformers
+from msgspec import Struct
 
 from adaptergen.plan import IntegrationPlan
 from adaptergen.problems import Location, Problem
@@ -30,8 +30,7 @@ from adaptergen.workspace import Workspace
 Echo = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """One check on one model, with an adapter or without."""
 
     label: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import torch
+from msgspec import Struct
 from torch import nn
 
 from adaptergen.verify.places import core
@@ -25,8 +25,7 @@ ROLES = {"attn_matrices": ["q", "k", "v", "o"], "mlp_matrices": ["gate", "up", "
 ENDS = {"prefix_positions": 2, "suffix_positions": 1, "tied_weights": True, "r": 2, "dropout": 0.0, **SEED}
 
 
-@dataclass(frozen=True)
-class AdapterForm:
+class AdapterForm(Struct, frozen=True):
     """
     One form of an adapter method.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 

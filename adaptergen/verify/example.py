@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from msgspec import Struct
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -29,8 +29,7 @@ TOLD = 5  # losses, from the first step to the last
 SAME = 1e-5  # of a loss, relatively: the weights that are read are those that were written
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """
     What is to be trained.
 
@@ -44,8 +43,7 @@ class Wanted:
     folder: Path | None
 
 
-@dataclass(frozen=True)
-class Trained:
+class Trained(Struct, frozen=True):
     """
     What came of it.
 

@@ -11,12 +11,13 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 import transformers
+from msgspec import Struct
+from msgspec.structs import replace
 
 from adaptergen.plan import IntegrationPlan
 from adaptergen.verify.adapters import FORMS, AdapterForm
@@ -32,8 +33,7 @@ TIMM = "timm"
 LONGEST = 240  # characters of a failure: errors of compilers are long
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """
     One check.
 

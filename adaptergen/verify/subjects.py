@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
 
 import torch
+from msgspec import Struct
+from msgspec.structs import replace
 from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES
 
@@ -28,8 +29,7 @@ DECODER = {"is_decoder": True}
 CROSS_ATTENTION = {"is_decoder": True, "add_cross_attention": True}
 
 
-@dataclass(frozen=True)
-class ModelCase:
+class ModelCase(Struct, frozen=True, dict=True):
     """
     An architecture, small enough to be run.
 
@@ -44,8 +44,8 @@ class ModelCase:
     name: str
     adapter_model_class: type[PreTrainedModel]
     config_class: type[Any]
-    config: Mapping[str, Any] = field(default_factory=dict)
-    unsupported: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = {}
+    unsupported: Mapping[str, str] = {}
 
     @property
     def runtime(self) -> ModuleType:
@@ -133,8 +133,7 @@ class ModelCase:
         return places.present_places(self.runtime, model)
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(Struct, frozen=True, dict=True):
     """
     One model class in one role.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import torch
+from msgspec import Struct
 from torch import Tensor
 from transformers.models.auto import modeling_auto as auto
 
@@ -17,8 +17,7 @@ Batch = Mapping[str, Tensor]
 LABELS = "labels"
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(Struct, frozen=True):
     """
     A kind of training.
 

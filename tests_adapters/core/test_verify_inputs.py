@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import replace
 
 import pytest
 import torch
+from msgspec.structs import replace
 
 from adaptergen.verify.inputs import batch, layout_of
 from adaptergen.verify.inputs.features import counts_told

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 from transformers import BigBirdConfig, BigBirdForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.models.gemma4.configuration_gemma4 import Gemma4Config

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from textwrap import dedent, indent
+
+from msgspec.structs import replace
 
 from adaptergen.plan import PrefixHook, ResidualHook
 from adaptergen.source import SourceModule, parse_source

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from adaptergen.cli.reporting import echo_diff
 from adaptergen.plan import IntegrationPlan
@@ -81,19 +81,19 @@ Change = Callable[[IntegrationPlan], IntegrationPlan]
 
 
 def _source(**more: object) -> Change:
-    return lambda plan: dataclasses.replace(plan, source=dataclasses.replace(plan.source, **more))
+    return lambda plan: replace(plan, source=replace(plan.source, **more))
 
 
 def _classes(**more: object) -> Change:
-    return lambda plan: dataclasses.replace(plan, classes=dataclasses.replace(plan.classes, **more))
+    return lambda plan: replace(plan, classes=replace(plan.classes, **more))
 
 
 def _model(**more: object) -> Change:
-    return lambda plan: dataclasses.replace(plan, adapter_model=dataclasses.replace(plan.adapter_model, **more))
+    return lambda plan: replace(plan, adapter_model=replace(plan.adapter_model, **more))
 
 
 def _residual(**more: object) -> Change:
-    return lambda plan: dataclasses.replace(plan, residuals=(dataclasses.replace(plan.residuals[0], **more),))
+    return lambda plan: replace(plan, residuals=(replace(plan.residuals[0], **more),))
 
 
 INJECTED = "X: pass\nimport os"
@@ -102,9 +102,9 @@ INJECTED = "X: pass\nimport os"
 @pytest.mark.parametrize(
     ("change", "where"),
     [
-        (lambda plan: dataclasses.replace(plan, title='x"""; import os; """'), "title"),
-        (lambda plan: dataclasses.replace(plan, title="x\n"), "title"),
-        (lambda plan: dataclasses.replace(plan, model_type='x"'), "model_type"),
+        (lambda plan: replace(plan, title='x"""; import os; """'), "title"),
+        (lambda plan: replace(plan, title="x\n"), "title"),
+        (lambda plan: replace(plan, model_type='x"'), "model_type"),
         (_source(module="a.b; c"), "source.module"),
         (_classes(base=INJECTED), "classes.base"),
         (_classes(config="class"), "classes.config"),
@@ -192,7 +192,7 @@ def test_a_model_type_that_is_no_word(project: Path, value: str) -> None:
 
 def test_a_title_of_another_script_is_underlined_in_full() -> None:
     made = integration("pre_norm")
-    plan = dataclasses.replace(made.plan, title="漢字")
+    plan = replace(made.plan, title="漢字")
     page = Templates(TEMPLATES, Settings()).render(plan, made.borrowed, made.source.text)[
         "adapter_docs/classes/models/case.rst"
     ]

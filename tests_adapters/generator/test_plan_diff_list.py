@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from adaptergen.plan import METHODS
@@ -36,7 +36,7 @@ def test_plan_prints_what_would_be_written(one: Path) -> None:
 def test_plan_as_json_has_every_entry(one: Path) -> None:
     told = json.loads(done(one, "plan", "case", "--json"))
 
-    assert told == json.loads(json.dumps(dataclasses.asdict(plan_of("pre_norm"))))
+    assert told == json.loads(json.dumps(msgspec.to_builtins(plan_of("pre_norm"))))
     assert told["residuals"][0]["because"]
 
 

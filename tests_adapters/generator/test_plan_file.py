@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 
 from adaptergen.facts import Role
 from adaptergen.plan import HeadPlan, IntegrationPlan
@@ -102,7 +102,7 @@ def test_broken_toml_has_its_line() -> None:
         ("supported = true", 'supported = "yes"', "methods.bottleneck.supported is str, expected true or false"),
         ('kind = "decoder"', 'kind = "both"', "stacks[0].kind is 'both', expected one of 'encoder', 'decoder'"),
         ('model_type = "case"', "", "model_type is missing"),
-        ('holders = ["CaseModel"]', 'holders = "CaseModel"', "classes.holders is str, expected a table or list"),
+        ('holders = ["CaseModel"]', 'holders = "CaseModel"', "classes.holders is str, expected a list"),
         ('holders = ["CaseModel"]', "holders = [1]", "classes.holders[0] is int, expected a string"),
         (
             'roles = ["up"]',

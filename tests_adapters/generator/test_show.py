@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -11,8 +10,11 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, fromstring
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from adaptergen.cli import main
 from adaptergen.picture import as_svg, as_tree, picture_of
@@ -331,11 +333,9 @@ def test_svg_is_as_high_as_what_is_in_it() -> None:
 
 def test_refused_sites_are_grey_and_say_why() -> None:
     plan = plan_of("parallel_residual")
-    no_support = dataclasses.replace(plan.methods["bottleneck"], supported=False, because="an addition of several")
-    layers = tuple(dataclasses.replace(layer, bottleneck=()) for layer in plan.layers)
-    refusing = dataclasses.replace(
-        plan, methods={**plan.methods, "bottleneck": no_support}, layers=layers, residuals=()
-    )
+    no_support = replace(plan.methods["bottleneck"], supported=False, because="an addition of several")
+    layers = tuple(replace(layer, bottleneck=()) for layer in plan.layers)
+    refusing = replace(plan, methods={**plan.methods, "bottleneck": no_support}, layers=layers, residuals=())
     svg = fromstring(as_svg(picture_of(refusing)))
     pills = [group for group in svg.iter(f"{SVG}g") if group.get("data-refused")]
 
@@ -369,9 +369,9 @@ def _with_texts(value: object) -> IntegrationPlan:
     kept = {"by", "kind", "location", "roles", "name"}
 
     def changed(held: object) -> object:
-        if dataclasses.is_dataclass(held) and not isinstance(held, type):
-            fields = {field.name: getattr(held, field.name) for field in dataclasses.fields(held)}
-            return type(held)(**{key: each if key in kept else changed(each) for key, each in fields.items()})
+        if isinstance(held, Struct):
+            fields = asdict(held).items()
+            return type(held)(**{key: each if key in kept else changed(each) for key, each in fields})
         if isinstance(held, tuple):
             return tuple(map(changed, held))
         if isinstance(held, dict):
@@ -403,7 +403,7 @@ def test_show_writes_an_svg(one: Path, tmp_path: Path) -> None:
 def test_show_as_json_has_every_hook(one: Path) -> None:
     told = json.loads(done(one, "show", "case", "--json"))
 
-    assert told == json.loads(json.dumps(dataclasses.asdict(case_picture("pre_norm"))))
+    assert told == json.loads(json.dumps(msgspec.to_builtins(case_picture("pre_norm"))))
     assert told["layers"][0]["sub_layers"][0]["addition"]["hook"]["path"] == "attention_adapters"
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from adaptergen.hunks import hunks
 from adaptergen.side_by_side import side_by_side
@@ -73,8 +73,8 @@ def test_the_left_side_is_upstream(case: str) -> None:
 def test_hostile_texts_are_texts() -> None:
     made = integration("pre_norm")
     script = "<script>alert(1)</script>"
-    edits = [dataclasses.replace(edit, because=script, after=(script,), cls=script) for edit in made.borrowed.edits]
-    shown = Page(side_by_side(dataclasses.replace(made.plan, title=script), made.source, edits))
+    edits = [replace(edit, because=script, after=(script,), cls=script) for edit in made.borrowed.edits]
+    shown = Page(side_by_side(replace(made.plan, title=script), made.source, edits))
 
     assert "script" not in shown.tags
     assert set(shown.texts("because")) == set(shown.texts("new")) == {script}

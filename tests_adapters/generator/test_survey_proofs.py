@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from adaptergen.surveying.judging import OF_ROWS, Proof, judged
 from adaptergen.surveying.kinds import Kind
@@ -12,8 +12,7 @@ from adaptergen.surveying.record import COLUMNS, OTHER_ROWS, Architecture, Cell,
 from adaptergen.surveying.resuming import is_proven_throughout, with_known_proofs
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     method: str
     check: str
     failure: str = ""

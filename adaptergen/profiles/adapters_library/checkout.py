@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
@@ -23,8 +23,7 @@ LANDMARKS = ("__init__.py", "model_mixin.py", "models/__init__.py", "wrappers/co
 ENVIRONMENTS = ("site-packages", "dist-packages")
 
 
-@dataclass(frozen=True)
-class Checkout:
+class Checkout(Struct, frozen=True):
     """A copy of `adapters`: its repository, or a folder with the package alone."""
 
     workspace: Workspace

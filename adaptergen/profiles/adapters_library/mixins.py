@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import libcst as cst
+from msgspec import Struct
 
 from adaptergen import naming
 from adaptergen.plan import IntegrationPlan, LayerPlan, PrefixHook, ProjectionPlace
@@ -21,8 +21,7 @@ FEED_FORWARD = {"up": "intermediate", "down": "output"}  # role → where the li
 BODY = 8  # columns in front of a statement of a method
 
 
-@dataclass(frozen=True)
-class ClassMixin:
+class ClassMixin(Struct, frozen=True):
     """
     The mixin of one class below the base model; it is mapped by name where no method of the class is copied.
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.transforms.edits import LINE_LENGTH
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """
     One entry of a table.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from adaptergen import naming
 from adaptergen.changes import Change, ChangeSet, Owner
@@ -37,8 +38,7 @@ INTERFACES = "wrappers/interfaces.py"
 INDEX, OVERVIEW = "docs/index.rst", "docs/model_overview.md"
 
 
-@dataclass(frozen=True)
-class LibraryIntegration:
+class LibraryIntegration(Struct, frozen=True):
     """One architecture, rendered for the library, not yet written."""
 
     plan: IntegrationPlan

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from adaptergen.plan import METHODS
 from adaptergen.verify.adapters import AdapterForm
@@ -28,8 +29,7 @@ def _always(subject: Subject) -> bool:
     return True
 
 
-@dataclass(frozen=True)
-class AdapterCheck:
+class AdapterCheck(Struct, frozen=True):
     """A promise that a model with an adapter keeps, for the methods and models that it is about."""
 
     run: Callable[[Subject, AdapterForm], None]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
+from msgspec import Struct
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -29,8 +29,7 @@ EARLIER = {"o": ("q", "k", "v"), "down": ("gate", "up")}  # what runs before it
 ATTENTION = {"mh_adapter": "self", "cross_adapter": "cross"}
 
 
-@dataclass(frozen=True)
-class _Addition:
+class _Addition(Struct, frozen=True):
     """
     Args:
         ends: the last maps of sub-layers of its kind; one of them is that of its own.
@@ -43,8 +42,7 @@ class _Addition:
     like_it: int
 
 
-@dataclass(frozen=True)
-class _Map:
+class _Map(Struct, frozen=True):
     """
     What plays one role: a map, or a part of its output.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import torch
+from msgspec import Struct, field
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -29,8 +29,7 @@ def _parameters(forward: Callable[..., Any]) -> Collection[str]:
     return inspect.signature(forward).parameters.keys()
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """
     A call of a model with a batch of two.
 

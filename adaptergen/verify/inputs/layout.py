@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 
+from msgspec import Struct
+from msgspec.structs import replace
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -30,8 +31,7 @@ def _as_they_are(tokens: Tensor) -> Tensor:
     return tokens
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """
     How a model is called.
 
@@ -47,7 +47,7 @@ class Layout:
 
     image: Bring = _nothing
     sound: Bring = _nothing
-    placeholders: Mapping[str, int] = field(default_factory=dict)
+    placeholders: Mapping[str, int] = {}
     masked: bool = True
     tokens: Tokens = _as_they_are
     examples: int = BATCH

@@ -6,9 +6,9 @@ import inspect
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from transformers import PreTrainedConfig
 
 from adaptergen.verify.tiny import layers, rotary
@@ -29,8 +29,7 @@ FOR_EACH_HEAD = ("kv_lora_rank", "quantization_levels", "context_size")
 SAID = (layers.PER_LAYER, "out_indices")  # what constructors take without declaring it
 
 
-@dataclass(frozen=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """
     What all configurations of a model share.
 
@@ -71,8 +70,7 @@ def shrink(config: PreTrainedConfig, given: Mapping[str, Any], tree: Tree) -> Pr
         return type(config)(**_arguments(config, attributes, _Shrinking(tree, stacks, alone), given))
 
 
-@dataclass(frozen=True)
-class _Shrinking:
+class _Shrinking(Struct, frozen=True):
     tree: Tree
     stacks: layers.Stacks
     sizes: Sizes

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from transformers import PreTrainedConfig
 
 from adaptergen.verify.tiny.tokens import VOCABULARY
@@ -102,8 +102,7 @@ LARGE = 64
 SMALL_PICTURE = 100  # pixels: a patch that is larger is a picture of its own
 
 
-@dataclass(frozen=True)
-class Sizes:
+class Sizes(Struct, frozen=True):
     """
     Sizes that go together.
 

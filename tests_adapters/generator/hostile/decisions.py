@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from adaptergen.plan import IntegrationPlan, PrefixHook, ResidualHook
 
@@ -26,14 +28,13 @@ def decisions(plan: IntegrationPlan) -> dict[str, object]:
 
 def _told(value: object, at: str) -> Iterator[tuple[str, object]]:
     """What has no order is sorted."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, Struct):
         texts = TEXTS if isinstance(value, ResidualHook | PrefixHook) else set()
-        for field in dataclasses.fields(value):
-            held = getattr(value, field.name)
-            if field.name in texts:
-                yield f"{at}.{field.name}", len(held) if isinstance(held, tuple) else bool(held)
-            elif field.name not in IGNORED:
-                yield from _told(held, f"{at}.{field.name}")
+        for name, held in asdict(value).items():
+            if name in texts:
+                yield f"{at}.{name}", len(held) if isinstance(held, tuple) else bool(held)
+            elif name not in IGNORED:
+                yield from _told(held, f"{at}.{name}")
     elif isinstance(value, tuple | list):
         for number, held in enumerate(sorted(value, key=lambda each: repr(list(_told(each, ""))))):
             yield from _told(held, f"{at}[{number}]")
