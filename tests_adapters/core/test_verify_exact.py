@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 import torch
+from msgspec import Struct
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
@@ -13,8 +12,7 @@ from adaptergen.verify.exact import exact_inputs, exact_model, told_exactly
 from adaptergen.verify.outputs import CheckFailed
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(Struct, frozen=True):
     """Stands in for a subject."""
 
     runs: bool

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 import torch
-from msgspec.structs import replace
 from torch import Tensor, nn
 from transformers import BigBirdConfig, BigBirdForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.models.gemma4.configuration_gemma4 import Gemma4Config
@@ -166,7 +167,7 @@ def test_batch_norms_of_branches_that_are_summed_keep_the_size_of_signals() -> N
 
 def test_a_model_is_drawn_in_the_same_way_each_time() -> None:
     """Also the first time, when it is found out how large it has to be."""
-    case = replace(CASE)
+    case = msgspec.structs.replace(CASE)
     first, second = (case.base.upstream().state_dict() for _ in range(2))
     assert all(torch.equal(value, second[key]) for key, value in first.items())
 
