@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any, NamedTuple
 
@@ -151,7 +151,11 @@ class ForwardInputs:
         with self.turn:
             outer = self.call
             own = self.take_own(kwargs)
-            self.call = self._opened(own, kwargs)._replace(is_open=False, is_repeated=True, generation=Generation())
+            opened = self._opened(own, kwargs)
+            destinations = None if opened.destinations is None else replace(opened.destinations, is_kept=True)
+            self.call = opened._replace(
+                is_open=False, is_repeated=True, destinations=destinations, generation=Generation()
+            )
             try:
                 yield
             finally:

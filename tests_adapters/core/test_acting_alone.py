@@ -13,7 +13,7 @@ from generated import Route, Stack
 from generated.core.errors import UnsupportedCompositionError
 from generated.core.layers.routing import Routing
 from generated.core.layers.slot import iter_slots
-from tests_adapters.core.zoo import add_random, build, inputs_for
+from tests_adapters.core.zoo import LANGUAGE_MODELS, add_random, build, inputs_for
 
 
 CONFIGS = {
@@ -152,6 +152,40 @@ def test_only_what_a_batch_needs_is_stacked(method: str, monkeypatch: pytest.Mon
     counts.clear()
     hidden(model, inputs, adapter_names=["2", "2"])
     assert set(counts) == {4}
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "t5"])
+def test_a_generation_stacks_once(architecture: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one sees what has become of the weights since."""
+    picked, pick = [], Routing.pick
+    monkeypatch.setattr(Routing, "pick", lambda self, tensors: picked.append(len(tensors)) or pick(self, tensors))
+    model, inputs = generated.init(build(architecture, LANGUAGE_MODELS[architecture])), inputs_for(architecture)
+    inputs.pop("decoder_input_ids", None)
+    for name in ("0", "1"):
+        add_random(model, name, "lora[r=4,alpha=8]")
+
+    def written(count: int, **more) -> Tensor:
+        picked.clear()
+        options = {"max_new_tokens": count, "min_new_tokens": count, "do_sample": False, "pad_token_id": 0}
+        return model.generate(**inputs, **options, **more)
+
+    def alone() -> Tensor:
+        rows = []
+        for row, name in enumerate(("1", "0")):
+            model.set_active_adapters(name)
+            rows.append(written(6)[row])
+        model.set_active_adapters(Route("0", "1"))
+        return torch.stack(rows)
+
+    for _ in range(2):
+        expected = alone()
+        assert torch.equal(written(6, adapter_names=["1", "0"]), expected)
+        several = len(picked)
+        written(1, adapter_names=["1", "0"])
+        assert several == len(picked) > 0
+        for name, weight in model.named_parameters():
+            if name.endswith("lora_B"):
+                weight.data.neg_()
 
 
 def test_adapters_that_a_batch_does_not_need_have_gradients() -> None:

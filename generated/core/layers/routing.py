@@ -7,11 +7,11 @@ graph for all routings. The same where ids are on an accelerator, which nothing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from generated.core.errors import UnsupportedCompositionError
@@ -27,12 +27,22 @@ class Routing:
         index: (rows,), for each row a position in `children`, whatever it is where a row goes nowhere.
         goes: (rows,), False where a row goes nowhere; `None` if all go somewhere.
         is_in_order: `index` counts from zero, one row for each child.
+        kept: what modules have stacked, for the next calls of a generation; `None` in a call by itself.
     """
 
     children: Sequence[int]
     index: Tensor
     goes: Tensor | None
     is_in_order: bool = False
+    kept: dict[nn.Module, tuple[Tensor, ...]] | None = None
+
+    def once(self, module: nn.Module, stack: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """What `module` stacks for this routing: once for all calls of a generation, which keeps to those weights."""
+        if self.kept is None:
+            return stack()
+        if module not in self.kept:
+            self.kept[module] = stack()
+        return self.kept[module]
 
     def pick(self, tensors: Sequence[Tensor]) -> Tensor:
         """
@@ -72,11 +82,13 @@ class Destinations:
         ids: (batch,), positions of children, negative for none.
         count: how many children there are.
         argument: of the call, which says this.
+        is_kept: it is the same for all calls of a generation.
     """
 
     ids: Tensor
     count: int
     argument: str
+    is_kept: bool = False
     _known: dict[tuple[int, bool], Routing] = field(default_factory=dict)
 
     def of(self, size: int) -> Routing:
@@ -108,7 +120,8 @@ class Destinations:
         places = {child: place for place, child in enumerate(children)}
         index = torch.tensor([places.get(number, 0) for number in ids])
         goes = None if min(ids, default=0) >= 0 else torch.tensor([number >= 0 for number in ids])
-        return Routing(children, index, goes, is_in_order=goes is None and ids == children)
+        is_in_order = goes is None and ids == children
+        return Routing(children, index, goes, is_in_order, kept={} if self.is_kept else None)
 
     def _of_rows(self, size: int) -> Tensor:
         rows, left = divmod(size, self.ids.shape[0])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -160,16 +161,21 @@ class LowRankChange(nn.Module):
             output: (batch, ..., out). Without gradients, it is changed in its place.
             x: the projection's input, (batch, ..., in).
         """
-        if self.parts.count == 1:  # matrices as they are stored take less time than factors
-            a, b = (routing.pick(pair) for pair in zip(*(other.matrices() for other in others), strict=True))
-        else:
-            factors = zip(*(other.factors() for other in others), strict=True)
-            a, b = (routing.pick(pair).flatten(1, 2) for pair in factors)
+        a, b = routing.once(self, partial(self._stacked, others, routing))
         if not x.dtype == output.dtype == a.dtype or torch.is_autocast_enabled(x.device.type):
             return self.apply_to(output, self.routed(others, routing, x, None))
         reduced = torch.bmm(self._dropped(x).flatten(1, -2), a.mT)
         reduced = reduced * routing.factor([other.scaling for other in others], reduced)
         return self.parts.with_products(output, reduced, b)
+
+    def _stacked(self, others: Sequence[LowRankChange], routing: Routing) -> tuple[Tensor, Tensor]:
+        """A, (batch, parts · r, in), and B, (batch, parts · width, r), for each row."""
+        if self.parts.count == 1:  # matrices as they are stored take less time than factors
+            a, b = (routing.pick(pair) for pair in zip(*(other.matrices() for other in others), strict=True))
+        else:
+            factors = zip(*(other.factors() for other in others), strict=True)
+            a, b = (routing.pick(pair).flatten(1, 2) for pair in factors)
+        return a, b if routing.kept is None else b.mT.contiguous().mT  # as products of single tokens read it
 
     def apply_to(self, output: Tensor, change: Tensor) -> Tensor:
         return output + change.to(output.dtype)
