@@ -1,5 +1,6 @@
 """What adapters cost: ratios, ours against upstream's own and against peers.
 
+\b
     python -m benchmarks                              # all rows
     python -m benchmarks forward --size tiny          # some of them
     python -m benchmarks serving --write              # and keep what was measured

@@ -1,5 +1,6 @@
 """Damages stored adapters, heads, mixtures, setups and archives many times, and counts what loading does with them.
 
+\b
     python utils/hostile_checkpoints.py --count 1000
 
 It ends with 1 if a single one is neither refused as it should be nor sound.

@@ -1,5 +1,6 @@
 """Mangles modeling files many times, of the cases and of transformers, and counts what becomes of them.
 
+\b
     python utils/hostile_sources.py --count 1000
     python utils/hostile_sources.py --seed 7 --only 42    # that one again, with its text
 

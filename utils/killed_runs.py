@@ -1,5 +1,6 @@
 """Kills `add-model` and `update --all` at random moments, and looks at what the next command finds.
 
+\b
     python utils/killed_runs.py --count 200
 
 It ends with 1 if a tree is neither as before nor as after, or if the next command needs advice.

@@ -1,5 +1,6 @@
 """Kills a process before each change that saving adapters makes to the disk, and loads what is there.
 
+\b
     python utils/killed_saves.py
 
 It ends with 1 if that is neither what was there before, nor what was saved, nor refused with the name of a file.

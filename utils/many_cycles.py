@@ -1,5 +1,6 @@
 """Adds, trains, saves, loads and deletes adapters in all compositions many times, and counts what is left in memory.
 
+\b
     python utils/many_cycles.py --count 1000
 
 It ends with 1 if memory grows, if anything is left in the model, or if its weights have changed by a bit.
