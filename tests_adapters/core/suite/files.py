@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import torch
+from msgspec.structs import replace
 from transformers import PreTrainedModel
 
 from adaptergen.verify.adapters import NAME, OTHER, AdapterForm, add_random, has_place, parameters

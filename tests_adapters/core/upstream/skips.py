@@ -7,11 +7,12 @@ them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
