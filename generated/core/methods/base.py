@@ -110,8 +110,10 @@ def drawn_from(seed: int | None) -> Iterator[None]:
     if seed is None:
         yield
         return
+    # Without an accelerator, `torch.manual_seed` keeps a note of each call, with its stack, for when there is one.
+    sow = torch.manual_seed if torch.accelerator.is_available() else torch.default_generator.manual_seed
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        sow(seed)
         yield
 
 
