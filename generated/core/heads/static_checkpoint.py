@@ -6,6 +6,7 @@ all other weights: sharded, renamed, converted, cast, tied. Then they leave, and
 
 import copy
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,8 @@ from generated.core.heads.conversion import Labels, StaticHead, convert_head
 from generated.core.heads.errors import HeadConversionError
 from generated.core.heads.filling import fill_head
 from generated.core.heads.tables import convertible_heads, unconvertible_heads
+from generated.core.layers.lora import is_quantised
+from generated.core.loading.quantised_heads import as_matrices, without_packed
 from generated.core.mixins.checkpoints import model_in
 from generated.core.upstream import used_conversions
 
@@ -60,20 +63,31 @@ class GuestHead:
         model._keys_to_ignore_on_load_missing = {pattern for patterns in ignored for pattern in patterns or ()}
 
     def leave(self, model: PreTrainedModel) -> dict[str, torch.Tensor]:
-        """Take the modules out again and return their tensors, without one that is the model's input embeddings."""
+        """
+        Take the modules out again and return their tensors, without one that is the model's input embeddings. Of maps
+        that the checkpoint has quantised, they are what these stand for.
+        """
         ties = self._ties(model)
         shared = model.get_input_embeddings().weight if ties else None
-        tensors = {
-            name: tensor.detach()
+        state = {
+            name: tensor
             for name, tensor in model.state_dict(keep_vars=True).items()
             if name.partition(".")[0] in self.roots and tensor is not shared
         }
+        quantised = {path: module for path, module in self._modules_in(model) if is_quantised(module)}
+        state = without_packed(quantised, state) | as_matrices(model, quantised)
+        tensors = {name: tensor.detach() for name, tensor in state.items()}
         for root in self.roots:
             delattr(model, root)
         model.all_tied_weights_keys = {
             key: source for key, source in model.all_tied_weights_keys.items() if key not in ties
         }
         return tensors
+
+    def _modules_in(self, model: PreTrainedModel) -> Iterator[tuple[str, nn.Module]]:
+        for root in self.roots:
+            part = getattr(model, root)
+            yield from part.named_modules(prefix=root) if isinstance(part, nn.Module) else ()
 
     def loading_plan(self, model: PreTrainedModel, load_config: Any) -> Any:
         """transformers' `load_config`, so that the guest finds its weights, and a place for them.
@@ -104,8 +118,13 @@ class GuestHead:
         return {key: rename(source) for key, source in ties.items() if key.partition(".")[0] in self.roots}
 
 
-def find_guest(model: PreTrainedModel) -> GuestHead | None:
-    """The head in the checkpoint that `model` is about to be loaded from; `None` if there is none to convert."""
+def find_guest(model: PreTrainedModel, quantizer: Any = None) -> GuestHead | None:
+    """
+    The head in the checkpoint that `model` is about to be loaded from; `None` if there is none to convert.
+
+    Args:
+        quantizer: that of transformers, if the model is quantised.
+    """
     architecture = next(iter(model.config.architectures or ()), "")
     package = model.base_model.model_package
     why_not, convertible = unconvertible_heads(package), convertible_heads(package)
@@ -116,7 +135,23 @@ def find_guest(model: PreTrainedModel) -> GuestHead | None:
         return None
     with torch.device("meta"):
         donor = getattr(modeling_file, architecture)(copy.deepcopy(model.config))
-    return GuestHead(convertible[architecture], donor.to(model.dtype))
+    guest = GuestHead(convertible[architecture], donor.to(model.dtype))
+    if quantizer is not None:
+        _settle_with(quantizer, guest)
+    return guest
+
+
+def _settle_with(quantizer: Any, guest: GuestHead) -> None:
+    """
+    A head becomes one that is trained, so it is not quantised while it is read. If the checkpoint has it quantised
+    already, its modules are those that can read that.
+    """
+    kept = getattr(quantizer, "modules_to_not_convert", None) or ()
+    if quantizer.pre_quantized:
+        quantizer.preprocess_model(model=guest.donor, dtype=guest.donor.dtype, device_map=None, checkpoint_files=None)
+        quantizer.modules_to_not_convert = list(kept)
+    else:
+        quantizer.modules_to_not_convert = [*kept, *guest.roots]
 
 
 class StaticHeadCheckpointMixin:
@@ -136,7 +171,7 @@ class StaticHeadCheckpointMixin:
 
     @classmethod
     def _load_pretrained_model(cls, model: Any, state_dict: Any, files: Any, load_config: Any, *args: Any) -> Any:
-        guest = find_guest(model)
+        guest = find_guest(model, load_config.hf_quantizer)
         if guest is None:
             return super()._load_pretrained_model(model, state_dict, files, load_config, *args)
         guest.enter(model)

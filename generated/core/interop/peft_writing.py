@@ -27,6 +27,7 @@ from generated.core.layers.offloading import at_hand
 from generated.core.layers.sharding import own_class
 from generated.core.loading import key_prefix, parts_of
 from generated.core.loading.folder import write
+from generated.core.loading.quantised_heads import as_matrices
 from generated.core.placed import PlacedProjection, placed_projections
 
 
@@ -204,4 +205,6 @@ def _trained_head(model: nn.Module) -> dict[str, Tensor]:
     """The tensors of a fixed head, without a projection onto the vocabulary: that is not trained with adapters."""
     projection = model.get_output_embeddings()
     frozen = {id(tensor) for tensor in ([] if projection is None else projection.state_dict(keep_vars=True).values())}
-    return {name: tensor for name, tensor in model.head_tensors().items() if id(tensor) not in frozen and "." in name}
+    maps = {path: linear for path, linear in model.quantised_head_maps().items() if linear is not projection}
+    tensors = model.head_tensors() | as_matrices(model, maps)
+    return {name: tensor for name, tensor in tensors.items() if id(tensor) not in frozen and "." in name}

@@ -25,6 +25,7 @@ from generated.core.loading.fusions import load_fusion, save_fusion
 from generated.core.loading.guarding import guarded
 from generated.core.loading.heads import HeadFolder, load_static_head, read_head_folder, save_static_head
 from generated.core.loading.inside import add_inside, forget_list, inside_of_folder
+from generated.core.loading.quantised_heads import without_packed
 from generated.core.loading.replacing import saved_together
 from generated.core.loading.setups import HeadNames, read_setup, save_setup
 
@@ -61,4 +62,5 @@ __all__ = [
     "save_setup",
     "save_static_head",
     "saved_together",
+    "without_packed",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from generated.core.errors import AdapterFileError, HeadMismatchError
 from generated.core.layers.sharding import fill, own_class
 from generated.core.loading.adapters import describe
 from generated.core.loading.folder import HEAD_FILES, read_config, read_tensors, write
+from generated.core.loading.quantised_heads import as_matrices, taken_in
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class HeadFolder:
 
 
 def save_static_head(model: nn.Module, directory: str | PathLike, *, use_safetensors: bool = True) -> None:
-    """Write the head of `model`, if it has parameters, in AdapterHub's format for fixed heads."""
-    tensors = model.head_tensors()
+    """Write the head of `model`, if it has parameters, in AdapterHub's format for fixed heads, not quantised."""
+    tensors = model.head_tensors() | as_matrices(model, model.quantised_head_maps())
     if not tensors:
         return
     description = describe(model, None, None)
@@ -60,18 +61,20 @@ def load_static_head(model: nn.Module, head: HeadFolder) -> None:
 
     Raises:
         HeadMismatchError: the head is of another class.
-        AdapterFileError: a tensor is missing or has another shape; nothing was changed.
+        AdapterFileError: a tensor is missing or has another shape, or what it is for is quantised and stands for
+            another one; nothing was changed.
     """
     made_for, own = head.description.get("model_class"), own_class(model).__name__
     if made_for != own and not (head.is_partial and made_for is None):
         raise HeadMismatchError(f"{head.path.parent} holds the head of {made_for}, not of {own}")
     needed = model.head_tensors()
-    problems = _problems(head, needed)
+    filled, problems = taken_in(model, model.quantised_head_maps(), head.tensors)
+    problems += _problems(replace(head, tensors=filled), needed)
     if problems:
         raise AdapterFileError(f"{head.path} does not fit this model:\n  " + "\n  ".join(sorted(problems)))
     with torch.no_grad():
-        for key in needed.keys() & head.tensors.keys():
-            fill(needed[key], head.tensors[key])
+        for key in needed.keys() & filled.keys():
+            fill(needed[key], filled[key])
 
 
 def _problems(head: HeadFolder, needed: Mapping[str, Tensor]) -> list[str]:

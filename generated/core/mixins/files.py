@@ -46,6 +46,10 @@ class AdapterFilesMixin:
         """The tensors of the state dict that belong to a prediction head, by name. A base model has none."""
         return {}
 
+    def quantised_head_maps(self) -> dict[str, nn.Module]:
+        """The linear maps of a prediction head that are quantised, by their paths. A base model has none."""
+        return {}
+
     def save_adapter(
         self,
         save_directory: str | PathLike,

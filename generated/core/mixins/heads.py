@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from generated.core import interop, loading
+from generated.core.layers.lora import is_quantised
 from generated.core.layers.prefix_weights import PrefixTuningPool
 from generated.core.layers.prompt_tuning import PromptTuningLayer
 from generated.core.layers.slot import AdapterModules
@@ -35,11 +36,23 @@ class ModelWithHeadsAdaptersMixin(
             super()._init_adapter_modules()
 
     def head_tensors(self) -> dict[str, Tensor]:
-        """All tensors of the state dict outside the base model, by name. What is tied to it belongs to it."""
-        parts = [child for child in self.children() if self._belongs_to_base(child)]
-        in_base = {id(tensor) for part in parts for tensor in part.state_dict(keep_vars=True).values()}
-        state = self.state_dict(keep_vars=True)
-        return {name: tensor for name, tensor in state.items() if id(tensor) not in in_base}
+        """
+        All tensors of the state dict outside the base model, by name. What is tied to it belongs to it; what quantised
+        maps hold in a form of their own is left out.
+        """
+        own: dict[str, Tensor] = {}
+        self._save_to_state_dict(own, prefix="", keep_vars=True)
+        for name, head in self._head_modules():
+            head.state_dict(destination=own, prefix=f"{name}.", keep_vars=True)
+        # The base is not asked for its state: quantised maps may pack their weights otherwise for that.
+        in_base = {id(tensor) for child in self.children() if self._belongs_to_base(child) for tensor in _held(child)}
+        own = {name: tensor for name, tensor in own.items() if id(tensor) not in in_base}
+        return loading.without_packed(self.quantised_head_maps(), own)
+
+    def quantised_head_maps(self) -> dict[str, nn.Module]:
+        """The linear maps outside the base model that are quantised, by their paths."""
+        below = (found for name, head in self._head_modules() for found in head.named_modules(prefix=name))
+        return {path: module for path, module in below if is_quantised(module)}
 
     def inverse_site(self) -> nn.Module | None:
         return self.get_output_embeddings()
@@ -95,6 +108,9 @@ class ModelWithHeadsAdaptersMixin(
         """The labels of the head in order."""
         return list(self.get_labels_dict().values())
 
+    def _head_modules(self) -> Iterator[tuple[str, nn.Module]]:
+        return ((name, child) for name, child in self.named_children() if not self._belongs_to_base(child))
+
     def _belongs_to_base(self, child: nn.Module) -> bool:
         """Where base model and head are one object, the base is the embeddings, the stacks, and what adapters add."""
         base = self.base_model
@@ -104,3 +120,8 @@ class ModelWithHeadsAdaptersMixin(
         parts = [getattr(self, step, None) for step in first_steps]
         is_added = isinstance(child, AdapterModules | PrefixTuningPool | PromptTuningLayer)
         return is_added or child in parts or child is word_embeddings(self)
+
+
+def _held(module: nn.Module) -> Iterator[Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()

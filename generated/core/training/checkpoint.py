@@ -23,6 +23,7 @@ from generated.core.errors import AdapterFileError
 from generated.core.layers.sharding import fill, is_sharded, whole, written_once
 from generated.core.loading.embeddings import EMBEDDING_FILE
 from generated.core.loading.folder import ADAPTER_FILES, read_config
+from generated.core.loading.quantised_heads import taken_in
 from generated.core.loading.replacing import NewFiles, part, replacing, saved_together
 from generated.core.placed import word_embeddings
 
@@ -59,12 +60,13 @@ def load_checkpoint(model: nn.Module, directory: Path) -> None:
 
     Raises:
         AdapterFileError: a weight that is trained is missing, one has another shape, or an adapter another
-            configuration; the model is as before.
+            configuration; or a quantised part of the head stands for another matrix. The model is as before.
     """
     rest = directory / OTHER_WEIGHTS
     stored = _stored(model, directory) | (_read(rest) if rest.is_file() else {})
     state = model.state_dict(keep_vars=True)
-    problems = [f"another configuration: {name}" for name in _configured_otherwise(model, directory)]
+    stored, packed = taken_in(model, model.quantised_head_maps(), stored)
+    problems = packed + [f"another configuration: {name}" for name in _configured_otherwise(model, directory)]
     problems += [f"missing: {name}" for name in _trained_but_not_in(model, stored)]
     problems += [f"unknown: {name}" for name in stored.keys() - state.keys()]
     problems += [

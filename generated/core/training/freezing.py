@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
 from torch import nn
+from transformers.utils import logging
 
 from generated.core.composition import AdapterCompositionBlock
 from generated.core.errors import TrainingSetupError
@@ -13,6 +14,9 @@ from generated.core.fusions import active_fusions, fusion_parameters
 from generated.core.layers.sharding import left_out_of_shards
 from generated.core.lifecycle import adapter_parameters
 from generated.core.placed import word_embeddings
+
+
+logger = logging.get_logger(__name__)
 
 
 def freeze_model(model: nn.Module, freeze: bool = True) -> None:
@@ -38,7 +42,8 @@ def train_only(
     model: nn.Module, adapters: Iterable[str], train_embeddings: bool = False, train_head: bool = True
 ) -> None:
     """
-    Freeze everything but these adapters and the head. Output embeddings count as part of the base model.
+    Freeze everything but these adapters and the head. Output embeddings count as part of the base model; quantised
+    parts of the head cannot learn, which is warned of.
 
     Raises:
         TrainingSetupError: an adapter came after FSDP had sharded the model.
@@ -50,10 +55,24 @@ def train_only(
     for _, parameter in model.head_parameters():
         parameter.requires_grad_(train_head and parameter.is_floating_point())
     freeze_module(model.get_output_embeddings())
+    if train_head:
+        _warn_of_quantised_parts(model)
     for parameter in chain.from_iterable(trained.values()):
         parameter.requires_grad_(True)
     if train_embeddings:
         freeze_module(word_embeddings(model), freeze=False)
+
+
+def _warn_of_quantised_parts(model: nn.Module) -> None:
+    maps = [
+        path for path, linear in model.quantised_head_maps().items() if linear is not model.get_output_embeddings()
+    ]
+    if maps:
+        logger.warning(
+            "%s of the head: quantised, so it stays as it is. If the head is new, load the model with it left out of "
+            "the quantisation, as the configuration of that allows",
+            ", ".join(maps),
+        )
 
 
 def train_fusions(model: nn.Module, setup: AdapterCompositionBlock, unfreeze_adapters: bool) -> None:

@@ -26,7 +26,8 @@ def refuse_where_gradients_end(base: nn.Module) -> None:
         if _ends_gradients(linear, base):
             raise TrainingSetupError(
                 f"gradients end at {path} ({type(linear).__name__}), so adapters in front of it would never learn; "
-                "load the model without quantisation, or with one that passes gradients on, such as bitsandbytes"
+                "load the model without quantisation, or with one that passes gradients on. Some pack their weights "
+                "for inference when the model is called in eval mode: then load it anew, and evaluate after training"
             )
 
 

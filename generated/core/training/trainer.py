@@ -16,16 +16,24 @@ from transformers.utils import logging
 from generated.core.composition import Setup
 from generated.core.errors import TrainingSetupError
 from generated.core.forward_inputs import OWN_ARGUMENTS
+from generated.core.layers.sharding import is_sharded
 from generated.core.training.checkpoint import load_checkpoint, save_checkpoint
 from generated.core.training.counted import divides_by_count
 from generated.core.training.freezing import refuse_untrainable
+from generated.core.training.passing import refuse_where_gradients_end
 
 
 logger = logging.get_logger(__name__)
 
 
 class AdapterTrainerCallback(TrainerCallback):
-    """Refuses to train a model whose adapters are not what is trained. Works with every trainer."""
+    """
+    Refuses to train a model whose adapters are not what is trained, or where gradients end: some quantised maps pack
+    their weights for inference when a model is evaluated, and pass none on from then on. Works with every trainer.
+    """
+
+    def __init__(self) -> None:
+        self._asks_for_gradients = True
 
     def on_train_begin(
         self, args: Any, state: Any, control: Any, model: nn.Module | None = None, **kwargs: Any
@@ -35,6 +43,21 @@ class AdapterTrainerCallback(TrainerCallback):
             TrainingSetupError: no adapter is active, or the base model is not frozen, or all of the model is.
         """
         refuse_untrainable(getattr(model, "_orig_mod", model))
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._asks_for_gradients = True
+
+    def on_step_begin(
+        self, args: Any, state: Any, control: Any, model: nn.Module | None = None, **kwargs: Any
+    ) -> None:
+        """
+        Raises:
+            TrainingSetupError: gradients end at a quantised map, at the first step or the first after an evaluation.
+        """
+        adapted = getattr(model, "_orig_mod", model)
+        if self._asks_for_gradients and not is_sharded(adapted):
+            refuse_where_gradients_end(adapted.adapted_base)
+        self._asks_for_gradients = False
 
 
 class AdapterTrainer(Trainer):
@@ -215,6 +238,11 @@ def _refuse_untrainable_quantization(model: nn.Module) -> None:
     quantizer = getattr(model, "hf_quantizer", None)
     if quantizer is not None and not quantizer.is_trainable:
         raise TrainingSetupError(
-            f"nothing can be trained on a model quantised by {quantizer.quantization_config.quant_method}; load it "
-            "with a method that passes gradients on, such as bitsandbytes"
+            f"nothing can be trained on a model quantised by {_name(quantizer.quantization_config.quant_method)} in this "
+            "way, as transformers has it; load it with one that passes gradients on, such as one of eight bits"
         )
+
+
+def _name(method: object) -> str:
+    """Methods that transformers knows are values of an enumeration."""
+    return str(getattr(method, "value", method))

@@ -10,6 +10,7 @@ from generated.core.layers.lora.change import LowRankChange
 from generated.core.layers.lora.linear import LoRALinearMixin
 from generated.core.layers.lora.low_rank import LowRank, MultiTaskLowRank
 from generated.core.layers.lora.projection import FusedParts, bias_of, features, stores_matrix
+from generated.core.layers.lora.quantised import asked_matrix, can_learn, is_quantised
 from generated.core.layers.lora.rescaling import InputRescaling, Rescaling
 from generated.core.layers.lora.vera import SharedVera, Vera
 
@@ -55,8 +56,11 @@ __all__ = [
     "Rescaling",
     "SharedVera",
     "Vera",
+    "asked_matrix",
     "bias_of",
     "build_lora",
+    "can_learn",
     "features",
+    "is_quantised",
     "stores_matrix",
 ]

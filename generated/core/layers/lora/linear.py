@@ -26,6 +26,7 @@ from generated.core.errors import SwapError, UnsupportedCompositionError
 from generated.core.layers import states
 from generated.core.layers.lora.change import LowRankChange, Unadapted
 from generated.core.layers.lora.projection import bias_of, features, stored_as_matrix, stores_matrix
+from generated.core.layers.lora.quantised import asked_matrix
 from generated.core.layers.lora.rescaling import InputRescaling, Rescaling
 from generated.core.layers.slot import AdapterHostMixin, AdapterModules, AdapterSlot
 
@@ -167,9 +168,7 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
             )
         if stores_matrix(self):
             return stored_as_matrix(self, self.weight)
-        with torch.no_grad():
-            basis = torch.eye(features(self)[0], dtype=like.dtype, device=like.device)
-            return (super().forward(basis) - super().forward(torch.zeros_like(basis[:1]))).T
+        return asked_matrix(self, super().forward, like)
 
     def merge(self, name: str) -> None:
         """Let the weights take up an adapter. `unmerge` gives them back, bit by bit."""
