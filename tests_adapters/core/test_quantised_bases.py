@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from transformers import BertForSequenceClassification
 
 import generated
-from generated.core.errors import TrainingSetupError, UnsupportedMethodError
+from generated.core.errors import AdapterFileError, TrainingSetupError, UnsupportedMethodError
 from generated.core.layers.lora import LoRALinearMixin
 from tests_adapters.core.linear_maps import KernelLinear, PackedLinear, quantized
+from tests_adapters.core.made_data import assert_equal, trained_weights
+from tests_adapters.core.trainer_setups import losses, trainer_for
 from tests_adapters.core.zoo import (
     METHODS,
     adapter_parameters,
@@ -146,3 +149,79 @@ def test_maps_of_plain_matrices_are_not_asked(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(nn.Linear, "forward", lambda *_: pytest.fail("it was run"))
     model.train_adapter("task")
     assert any(isinstance(module, LoRALinearMixin) for module in model.modules())
+
+
+class Evaluated(PackedLinear):
+    """Packed for inference when it is called in eval mode, and passes no gradients on from then on."""
+
+    is_packed = False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.is_packed = self.is_packed or not (self.training or x.requires_grad)
+        output = super().forward(x)
+        return output.detach() if self.is_packed else output
+
+
+def test_evaluation_that_ends_gradients_is_noticed(tmp_path: Path) -> None:
+    model = generated.init(quantized(build("bert", BertForSequenceClassification), Evaluated))
+    model.add_adapter("task", config=METHODS["dora"]())  # which asks maps for their matrices, and packs none
+    model.train_adapter("task")
+    assert not any(module.is_packed for module in model.modules() if isinstance(module, Evaluated))
+    trainer = trainer_for(model, tmp_path, eval_strategy="epoch")
+    with pytest.raises(TrainingSetupError, match=r"gradients end at encoder\.layer\.\S+ \(Evaluated\)"):
+        trainer.train()
+    assert trainer.state.global_step == 4  # an epoch
+    with pytest.raises(TrainingSetupError, match="load it anew"):
+        model.train_adapter("task")
+
+
+def with_packed_head(make: type[nn.Module] = PackedLinear) -> nn.Module:
+    model = generated.init(quantized(build("bert", BertForSequenceClassification), make))
+    torch.manual_seed(2)
+    model.add_adapter("task", config=METHODS["seq_bn"]())
+    model.train_adapter("task")
+    return model
+
+
+def test_of_a_quantised_head_what_can_learn_is_trained(tmp_path: Path) -> None:
+    """And a break changes nothing."""
+    model = with_packed_head()
+    assert list(model.quantised_head_maps()) == ["classifier"]
+    assert [name for name, parameter in model.head_parameters() if parameter.requires_grad] == ["classifier.bias"]
+    packed = model.classifier.weight.clone()
+    whole = trainer_for(model, tmp_path)
+    whole.train()
+    assert torch.equal(model.classifier.weight, packed)
+    resumed = trainer_for(with_packed_head(), tmp_path)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
+    assert losses(resumed) == losses(whole)
+    assert_equal(trained_weights(resumed.model), trained_weights(model))
+
+
+@pytest.mark.parametrize("make", [PackedLinear, KernelLinear])
+def test_files_of_a_quantised_head_are_those_of_any(make: type[nn.Module], tmp_path: Path) -> None:
+    model = generated.init(quantized(build("bert", BertForSequenceClassification), make))
+    bias = torch.tensor([0.5, -0.25])
+    (model.classifier.bias if make is PackedLinear else model.classifier.packed_bias).data.copy_(bias)
+    model.save_head(tmp_path / "packed")
+    plain, again = (generated.init(build("bert", BertForSequenceClassification)) for _ in range(2))
+    plain.load_head(tmp_path / "packed")
+    torch.testing.assert_close(plain.classifier.weight, model.classifier.unpacked())
+    assert torch.equal(plain.classifier.bias, bias)
+
+    model.load_head(tmp_path / "packed")
+    again.classifier.weight.data.mul_(-1)
+    again.save_head(tmp_path / "other")
+    before = call(model, INPUTS["bert"])
+    with pytest.raises(
+        AdapterFileError, match=r"quantised otherwise: classifier\.weight; load the model with classif"
+    ):
+        model.load_head(tmp_path / "other")
+    assert_identical(call(model, INPUTS["bert"]), before)
+
+
+def test_reparametrised_heads_are_not_quantised(tmp_path: Path) -> None:
+    model = generated.init(build("bert", BertForSequenceClassification))
+    nn.utils.parametrizations.weight_norm(model.classifier)
+    assert not model.quantised_head_maps()
+    assert sum(parameter.numel() for _, parameter in model.head_parameters()) == 2 * 32 + 2 + 2

@@ -237,9 +237,10 @@ class Seq2SeqAdapterTrainer(AdapterTrainer, Seq2SeqTrainer):
 def _refuse_untrainable_quantization(model: nn.Module) -> None:
     quantizer = getattr(model, "hf_quantizer", None)
     if quantizer is not None and not quantizer.is_trainable:
+        method = _name(quantizer.quantization_config.quant_method)
         raise TrainingSetupError(
-            f"nothing can be trained on a model quantised by {_name(quantizer.quantization_config.quant_method)} in this "
-            "way, as transformers has it; load it with one that passes gradients on, such as one of eight bits"
+            f"transformers trains nothing on a model quantised by {method} in this way; load it in a way that passes "
+            "gradients on, such as one of eight bits"
         )
 
 
