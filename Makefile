@@ -108,11 +108,12 @@ audit: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
 	$(BIN)/pip-audit --no-deps --disable-pip --requirement constraints.txt
 
-# Kill commands at random moments, and saving at each step, and look at what is found: two minutes each. Cycles of
-# adapters: one minute.
+# Kill commands and trainings at random moments, and saving at each step, and look at what is found: two to four minutes
+# each. Cycles of adapters: one minute.
 endurance: $(VENV)/ready
 	$(BIN)/python utils/killed_runs.py
 	$(BIN)/python utils/killed_saves.py
+	$(BIN)/python utils/killed_training.py
 	$(BIN)/python utils/many_cycles.py
 
 # Damage a thousand stored adapters, heads, mixtures, setups and archives, and a thousand modeling files: minutes.

@@ -284,9 +284,7 @@ def _forked(saved: Saved, at: Path, prepare: Callable[[Path], object]) -> int:
         return process
     code = 1
     try:
-        for module in (folder, embeddings, checkpoint):
-            module.save_file = partial(_in_halves, module.save_file)
-        torch.save = partial(_in_halves, torch.save)
+        write_in_halves()
         prepare(at)
         saved.new(at)
         code = 0
@@ -294,12 +292,19 @@ def _forked(saved: Saved, at: Path, prepare: Callable[[Path], object]) -> int:
         os._exit(code)
 
 
-def _in_halves(write: Callable[..., object], tensors: object, path: Path, **options: Any) -> None:
-    """A file of weights, with a step before it and one in the middle of it: those who write it tell of none."""
+def write_in_halves() -> None:
+    """From now on, all files of weights: those who write them tell of no step."""
+    for module in (folder, embeddings, checkpoint):
+        module.save_file = partial(_in_halves, module.save_file)
+    torch.save = partial(_in_halves, torch.save)
+
+
+def _in_halves(write: Callable[..., object], tensors: object, path: str | Path, **options: Any) -> None:
+    """A file of weights, with a step before it and one in the middle of it."""
     with tempfile.NamedTemporaryFile() as whole:
         write(tensors, whole.name, **options)
         data = Path(whole.name).read_bytes()
-    with path.open("wb") as file:
+    with Path(path).open("wb") as file:
         file.write(data[: len(data) // 2])
         file.flush()
         os.utime(path)
