@@ -25,7 +25,7 @@ def counted(output: str) -> dict[str, int]:
 
 @pytest.mark.slow
 def test_killed_at_random_moments() -> None:
-    """Of each kind of checkpoint; also while it is written, so that one before it is taken."""
+    """Trainings of each kind of checkpoint, also while one is written, so that one before it is taken."""
     result = said("--count", "50")
 
     assert (result.returncode, "draw" in result.stderr) == (0, False)
