@@ -148,7 +148,8 @@ def _settle_with(quantizer: Any, guest: GuestHead) -> None:
     """
     kept = getattr(quantizer, "modules_to_not_convert", None) or ()
     if quantizer.pre_quantized:
-        quantizer.preprocess_model(model=guest.donor, dtype=guest.donor.dtype, device_map=None, checkpoint_files=None)
+        given = {"dtype": guest.donor.dtype, "device_map": None, "checkpoint_files": None, "use_kernels": False}
+        quantizer.preprocess_model(model=guest.donor, **given)
         quantizer.modules_to_not_convert = list(kept)
     else:
         quantizer.modules_to_not_convert = [*kept, *guest.roots]
