@@ -1,5 +1,6 @@
 """Kills the training of an adapter at random moments, up to three times, and starts it again from its checkpoints.
 
+\b
     python utils/killed_training.py --count 100
 
 It ends with 1 if the losses or the weights in the end are not those of a training that nobody killed, to the last bit.
