@@ -16,7 +16,7 @@ from adaptergen.plan import METHODS, IntegrationPlan, MethodSupport
 from adaptergen.plan_forms import is_encodable, misshapen, unencodable
 from adaptergen.plan_lines import line_of
 from adaptergen.problems import Location, Problem, ProblemsFound
-from adaptergen.toml_text import read_toml
+from adaptergen.text_files import read_toml
 
 
 HEADER = """\

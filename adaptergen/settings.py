@@ -7,7 +7,7 @@ import re
 from msgspec import Struct
 
 from adaptergen.problems import Location, Problem, ProblemsFound
-from adaptergen.toml_text import read_toml
+from adaptergen.text_files import read_toml
 
 
 class Settings(Struct, frozen=True):

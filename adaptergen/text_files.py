@@ -6,7 +6,9 @@ import ast
 import re
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import rtoml  # compiled: the standard library takes most of the time that the plans of a project take
 
 from adaptergen.problems import Location, Problem, ProblemsFound
 
@@ -44,6 +46,23 @@ def read_python(path: Path, shown: str) -> PythonFile:
     if isinstance(tree, Problem):
         raise ProblemsFound(tree)
     return PythonFile(text, tree)
+
+
+def read_toml(text: str, shown: str, *, code: str, fix: str) -> dict[str, Any]:
+    """
+    Args:
+        shown: what people are told the file is called.
+        code, fix: of the problem with it, if there is one.
+
+    Raises:
+        ProblemsFound: it is not TOML.
+    """
+    try:
+        return rtoml.loads(text)
+    except rtoml.TomlParsingError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        at = Location(shown, int(line.group(1)) if line else 0)
+        raise ProblemsFound(Problem(code, f"not valid TOML: {error}", at, fix)) from error
 
 
 def refuse_conflicts(text: str, shown: str) -> None:
