@@ -94,7 +94,8 @@ def _as_json(update: Update) -> dict[str, Any]:
                 "was_at": each.was_at or None,
                 "at": each.at or None,
                 "changes": {
-                    name: {"was": _plain(was), "is": _plain(now)} for name, (was, now) in each.changes.items()
+                    name: {"was": to_builtins(was), "is": to_builtins(now)}
+                    for name, (was, now) in each.changes.items()
                 },
                 "because": each.because or None,
             }
@@ -102,8 +103,3 @@ def _as_json(update: Update) -> dict[str, Any]:
         ],
         "by_hand": [{"what": what, "at": entry.at or None} for what, entry in update.by_hand],
     }
-
-
-def _plain(value: object) -> object:
-    """A decision of a plan, in which may be others, as JSON has it."""
-    return to_builtins(value)

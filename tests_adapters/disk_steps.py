@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,18 @@ def count(folder: Path, at_step: Callable[[int], object]) -> None:
             at_step(step)
 
     sys.addaudithook(audit)
+
+
+def noted_in(file: Path) -> Callable[[int], object]:
+    """The last step there was is in the file."""
+    return lambda step: file.write_text(str(step))
+
+
+def killed_after(process: int, seconds: float) -> int:
+    """Kill a process at a time; the status that it ended with, as it may have come to its end before."""
+    time.sleep(seconds)
+    os.kill(process, signal.SIGKILL)
+    return os.waitpid(process, 0)[1]
 
 
 def dies_at(number: int) -> Callable[[int], None]:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -231,10 +230,10 @@ def _killed(
 ) -> Outcome:
     at = _placed(root, before)
     process = _forked(saved, at, prepare)
-    if wait is not None:
-        time.sleep(wait)
-        os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
+    if wait is None:
+        os.waitpid(process, 0)
+    else:
+        disk_steps.killed_after(process, wait)
     left, defect = _left(saved, at, known)
     if not defect:
         saved.new(at)
@@ -267,10 +266,7 @@ def _placed(root: Path, before: str) -> Path:
 def _steps(saved: Saved, root: Path, before: str) -> int:
     at, counter = _placed(root, before), root / "steps"
 
-    def counted(folder: Path) -> None:
-        disk_steps.count(folder, lambda step: counter.write_text(str(step)))
-
-    os.waitpid(_forked(saved, at, counted), 0)
+    os.waitpid(_forked(saved, at, lambda folder: disk_steps.count(folder, disk_steps.noted_in(counter))), 0)
     return int(counter.read_text())
 
 

@@ -11,7 +11,6 @@ import json
 import os
 import random
 import re
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -77,7 +76,7 @@ def whole_run(kind: str) -> Run:
         counter = counted / "steps"
 
         def count(at: Path) -> None:
-            disk_steps.count(at, lambda step: counter.write_text(str(step)))
+            disk_steps.count(at, disk_steps.noted_in(counter))
 
         started = time.monotonic()
         said = _ended(_started(kind, timed, AdapterTrainer.train), timed)
@@ -107,14 +106,11 @@ def _killed(run: Run, folder: Path, train: Callable[..., object], draw: random.R
     if draw.random() < 0.7:
         step = draw.randint(1, run.steps)
         process = _started(run.kind, folder, train, lambda at: disk_steps.count(at, disk_steps.dies_at(step)))
-        moment = f"step {step} of {run.steps}"
+        status, moment = os.waitpid(process, 0)[1], f"step {step} of {run.steps}"
     else:
         seconds = draw.uniform(0, run.seconds)
-        process = _started(run.kind, folder, train)
-        time.sleep(seconds)
-        os.kill(process, signal.SIGKILL)
+        status = disk_steps.killed_after(_started(run.kind, folder, train), seconds)
         moment = f"{seconds:.2f} of {run.seconds:.2f} seconds"
-    status = os.waitpid(process, 0)[1]
     return moment if os.WIFSIGNALED(status) else f"{moment}{AFTER}"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -97,9 +96,7 @@ def _scene(before: Path, *command: str) -> Scene:
     with _trial_folder(before) as project:
         counter = project.parent / "steps"
         started = time.monotonic()
-        process = _forked(
-            project, command, lambda: disk_steps.count(project, lambda step: counter.write_text(str(step)))
-        )
+        process = _forked(project, command, lambda: disk_steps.count(project, disk_steps.noted_in(counter)))
         assert _ended(process, project) == ""
         seconds = time.monotonic() - started
         steps = int(counter.read_text())
@@ -131,10 +128,7 @@ def _killed(scene: Scene, project: Path, draw: random.Random) -> str:
         os.waitpid(_forked(project, scene.command, lambda: disk_steps.count(project, disk_steps.dies_at(step))), 0)
         return f"step {step} of {scene.steps}"
     seconds = draw.uniform(0, scene.seconds)
-    process = _forked(project, scene.command)
-    time.sleep(seconds)
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
+    disk_steps.killed_after(_forked(project, scene.command), seconds)
     return f"{seconds:.3f} of {scene.seconds:.3f} seconds"
 
 

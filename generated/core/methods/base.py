@@ -12,6 +12,7 @@ from torch import nn
 
 from generated.core.configuration import AdapterConfig
 from generated.core.errors import AdapterConfigError
+from generated.core.layers.lora.projection import is_of_learning_type
 from generated.core.layers.slot import AdapterHostMixin, AdapterModules, Place, named_places
 from generated.core.sites import Projection
 from generated.core.swap import is_swapped, restore
@@ -96,7 +97,7 @@ def weight_placement(host: nn.Module, model: nn.Module) -> tuple[torch.device, t
     what the model keeps as it is.
     """
     weight = next(chain(host.parameters(), host.buffers(), model.parameters()))
-    dtype = weight.dtype if isinstance(weight, nn.Parameter) and _can_learn(weight) else _model_dtype(model)
+    dtype = weight.dtype if isinstance(weight, nn.Parameter) and is_of_learning_type(weight) else _model_dtype(model)
     if weight.device.type != "meta":
         return weight.device, dtype
     hooks = (getattr(module, "_hf_hook", None) for module in host.modules())
@@ -135,11 +136,6 @@ def _own_dtype(config: AdapterConfig) -> torch.dtype | None:
     return getattr(torch, name) if name else None
 
 
-def _can_learn(weight: torch.Tensor) -> bool:
-    """Is it of a type that gradients have, rather than an integer or a float of eight bits?"""
-    return weight.is_floating_point() and weight.element_size() > 1
-
-
 def _model_dtype(model: nn.Module) -> torch.dtype:
-    kept = next((weight.dtype for weight in model.parameters() if _can_learn(weight)), None)
+    kept = next((weight.dtype for weight in model.parameters() if is_of_learning_type(weight)), None)
     return kept or getattr(model.config, "dtype", None) or torch.get_default_dtype()

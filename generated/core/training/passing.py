@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from generated.core.errors import TrainingSetupError
-from generated.core.layers.lora import LoRALinearMixin, stores_matrix
+from generated.core.layers.lora import LoRALinearMixin, knows_its_widths, stores_matrix
 from generated.core.layers.offloading import weights_at_hand
 from generated.core.methods.base import weight_placement
 
@@ -34,8 +34,7 @@ def refuse_where_gradients_end(base: nn.Module) -> None:
 def _one_of_each_class(base: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     seen: set[type] = set()
     for path, module in base.named_modules():
-        is_linear = hasattr(module, "in_features") and hasattr(module, "out_features")
-        if is_linear and type(module) not in seen and not stores_matrix(module):
+        if knows_its_widths(module) and type(module) not in seen and not stores_matrix(module):
             seen.add(type(module))
             yield path, module
 

@@ -9,7 +9,14 @@ from generated.core.errors import AdapterConfigError
 from generated.core.layers.lora.change import LowRankChange
 from generated.core.layers.lora.linear import LoRALinearMixin
 from generated.core.layers.lora.low_rank import LowRank, MultiTaskLowRank
-from generated.core.layers.lora.projection import FusedParts, bias_of, features, stores_matrix
+from generated.core.layers.lora.projection import (
+    FusedParts,
+    bias_of,
+    features,
+    is_of_learning_type,
+    knows_its_widths,
+    stores_matrix,
+)
 from generated.core.layers.lora.quantised import asked_matrix, can_learn, is_quantised
 from generated.core.layers.lora.rescaling import InputRescaling, Rescaling
 from generated.core.layers.lora.vera import SharedVera, Vera
@@ -61,6 +68,8 @@ __all__ = [
     "build_lora",
     "can_learn",
     "features",
+    "is_of_learning_type",
     "is_quantised",
+    "knows_its_widths",
     "stores_matrix",
 ]

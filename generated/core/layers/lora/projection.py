@@ -154,13 +154,22 @@ def bias_of(linear: nn.Module) -> Tensor | None:
     return bias() if callable(bias) else bias
 
 
+def knows_its_widths(module: nn.Module) -> bool:
+    """Is it called as linear maps are, whatever its class?"""
+    return hasattr(module, "in_features") and hasattr(module, "out_features")
+
+
+def is_of_learning_type(weight: Tensor) -> bool:
+    """Is it of a type that gradients have, rather than an integer or a float of eight bits?"""
+    return weight.is_floating_point() and weight.element_size() > 1
+
+
 def stores_matrix(linear: nn.Module) -> bool:
     """Is `linear.weight` the matrix itself, and not its quantised, sharded or offloaded form?"""
     weight = getattr(linear, "weight", None)
     if type(weight) is not nn.Parameter or weight.is_meta:
         return False
-    is_float = weight.is_floating_point() and weight.element_size() > 1
-    return is_float and tuple(weight.shape) == _stored_shape(linear)
+    return is_of_learning_type(weight) and tuple(weight.shape) == _stored_shape(linear)
 
 
 def stored_as_matrix(linear: nn.Module, weight: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from generated.core.layers.lora.projection import features, stores_matrix
+from generated.core.layers.lora.projection import features, is_of_learning_type, knows_its_widths, stores_matrix
 
 
 def is_quantised(module: nn.Module) -> bool:
@@ -17,8 +17,7 @@ def is_quantised(module: nn.Module) -> bool:
     Is it a linear map that has neither its matrix nor, as reparametrised ones do, weights of which that is made?
     Its bias may be one as usual. Weights that are offloaded are what they are when they are brought.
     """
-    is_linear = hasattr(module, "in_features") and hasattr(module, "out_features")
-    if not is_linear or stores_matrix(module):
+    if not knows_its_widths(module) or stores_matrix(module):
         return False
     own = {name: parameter for name, parameter in module.named_parameters() if name != "bias"}
     return not any(parameter.is_meta or can_learn(parameter) for parameter in own.values())
@@ -26,8 +25,7 @@ def is_quantised(module: nn.Module) -> bool:
 
 def can_learn(tensor: Tensor) -> bool:
     """Is it a parameter of numbers that an optimizer can change? Those of quantisers may say so, and be packed."""
-    is_fine = tensor.is_floating_point() and tensor.element_size() > 1
-    return is_fine and (type(tensor) is nn.Parameter or isinstance(tensor, DTensor))
+    return is_of_learning_type(tensor) and (type(tensor) is nn.Parameter or isinstance(tensor, DTensor))
 
 
 def asked_matrix(linear: nn.Module, forward: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
