@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests_adapters.core.cycles import cycles, growth, memory, model_of_cycles
+from tests_adapters.core.cycles import cycles, model_of_cycles
 
 
 SCRIPT = Path(__file__).parents[2] / "utils/many_cycles.py"
@@ -24,16 +24,26 @@ def test_nothing_is_left(count: int) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_leaks_are_noticed() -> None:
-    kept = []
-    first = memory()
-    for number in range(100):
-        kept.append({"number": [number], "tensor": torch.zeros(1)})
-    last = memory()
+LEAK = """
+import torch
+from tests_adapters.core.cycles import growth, memory
 
-    assert "more objects" in growth(first, last, 100, 0)
-    assert "100 more tensors" in growth(first, last, 100, 0)
-    assert growth(first, first, 100, 0) == ""
+first, kept = memory(), []
+for number in range(100):
+    kept.append({"number": [number], "tensor": torch.zeros(1)})
+print(growth(first, memory(), 100, 0))
+print(growth(first, first, 100, 0))
+"""
+
+
+def test_leaks_are_noticed() -> None:
+    """In a process of its own, too: what other tests leave goes meanwhile, and would hide what has come."""
+    command = [sys.executable, "-c", LEAK]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=SCRIPT.parents[1])
+    leak, nothing = result.stdout.splitlines()
+    assert "more objects" in leak
+    assert "100 more tensors" in leak
+    assert nothing == ""
 
 
 def test_changed_weights_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
