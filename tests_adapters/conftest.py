@@ -2,6 +2,7 @@
 what is generated in memory is kept beside pytest's own cache."""
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,14 @@ NEEDED = {"site": "--site", "accelerator": "--device"}  # what a folder is not c
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     needed = NEEDED.get(collection_path.name)
     return True if needed and not config.getoption(needed) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> Generator[None, tuple[str, str, object]]:
+    """A test that fails is named when it does: the end of a suite may be hours away."""
+    outcome, letter, word = yield
+    where = report.longreprtext.rpartition("\n")[2]  # path, line and exception
+    return outcome, f"\n{letter} {report.nodeid} ({where})\n" if report.failed else letter, word
 
 
 @pytest.fixture
