@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import stat
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
+from adaptergen.cache_folder import cache_folder, is_ours
 from adaptergen.in_memory import KEY_LENGTH, GeneratedPackage
 
 
-VARIABLE = "ADAPTERGEN_CACHE"
 MANIFEST = "manifest.json"
 FILE = re.compile(r"[a-z_][a-z0-9_]*\.(py|toml)")
 PACKAGE = re.compile(rf"[a-z][a-z0-9_]*_[0-9a-f]{{{KEY_LENGTH}}}")
@@ -41,28 +39,10 @@ class CachedPackage(Struct, frozen=True):
     read: Mapping[str, str]
 
 
-def cache_folder() -> Path:
-    """The folder that a user's programs share: named by ADAPTERGEN_CACHE, or where the platform keeps caches."""
-    given = os.environ.get(VARIABLE)
-    if given:
-        return Path(given).expanduser()
-    return platform_cache_folder() / "adaptergen"
-
-
-def platform_cache_folder() -> Path:
-    """Where the platform keeps caches of a user."""
-    given = os.environ.get("XDG_CACHE_HOME")
-    if given and Path(given).is_absolute():
-        return Path(given)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    return Path.home() / "Library" / "Caches" if sys.platform == "darwin" else Path.home() / ".cache"
-
-
 def find(name: str) -> CachedPackage | None:
     """The package of this name, or None if there is none, or one that nobody but others could have made so."""
     folder = cache_folder() / name
-    if not PACKAGE.fullmatch(name) or not _is_ours(folder):
+    if not PACKAGE.fullmatch(name) or not is_ours(folder):
         return None
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -135,19 +115,6 @@ def _discard(place: Path, draft: Path) -> None:
         place.rename(Path(tempfile.mkdtemp(dir=draft)) / place.name)
     except OSError:
         return
-
-
-def _is_ours(folder: Path) -> bool:
-    """A real folder that no other user can have filled."""
-    try:
-        state = folder.lstat()
-    except OSError:
-        return False
-    if not stat.S_ISDIR(state.st_mode):
-        return False
-    if not hasattr(os, "getuid"):
-        return True
-    return state.st_uid == os.getuid() and not state.st_mode & stat.S_IWOTH
 
 
 def _is_plain(path: Path) -> bool:

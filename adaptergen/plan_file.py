@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any, NamedTuple, Protocol
 
-import tomlkit
-import tomlkit.items
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields, replace
 
@@ -17,6 +15,7 @@ from adaptergen.plan_forms import is_encodable, misshapen, unencodable
 from adaptergen.plan_lines import line_of
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.text_files import read_toml
+from adaptergen.toml_layout import document
 
 
 HEADER = """\
@@ -26,7 +25,6 @@ HEADER = """\
 """
 
 
-LINE = 100
 Misfit = tuple[str, str]  # which entry, and what is wrong with it
 _REASONS = ("because", "at", "by")
 
@@ -40,7 +38,7 @@ def dump(plan: IntegrationPlan) -> str:
     Raises:
         ProblemsFound: a text in it would become other code than it says, or cannot be encoded.
     """
-    text, path = HEADER.format(name=plan.name) + tomlkit.dumps(_document(plan)), "plan.toml"
+    text, path = HEADER.format(name=plan.name) + document(_data(plan)), "plan.toml"
     if not is_encodable(text):
         raise ProblemsFound(*(_problem(text, path, *misfit) for misfit in unencodable(plan)))
     assert load(text, path) == plan, "a plan must survive being written"
@@ -73,13 +71,6 @@ def _unknown_methods(methods: object) -> list[Misfit]:
     return [(f"methods.{name}", "is not a key of a plan") for name in told if name not in METHODS]
 
 
-def _document(plan: IntegrationPlan) -> tomlkit.TOMLDocument:
-    document = tomlkit.document()
-    for name, value in _data(plan).items():
-        document.add(name, _item(value))
-    return document
-
-
 def _data(value: object) -> Any:
     """Structs as tables, with the reasons of a decision after what was decided."""
     if isinstance(value, Struct):
@@ -90,44 +81,6 @@ def _data(value: object) -> Any:
     if isinstance(value, Mapping):
         return {key: _data(item) for key, item in value.items()}
     return value
-
-
-def _item(value: Any) -> Any:
-    """Arrays and small tables on one line where they fit, long texts as they read."""
-    if isinstance(value, dict):
-        table = tomlkit.inline_table() if _fits(value) else tomlkit.table()
-        for key, item in value.items():
-            table.add(key, _item(item))
-        return table
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        tables = tomlkit.aot()
-        for entry in value:
-            tables.append(_table(entry))
-        return tables
-    if isinstance(value, list):
-        array = tomlkit.array()
-        for item in value:
-            array.append(_item(item))
-        return array.multiline(len(array.as_string()) > LINE)
-    if isinstance(value, str) and "\n" in value:
-        return tomlkit.string(value, multiline=True)
-    return value
-
-
-def _table(entry: dict[str, Any]) -> tomlkit.items.Table:
-    table = tomlkit.table()
-    for key, item in entry.items():
-        table.add(key, _item(item))
-    return table
-
-
-def _fits(value: dict[str, Any]) -> bool:
-    """Free-form values without reasons of their own stay within the line of their key."""
-    return (
-        "because" not in value
-        and not any(isinstance(v, dict) and not _fits(v) for v in value.values())
-        and (len(str(value)) < LINE)
-    )
 
 
 def _is_told(value: Struct, field: FieldInfo) -> bool:

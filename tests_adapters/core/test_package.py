@@ -10,7 +10,7 @@ import generated
 
 WITHOUT_THE_TOOL = """
 import sys
-sys.modules.update(dict.fromkeys(["click", "jinja2", "libcst", "tomlkit"]))  # they are not found, and not imported
+sys.modules.update(dict.fromkeys(["click", "jinja2", "libcst"]))  # they are not found, and not imported
 """
 USES_AN_ADAPTER = """
 import torch

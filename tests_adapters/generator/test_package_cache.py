@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from adaptergen import package_cache, provider
+from adaptergen.cache_folder import cache_folder
 from adaptergen.in_memory import GeneratedPackage, generated_package, request
-from adaptergen.package_cache import cache_folder, find, store
+from adaptergen.package_cache import find, store
 from adaptergen.plan_file import load
 from adaptergen.problems import ProblemsFound
 from tests_adapters.generator.case import CASES
@@ -65,6 +66,10 @@ def package(site: Path) -> GeneratedPackage:
     return generated_package(provider.installed("case", upstream), upstream)
 
 
+def packages(cache: Path) -> list[str]:
+    return [path.name for path in cache.iterdir() if path.name != "templates"]
+
+
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ADAPTERGEN_CACHE", "~/here")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -73,9 +78,9 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_folder() == tmp_path / "xdg" / "adaptergen"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(package_cache.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "platform", "linux")
     assert cache_folder() == tmp_path / ".cache" / "adaptergen"
-    monkeypatch.setattr(package_cache.sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", "darwin")
     assert cache_folder() == tmp_path / "Library" / "Caches" / "adaptergen"
 
 
@@ -145,7 +150,7 @@ def test_what_was_stored_is_found(cache: Path, package: GeneratedPackage) -> Non
     found = find(package.plan.name)
     assert found is not None
     assert found.folder == folder == cache / package.plan.name
-    assert [path.name for path in cache.iterdir()] == [package.plan.name]
+    assert packages(cache) == [package.plan.name]
     assert store(package) == folder
 
 
@@ -251,4 +256,4 @@ def test_two_processes_at_the_same_time(cache: Path, site: Path) -> None:
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert len(told) == 1
     assert find(Path(told.pop()).name) is not None
-    assert len(list(cache.iterdir())) == 1
+    assert len(packages(cache)) == 1

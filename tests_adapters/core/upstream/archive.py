@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
-from adaptergen.package_cache import platform_cache_folder
+from adaptergen.cache_folder import platform_cache_folder
 
 
 VARIABLE = "TRANSFORMERS_TESTS"
