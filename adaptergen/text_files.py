@@ -42,10 +42,29 @@ def read_python(path: Path, shown: str) -> PythonFile:
         ProblemsFound: it is no such file.
     """
     text = read_text(path, shown)
-    tree = _odd_line(text, shown) or _parsed(text, shown)
-    if isinstance(tree, Problem):
-        raise ProblemsFound(tree)
-    return PythonFile(text, tree)
+    odd = _odd_line(text, shown)
+    if odd:
+        raise ProblemsFound(odd)
+    return PythonFile(text, parse_python(text, shown))
+
+
+def parse_python(text: str, shown: str) -> ast.Module:
+    """What Python's own parser says; nesting that it refuses would crash others.
+
+    Raises:
+        ProblemsFound: it is not Python.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return ast.parse(text)
+    except (RecursionError, MemoryError):
+        problem = Problem("too-deep", "nested too deeply to be parsed", Location(shown), _NOT_PYTHON)
+    except SyntaxError as error:
+        at = Location(shown, error.lineno or 0)
+        problem = Problem("not-python", f"not valid Python: {error.msg}", at, _NOT_PYTHON)
+    except ValueError as error:  # a zero byte
+        problem = Problem("not-python", f"not valid Python: {error}", Location(shown), _NOT_PYTHON)
+    raise ProblemsFound(problem)
 
 
 def read_toml(text: str, shown: str, *, code: str, fix: str) -> dict[str, Any]:
@@ -91,19 +110,6 @@ def _odd_line(text: str, shown: str) -> Problem | None:
         return None
     message = "has a byte order mark, or a line break that is not a plain line feed"
     return Problem("odd-text", message, Location(shown, first), "save the file as UTF-8 with Unix line ends")
-
-
-def _parsed(text: str, shown: str) -> ast.Module | Problem:
-    """What Python's own parser says; nesting that it refuses would crash others."""
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            return ast.parse(text)
-    except (RecursionError, MemoryError):
-        return Problem("too-deep", "nested too deeply to be parsed", Location(shown), _NOT_PYTHON)
-    except SyntaxError as error:
-        return Problem("not-python", f"not valid Python: {error.msg}", Location(shown, error.lineno or 0), _NOT_PYTHON)
-    except ValueError as error:  # a zero byte
-        return Problem("not-python", f"not valid Python: {error}", Location(shown), _NOT_PYTHON)
 
 
 _NOT_PYTHON = "give a Python modeling file, such as modeling_<name>.py"

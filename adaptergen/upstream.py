@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import importlib.util
 import re
 from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
 import libcst as cst
 from msgspec import Struct
 
+from adaptergen.auto_tables import Names, Tables, tables_of
 from adaptergen.plan_forms import is_word
 from adaptergen.problems import Location, Problem, ProblemsFound
 from adaptergen.source import SourceModule, parse_source
@@ -53,16 +52,15 @@ class Upstream(Struct, frozen=True, dict=True):
         return read_text(self.root / path, f"transformers/{path}")
 
     @cached_property
-    def _auto(self) -> dict[str, dict[str, object]]:
-        """The `…_MAPPING_NAMES` of the auto package, by name, with what later `.update()` calls add."""
-        tables: dict[str, dict[str, object]] = {}
-        if (self.root / "models" / AUTO / LATER_TABLES).is_file():
-            _collect_tables(self._text(f"models/{AUTO}/{LATER_TABLES}"), tables)
-        for file in ("configuration_auto.py", "modeling_auto.py"):
-            _collect_tables(self._text(f"models/{AUTO}/{file}"), tables)
-        return tables
+    def _auto(self) -> Tables:
+        """The `…_MAPPING_NAMES` of the auto package, by name."""
+        folder = self.root / "models" / AUTO
+        files = ["configuration_auto.py", "modeling_auto.py"]
+        if (folder / LATER_TABLES).is_file():
+            files.insert(0, LATER_TABLES)
+        return tables_of({f"transformers/models/{AUTO}/{file}": self._text(f"models/{AUTO}/{file}") for file in files})
 
-    def table(self, name: str) -> dict[str, object]:
+    def table(self, name: str) -> Mapping[str, Names]:
         return self._auto.get(name, {})
 
     @cached_property
@@ -250,39 +248,6 @@ def _checked_model_type(found: str | bytes, configuration: SourceModule | None) 
     at = Location(configuration.path if configuration else "")
     message = f"{found!r} cannot be the type of a model: it has letters, digits, dots, hyphens and underscores"
     raise ProblemsFound(Problem("bad-model-type", message, at, 'for example `model_type = "gpt_neo"`'))
-
-
-def _collect_tables(text: str, tables: dict[str, dict[str, object]]) -> None:
-    for node in ast.parse(text).body:
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name.endswith(("_NAMES", "_NAME")):
-                entries = _entries(value)
-                tables.setdefault(name, {}).update(entries)
-            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="update"), args=[added])):
-                tables.setdefault(name, {}).update(_entries(added))
-
-
-def _entries(node: ast.expr) -> dict[str, object]:
-    """Literal keys and values of `OrderedDict([(k, v), …])`, `{k: v}` or `OrderedDict(**{…})`."""
-    match node:
-        case ast.Call(args=[ast.List(elts=pairs), *_]):
-            return dict(found for pair in pairs if isinstance(pair, ast.Tuple) and (found := _literal(pair)))
-        case ast.Call(args=[], keywords=keywords):
-            return {key: value for word in keywords if word.arg is None for key, value in _entries(word.value).items()}
-        case ast.Dict():
-            return dict(_literal(node) or {})
-    return {}
-
-
-def _literal(node: ast.expr) -> Any:
-    """What a literal stands for, None for anything else."""
-    match node:
-        case ast.Tuple(elts=[ast.Constant(value=key), ast.Constant(value=value)]):  # nearly all: a model and its class
-            return key, value
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return None
 
 
 def _present(names: object, modeling: SourceModule) -> tuple[str, ...]:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import jinja2
 
-from adaptergen.rendering.compiled import compiled_templates
+from adaptergen.rendering.compiled import CompiledTemplates
 
 
 def environment(templates: Path) -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
-        bytecode_cache=compiled_templates(),
+        bytecode_cache=CompiledTemplates(),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -122,7 +122,7 @@ def test_a_full_disk_is_no_error(
     def refuse(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("jinja2.bccache.tempfile.NamedTemporaryFile", refuse)
+    monkeypatch.setattr("adaptergen.cache_folder.tempfile.TemporaryDirectory", refuse)
     assert [rendered(tmp_path / "one", TEXT) for _ in range(2)] == ['"it\'s"'] * 2
     assert compiled == [TEXT] * 2
     assert list(cache.iterdir()) == []

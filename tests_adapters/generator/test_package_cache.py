@@ -67,7 +67,7 @@ def package(site: Path) -> GeneratedPackage:
 
 
 def packages(cache: Path) -> list[str]:
-    return [path.name for path in cache.iterdir() if path.name != "templates"]
+    return [path.name for path in cache.iterdir() if package_cache.PACKAGE.fullmatch(path.name)]
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

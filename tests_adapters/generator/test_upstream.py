@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
+from adaptergen import auto_tables
 from adaptergen.problems import ProblemsFound
 from adaptergen.upstream import Upstream, installed_transformers
 from tests_adapters.generator.trees import write_all
@@ -162,6 +164,54 @@ def test_tables_are_read_as_far_as_they_are_literal(upstream: Upstream) -> None:
     }  # fmt: skip
     assert set(upstream.table("MODEL_MAPPING_NAMES")) == {"one", "two-words", "three_text"}
     assert upstream.table("UNREADABLE_NAMES") == upstream.table("NOT_READ") == {}
+
+
+def test_tables_are_parsed_once(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And again only if a file has changed, or what was kept of it."""
+    parsed = []
+    monkeypatch.setenv("ADAPTERGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(auto_tables, "parse_python", lambda text, shown: parsed.append(shown) or ast.parse(text))
+
+    def tables() -> tuple[object, ...]:
+        again = Upstream(upstream.root)
+        return tuple(again.table(name) for name in ("MODEL_MAPPING_NAMES", "CONFIG_MAPPING_NAMES"))
+
+    first = tables()
+    assert tables() == tables() == first
+    assert len(parsed) == 3
+    (piece,) = (tmp_path / "cache/tables").iterdir()
+    for damaged in (b"", b"[]", piece.read_bytes()[:-9], b'{"MODEL_MAPPING_NAMES": {"one": 1}}'):
+        parsed.clear()
+        piece.write_bytes(damaged)
+        assert tables() == tables() == first
+        assert len(parsed) == 3
+    parsed.clear()
+    more = upstream.root / "models/auto/modeling_auto.py"
+    more.write_text(more.read_text() + 'MODEL_MAPPING_NAMES.update({"four": "FourModel"})\n')
+    assert tables() != first
+    assert len(parsed) == 3
+
+
+def test_auto_mappings_that_are_not_python(upstream: Upstream) -> None:
+    (upstream.root / "models/auto/modeling_auto.py").write_text("MODEL_MAPPING_NAMES = (\n")
+    with pytest.raises(ProblemsFound) as found:
+        upstream.find("one")
+    (problem,) = found.value.problems
+    assert (problem.code, str(problem.at)) == ("not-python", "transformers/models/auto/modeling_auto.py:1")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "{[]: 'x'}", "{**{}}", "{1: 'x', 'two-words': 2}", "OrderedDict([('a', 'b', 'c'), 'de', 1, ([], 'x')])",
+        "OrderedDict(*[], **{1: 2}, a=3)", "{'x': ('a', None)}", "OrderedDict([[]])", "{'x': {}}", "{-'a': 1}",
+    ],
+)  # fmt: skip
+def test_odd_entries_are_left_out(upstream: Upstream, odd: str) -> None:
+    before = Upstream(upstream.root).table("MODEL_MAPPING_NAMES")
+    with (upstream.root / "models/auto/modeling_auto.py").open("a") as file:
+        file.write(f"MODEL_MAPPING_NAMES.update({odd})\n")
+    assert Upstream(upstream.root).table("MODEL_MAPPING_NAMES") == before
 
 
 def test_modules_are_read_once_and_only_those_of_this_package(upstream: Upstream) -> None:
