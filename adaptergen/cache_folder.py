@@ -17,11 +17,16 @@ VARIABLE = "ADAPTERGEN_CACHE"
 
 
 def cache_folder() -> Path:
-    """The folder that a user's programs share: named by ADAPTERGEN_CACHE, or where the platform keeps caches."""
+    """The folder that a user's programs share: named by ADAPTERGEN_CACHE, or where the platform keeps caches.
+
+    Raises:
+        OSError: it is in the home of the user, who has none, as in some containers.
+    """
     given = os.environ.get(VARIABLE)
-    if given:
-        return Path(given).expanduser()
-    return platform_cache_folder() / "adaptergen"
+    try:
+        return Path(given).expanduser() if given else platform_cache_folder() / "adaptergen"
+    except RuntimeError as error:
+        raise FileNotFoundError(str(error)) from error
 
 
 def platform_cache_folder() -> Path:
@@ -70,8 +75,8 @@ class Kept(Struct, frozen=True):
 
 def kept(kind: str) -> Kept:
     """What a user's commands keep of a kind, unless others can put something there."""
-    folder = cache_folder() / kind
     try:
+        folder = cache_folder() / kind
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
         return Kept(None)

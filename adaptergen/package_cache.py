@@ -41,10 +41,10 @@ class CachedPackage(Struct, frozen=True):
 
 def find(name: str) -> CachedPackage | None:
     """The package of this name, or None if there is none, or one that nobody but others could have made so."""
-    folder = cache_folder() / name
-    if not PACKAGE.fullmatch(name) or not is_ours(folder):
-        return None
     try:
+        folder = cache_folder() / name
+        if not PACKAGE.fullmatch(name) or not is_ours(folder):
+            return None
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files, read = dict(manifest["files"]), dict(manifest["read"])
         present = {path.name: path for path in folder.iterdir() if path.name != MANIFEST}
@@ -62,8 +62,8 @@ def store(made: GeneratedPackage) -> Path:
     Returns:
         Its folder, which is called like the package.
     """
-    folder = cache_folder()
     try:
+        folder = cache_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder))
     except OSError:

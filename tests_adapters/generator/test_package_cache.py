@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from adaptergen import package_cache, provider
-from adaptergen.cache_folder import cache_folder
+from adaptergen.cache_folder import cache_folder, kept
 from adaptergen.in_memory import GeneratedPackage, generated_package, request
 from adaptergen.package_cache import find, store
 from adaptergen.plan_file import load
@@ -213,6 +213,18 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     folder = store(package)
     assert folder.name == package.plan.name
     assert (folder / "tables.py").read_text() == package.files["tables.py"]
+
+
+def test_users_without_a_home_have_no_cache(package: GeneratedPackage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for variable in ("ADAPTERGEN_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(Path, "home", refuse)
+    assert find(package.plan.name) is None
+    assert (store(package) / "tables.py").read_text() == package.files["tables.py"]
+    assert kept("tables").read("key") is None
 
 
 def test_what_was_read_for_a_package_must_be_the_same(cache: Path, site: Path) -> None:
