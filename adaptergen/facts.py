@@ -276,7 +276,7 @@ class ModelFacts(Struct, frozen=True):
     config_defaults: Mapping[str, str]  # attribute → default, as written
     towers: tuple[Tower, ...] = ()
     sub_models: tuple[SubModel, ...] = ()
-    docstring: str = ""  # of the module, its first line
+    docstrings: tuple[str, ...] = ()  # of the module and of its configuration's, their first lines
     base_returns_pooled: bool = False
     pools_if_told: bool = False  # the base model pools only if it is made with `add_pooling_layer=True`
     writers: tuple[str, ...] = ()  # those of `base_like` that generate text by themselves

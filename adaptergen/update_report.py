@@ -49,7 +49,8 @@ def _sections(updates: Sequence[Update]) -> Iterator[str]:
         for each in by_fate[Fate.REPLANNED]:
             yield from ("", f"### {each.name}", "", "```text", *map(str, each.differences), "```")
     if by_fate[Fate.REGENERATED]:
-        yield from ("", "## Regenerated", "", "Upstream's text is another, the plans decide the same.", "")
+        yield from ("", "## Regenerated", "")
+        yield from ("Upstream's text or a title or reason is another, the plans decide the same.", "")
         yield from (f"- {each.name}{_moved(each)}" for each in by_fate[Fate.REGENERATED])
     if kept := [(each.name, what, entry.at) for each in updates for what, entry in each.by_hand]:
         yield from ("", "## Decided by hand, and found again", "")

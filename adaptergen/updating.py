@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from adaptergen.pipeline import Integration, integrate
 from adaptergen.plan import Decision, IntegrationPlan
@@ -21,7 +22,7 @@ from adaptergen.workspace import Workspace, workspace_at
 
 class Fate(Enum):
     UNCHANGED = "unchanged"  # upstream's file and the plan are what they were
-    REGENERATED = "regenerated"  # upstream's file is another, the plan decides the same
+    REGENERATED = "regenerated"  # upstream's file or a text of the plan is another, the plan decides the same
     REPLANNED = "replanned"  # the plan decides something else
     NEEDS_A_PERSON = "needs a person"  # it cannot be planned, and stays as it is
 
@@ -70,7 +71,7 @@ def updated(previous: IntegrationPlan, workspace: Workspace, upstream: Upstream)
     found_differences = differences(previous, made.plan)
     return Update(
         previous,
-        Fate.REPLANNED if found_differences else _fate_of_source(previous, made.plan),
+        Fate.REPLANNED if found_differences else _fate_of_same(previous, made.plan),
         made,
         found_differences,
         count_moved(previous, made.plan),
@@ -96,5 +97,7 @@ def _updated_in(previous: IntegrationPlan, root: Path, tree: Path) -> Update:
     return updated(previous, workspace_at(root), upstream_at(tree))
 
 
-def _fate_of_source(before: IntegrationPlan, after: IntegrationPlan) -> Fate:
-    return Fate.UNCHANGED if before.source.sha256 == after.source.sha256 else Fate.REGENERATED
+def _fate_of_same(before: IntegrationPlan, after: IntegrationPlan) -> Fate:
+    """Of a plan that decides the same: the file may be that of another transformers."""
+    is_same = before.source.sha256 == after.source.sha256 and replace(before, source=after.source) == after
+    return Fate.UNCHANGED if is_same else Fate.REGENERATED

@@ -85,7 +85,7 @@ def analyse(model: UpstreamModel, load: Loader) -> ModelFacts:
         config_defaults=config_defaults(model.configuration, model.config_class),
         towers=tuple(towers.values()),
         sub_models=others if stacks else with_picks(others, source, base_class, load),
-        docstring=_first_line(source.tree.get_docstring()),
+        docstrings=tuple(_first_line(each) for each in (source, model.configuration) if each),
         base_returns_pooled=returns_pooled(source, base_class, layers, load),
         pools_if_told=pools_if_told(source, base_class),
         writers=tuple(cls for cls in held if generates(source, cls)),
@@ -272,8 +272,10 @@ def _imports(source: SourceModule, parameters: tuple[cst.Param, ...]) -> tuple[s
     return tuple(sorted(absolute | {f"{source.name}.{name}" for name in own}))
 
 
-def _first_line(docstring: str | None) -> str:
-    return docstring.strip().splitlines()[0] if docstring and docstring.strip() else ""
+def _first_line(source: SourceModule) -> str:
+    """Of its docstring."""
+    docstring = (source.tree.get_docstring() or "").strip()
+    return docstring.splitlines()[0] if docstring else ""
 
 
 def _parameter(source: SourceModule, parameter: cst.Param) -> str:

@@ -54,9 +54,9 @@ def update(
 ) -> None:
     """Plan and write models again: after an edited plan, a changed template or a new transformers.
 
-    Each is told to be unchanged, regenerated (upstream's text is another, the plan decides the same), replanned (the
-    plan decides something else) or to need a person: then it stays as it is, the others are written, and the command
-    ends with 1.
+    Each is told to be unchanged, regenerated (upstream's text or a title or reason is another, the plan decides the
+    same), replanned (the plan decides something else) or to need a person: then it stays as it is, the others are
+    written, and the command ends with 1.
 
     \b
     adaptergen update gpt_neo

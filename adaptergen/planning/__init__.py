@@ -61,9 +61,18 @@ def make_plan(facts: ModelFacts, source: SourceRecord, previous: IntegrationPlan
 
 
 def _title(facts: ModelFacts) -> str:
-    """What upstream's module docstring calls the model, or the class name in words."""
-    named = re.match(r"(?:PyTorch )?(?:OpenAI )?([\w .+-]{1,40}?) model", facts.docstring)
-    return named.group(1).strip() if named else naming.title(facts.base_class)
+    """What a docstring of upstream calls it, if those are the letters of its name, or the class name in words."""
+    called = (
+        re.match(r"(?:PyTorch )?(?:OpenAI )?([\w .+-]{1,40}?) (?:model|configuration)", told)
+        for told in facts.docstrings
+    )
+    known = {_letters(name) for name in (naming.family(facts.base_class), facts.model_type)}
+    own = (found[1].strip() for found in called if found and _letters(found[1]) in known)
+    return next(own, naming.title(facts.base_class))
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def _classes(facts: ModelFacts) -> Classes:

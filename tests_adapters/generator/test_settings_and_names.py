@@ -120,6 +120,7 @@ def test_names_of_nothing(name: str) -> None:
         ("XLMRobertaXLModel", "XLMRobertaXL", "XLM RobertaXL"),
         ("ViTModel", "ViT", "ViT"),
         ("Qwen2MoeModel", "Qwen2Moe", "Qwen2 Moe"),
+        ("DINOv3ViTModel", "DINOv3ViT", "DINOv3 ViT"),
         ("CaseTransformer", "CaseTransformer", "Case Transformer"),
     ],
 )

@@ -128,3 +128,15 @@ def test_a_description_that_cannot_be_written_is_an_error_before_anything_is(
     assert result.exit_code == 1
     assert "error[not-written]: cannot be written: No such file or directory\n" in result.stderr
     assert fingerprint(two) == before
+
+
+def test_another_title_is_regenerated(two: Path, site: Path) -> None:
+    configuration = site / "transformers/models/case/configuration_case.py"
+    configuration.write_text('"""CASE model configuration"""\n' + configuration.read_text())
+    edit(site / MODELING, '"""Case model:', '"""Model:')
+    run(two, "update", "--all", "--no-verify")
+    edit(configuration, "CASE", "CAse")
+    result = run(two, "update", "--all", "--no-verify")
+
+    assert result.stdout.splitlines()[-2:] == ["regenerated: case", "2 models: 1 unchanged, 1 regenerated"]
+    assert 'title = "CAse"' in (two / PLAN).read_text()

@@ -14,7 +14,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""BERT with adapters.
+"""BertGeneration with adapters.
 
 The methods are those of `transformers.models.bert_generation.modeling_bert_generation`, changed only where adapters are called.
 """

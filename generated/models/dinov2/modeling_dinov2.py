@@ -14,7 +14,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Dinov2 with adapters.
+"""DINOv2 with adapters.
 
 The methods are those of `transformers.models.dinov2.modeling_dinov2`, changed only where adapters are called.
 """

@@ -14,7 +14,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""DIN Ov3 ViT with adapters.
+"""DINOv3 ViT with adapters.
 
 The methods are those of `transformers.models.dinov3_vit.modeling_dinov3_vit`, changed only where adapters are called.
 """

@@ -19,7 +19,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Llama with adapters.
+"""LLaMA with adapters.
 
 The methods are those of `transformers.models.llama.modeling_llama`, changed only where adapters are called.
 """

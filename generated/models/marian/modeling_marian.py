@@ -14,7 +14,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""MarianMTModel with adapters.
+"""Marian with adapters.
 
 The methods are those of `transformers.models.marian.modeling_marian`, changed only where adapters are called.
 """

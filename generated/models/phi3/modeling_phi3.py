@@ -14,7 +14,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Phi3 with adapters.
+"""Phi-3 with adapters.
 
 The methods are those of `transformers.models.phi3.modeling_phi3`, changed only where adapters are called.
 """

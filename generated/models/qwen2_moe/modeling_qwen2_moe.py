@@ -19,7 +19,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Qwen2 Moe with adapters.
+"""Qwen2MoE with adapters.
 
 The methods are those of `transformers.models.qwen2_moe.modeling_qwen2_moe`, changed only where adapters are called.
 """

@@ -14,7 +14,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Qwen3 Moe with adapters.
+"""Qwen3MoE with adapters.
 
 The methods are those of `transformers.models.qwen3_moe.modeling_qwen3_moe`, changed only where adapters are called.
 """

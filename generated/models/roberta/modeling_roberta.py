@@ -15,7 +15,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Roberta with adapters.
+"""RoBERTa with adapters.
 
 The methods are those of `transformers.models.roberta.modeling_roberta`, changed only where adapters are called.
 """
