@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from generated.core import merging
 from generated.core.composition import AdapterCompositionBlock, Fuse, Setup, parse_composition
-from generated.core.configuration import AdapterConfig
+from generated.core.configuration import AdapterConfig, LoRAConfig
 from generated.core.errors import AdapterConfigError, AdapterError, AdapterExistsError, UnsupportedMethodError
 from generated.core.layers.fusion import FusionModules
 from generated.core.layers.invertible import InvertibleAdapters
 from generated.core.layers.slot import AdapterModules, iter_containers, iter_slots, named_places
 from generated.core.methods import METHODS, Target, methods_of
+from generated.core.placed import placed_projections
 from generated.core.sites import Projection
 from generated.core.towers import refuse_blocks_of_examples, unsupported_methods, warn_of_left_out
 
@@ -55,6 +56,15 @@ def add_adapter(
         _place(model, name, config, projections)
         if complete is not None:
             complete()
+
+
+def _roles(model: nn.Module, part: AdapterConfig) -> str:
+    """Which projections are asked for, and which there are."""
+    if not isinstance(part, LoRAConfig):
+        return ""
+    present = {role for placed in placed_projections(model) for role in placed.projection.parts}
+    wanted, known = (", ".join(sorted(roles)) or "none" for roles in (part.roles, present))
+    return f" (projections that it names: {wanted}; that are known: {known})"
 
 
 def delete_adapter(model: nn.Module, name: str) -> None:
@@ -164,7 +174,8 @@ def _place(model: nn.Module, name: str, config: AdapterConfig, projections: froz
         if not sum(method.add(target) for method in methods_of(part)):
             raise UnsupportedMethodError(
                 f"{type(part).__name__} of adapter {name!r} has no place in {type(model).__name__}: no layer has "
-                "a site that it switches on, so it would never act; check its switches and leave_out"
+                f"a site that it switches on{_roles(model, part)}, so it would never act; check its switches and "
+                "leave_out"
             )
     model.adapters_config.adapters[name] = config
 

@@ -174,6 +174,13 @@ def test_configuration_that_adapts_nothing_is_refused() -> None:
     assert not model.has_adapters()
 
 
+def test_projections_that_there_are_not_are_told_with_those_that_there_are() -> None:
+    model = generated.init(build("distilbert"))
+    expected = r"\(projections that it names: gate; that are known: down, k, o, q, up, v\)"
+    with pytest.raises(UnsupportedMethodError, match=expected):
+        model.add_adapter("task", config=LoRAConfig(selfattn_lora=False, mlp_matrices=["gate"]))
+
+
 def test_quantised_projections() -> None:
     model, inputs = generated.init(build("llama")), inputs_for("llama")
     for layer in model.layers:
