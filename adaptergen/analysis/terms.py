@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from adaptergen.tracing.values import Attribute, Call, Config, Constant, Instance, Operation, Sum, Value
 
 
+MANY = 100
 Terms = tuple[str, ...]  # sorted, and so are the factors of each product
 
 
@@ -49,12 +50,24 @@ def between(lower: Terms | None, upper: Terms | None) -> str | None:
     """What `upper` is more than `lower`, if that is a single product; "" for all that is left."""
     if upper is None:
         return ""
-    rest = list(upper)
-    for term in lower or ():
+    rest = _one_by_one(upper)
+    for term in _one_by_one(lower or ()):
         if term not in rest:
             return None
         rest.remove(term)
-    return rest[0] if len(rest) == 1 else None
+    if len(set(rest)) != 1:
+        return None
+    return rest[0] if len(rest) == 1 else _times(str(len(rest)), rest[0])
+
+
+def _one_by_one(terms: Terms) -> list[str]:
+    """`self.head_dim`, twice, for `2 * self.head_dim`."""
+    found: list[str] = []
+    for term in terms:
+        number, _, factor = term.partition(" * ")
+        times = int(number) if factor and number.isdigit() else 0
+        found += [factor] * times if 0 < times < MANY else [term]
+    return found
 
 
 def _times(left: str, right: str) -> str:
