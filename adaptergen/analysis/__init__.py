@@ -28,6 +28,7 @@ from adaptergen.analysis.towers import (
     with_picks,
 )
 from adaptergen.analysis.unfit_sums import find_unfit_sums, leaves_turned
+from adaptergen.bindings import bound_names
 from adaptergen.facts import Head, Layer, ModelFacts, Stack
 from adaptergen.nodes import names_read
 from adaptergen.problems import Location, Problem, ProblemsFound
@@ -266,10 +267,10 @@ def _parameters(source: SourceModule, base_class: str) -> tuple[cst.Param, ...]:
 def _imports(source: SourceModule, parameters: tuple[cst.Param, ...]) -> tuple[str, ...]:
     """What the annotations and defaults name, by the dotted name that it has outside the file."""
     names = {name for parameter in parameters for name in names_read(parameter)}
-    imported = [source.imports[name] for name in names if name in source.imports]
-    absolute = {found.dotted for found in imported if not found.is_relative}
-    own = {name for name in names if name in source.classes} | {found.name for found in imported if found.is_relative}
-    return tuple(sorted(absolute | {f"{source.name}.{name}" for name in own}))
+    imported = {name: source.imports[name] for name in names & source.imports.keys()}
+    absolute = {name: found.dotted for name, found in imported.items() if not found.is_relative}
+    own = names & (bound_names(source.parsed.body) - absolute.keys())
+    return tuple(sorted({*absolute.values(), *(f"{source.name}.{name}" for name in own)}))
 
 
 def _first_line(source: SourceModule) -> str:

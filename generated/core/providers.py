@@ -160,10 +160,11 @@ def _spec(fullname: str, file: Path, *, is_package: bool = False) -> ModuleSpec 
     """No folder is searched for the modules of a package: only this finder knows them."""
     if not file.is_file():
         return None
-    locations = [] if is_package else None
-    return spec_from_file_location(
-        fullname, file, loader=_Loader(fullname, str(file)), submodule_search_locations=locations
-    )
+    loader = _Loader(fullname, str(file))
+    spec = spec_from_file_location(fullname, file, loader=loader)
+    if spec is not None and is_package:
+        spec.submodule_search_locations = []
+    return spec
 
 
 sys.meta_path.append(_Finder())

@@ -28,6 +28,7 @@ from transformers import (
 )
 
 import generated
+from adaptergen import package_cache
 from adaptergen.verify.tiny import tiny_config
 from generated.core import integrations, providers
 from generated.core.errors import StaleModuleError, UnsupportedModelError
@@ -42,7 +43,8 @@ TOKENS = torch.tensor([[5, 6, 7, 8]])
 
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing was ever generated, and nothing is remembered."""
+    """Nothing was ever generated, and nothing is remembered; Python writes bytecode, as it does for most people."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.setenv("ADAPTERGEN_CACHE", str(tmp_path / "cache"))
     for name in ("_folders", "_packages", "_refusals"):
         monkeypatch.setattr(providers, name, {})
@@ -67,10 +69,9 @@ def test_init_generates_what_no_project_has(empty_cache: Path, caplog: pytest.Lo
     assert not torch.equal(own_heads(model), before)
     model.set_active_adapters(None)
     assert torch.equal(own_heads(model), before)
-    assert {path.name for path in next(empty_cache.iterdir()).iterdir() if path.suffix != ".py"} == {
-        "manifest.json",
-        "plan.toml",
-    }
+    (folder,) = empty_cache.glob("stablelm_*")
+    assert {path.name for path in folder.iterdir() if path.suffix != ".py"} == {"manifest.json", "plan.toml"}
+    assert package_cache.find(folder.name) is not None
 
 
 def test_a_model_that_calls_a_whole_one_with_a_head_its_base() -> None:

@@ -253,3 +253,20 @@ def test_a_private_name_of_a_class() -> None:
     told = refused("pre_norm", "CaseModel(", "__x(")
 
     assert "error[private-class]: __x is a private name, which means something else inside of another class" in told
+
+
+def test_a_parameter_whose_type_is_imported_in_a_loop() -> None:
+    """Names that the file has, however it came by them, are imported from the file."""
+    text = original("grouped_rotary").modeling
+    importing = "from ...cache_utils import DynamicCache\n"
+    given = "past_key_values=None, "
+    start = text.index(given, text.index("class CaseModel("))
+    odd = text[:start] + "past_key_values: Cache | None = GIVEN, " + text[start + len(given) :]
+    odd = odd.replace(
+        importing,
+        f"GIVEN = None\nfor _ in ():\n    pass\nelse:\n    {importing}    from ...cache_utils import Cache\n",
+    )
+    made = made_of("grouped_rotary", text, odd)
+
+    module = made.plan.source.module
+    assert made.plan.adapter_model.imports == (f"{module}.Cache", f"{module}.GIVEN")
