@@ -24,7 +24,7 @@ replace, left = Path.replace, 9
 
 def replace_nine(self, target):
     global left
-    left -= 1
+    left -= Path(sys.argv[2]) in Path(target).parents
     if left == -1:
         os.kill(os.getpid(), int(sys.argv[1]))
     return replace(self, target)
