@@ -51,7 +51,7 @@ def family(base_class: str) -> str:
 
 def title(base_class: str) -> str:
     """`GPT Neo` for `GPTNeoModel`: words begin at a capital before small letters, other than the v of a version."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z](?!v\d)[a-z])|(?<=[A-Z])(?=[A-Z](?!v\d)[a-z])", " ", family(base_class))
+    return re.sub(r"(?<=[a-zA-Z0-9])(?=[A-Z](?!v\d)[a-z])", " ", family(base_class))
 
 
 def mixin(cls: str) -> str:

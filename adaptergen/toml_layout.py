@@ -12,7 +12,7 @@ import rtoml
 
 LINE = 100
 QUOTES, _ESCAPED_QUOTES = '"""', r'""\"'
-Path = tuple[str, ...]  # the keys of a table, from the outermost on
+Keys = tuple[str, ...]  # those that lead to a table, from the outermost on
 
 
 def document(table: Mapping[str, Any]) -> str:
@@ -20,10 +20,10 @@ def document(table: Mapping[str, Any]) -> str:
     return "\n".join(_lines(table, ())).lstrip("\n") + "\n"
 
 
-def _lines(table: Mapping[str, Any], path: Path) -> Iterator[str]:
+def _lines(table: Mapping[str, Any], above: Keys) -> Iterator[str]:
     yield from (_entry(key, value) for key, value in table.items() if not _is_below(value))
     for key, value in table.items():
-        inner = (*path, key)
+        inner = (*above, key)
         if _is_tables(value):
             for each in value:
                 yield f"\n[[{_heading(inner)}]]"
@@ -91,5 +91,5 @@ def _key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _string(key)
 
 
-def _heading(path: Path) -> str:
-    return ".".join(map(_key, path))
+def _heading(keys: Keys) -> str:
+    return ".".join(map(_key, keys))

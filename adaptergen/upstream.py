@@ -54,11 +54,9 @@ class Upstream(Struct, frozen=True, dict=True):
     @cached_property
     def _auto(self) -> Tables:
         """The `…_MAPPING_NAMES` of the auto package, by name."""
-        folder = self.root / "models" / AUTO
-        files = ["configuration_auto.py", "modeling_auto.py"]
-        if (folder / LATER_TABLES).is_file():
-            files.insert(0, LATER_TABLES)
-        return tables_of({f"transformers/models/{AUTO}/{file}": self._text(f"models/{AUTO}/{file}") for file in files})
+        later = [LATER_TABLES] if (self.root / "models" / AUTO / LATER_TABLES).is_file() else []
+        paths = [f"models/{AUTO}/{file}" for file in (*later, "configuration_auto.py", "modeling_auto.py")]
+        return tables_of({f"transformers/{path}": self._text(path) for path in paths})
 
     def table(self, name: str) -> Mapping[str, Names]:
         return self._auto.get(name, {})

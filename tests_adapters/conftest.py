@@ -37,8 +37,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_report_teststatus(report: pytest.TestReport) -> Generator[None, tuple[str, str, object]]:
     """A test that fails is named when it does: the end of a suite may be hours away."""
     outcome, letter, word = yield
-    where = report.longreprtext.rpartition("\n")[2]  # path, line and exception
-    return outcome, f"\n{letter} {report.nodeid} ({where})\n" if report.failed else letter, word
+    if report.failed:
+        where = report.longreprtext.rpartition("\n")[2]  # path, line and exception
+        letter = f"\n{letter} {report.nodeid} ({where})\n"
+    return outcome, letter, word
 
 
 @pytest.fixture

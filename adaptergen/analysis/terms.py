@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from adaptergen.tracing.values import Attribute, Call, Config, Constant, Instance, Operation, Sum, Value
 
 
-MANY = 100
+MANY = 100  # more than anybody cuts a width into
 Terms = tuple[str, ...]  # sorted, and so are the factors of each product
 
 

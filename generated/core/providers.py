@@ -163,7 +163,7 @@ def _spec(fullname: str, file: Path, *, is_package: bool = False) -> ModuleSpec 
     loader = _Loader(fullname, str(file))
     spec = spec_from_file_location(fullname, file, loader=loader)
     if spec is not None and is_package:
-        spec.submodule_search_locations = []
+        spec.submodule_search_locations = []  # set here: an empty list that is passed is filled with the folder
     return spec
 
 
