@@ -81,8 +81,7 @@ def ratio(ours: list[float], other: list[float]) -> Spread:
     return spread([one / two for one, two in zip(ours, other, strict=True)])
 
 
-def overheads(ours: list[float], peers: list[float], plain: list[float]) -> Spread:
-    """What ours costs more than plain, as a part of what a peer's costs more, which is a difference of medians."""
-    base = statistics.median(plain)
-    peer = statistics.median(peers) - base
-    return spread([(one - base) / peer for one in ours])
+def overhead(ours: Spread, peer: Spread) -> Spread:
+    """What ours adds to what both are compared with, as a part of what a peer adds."""
+    added = peer.median - 1
+    return Spread(*((value - 1) / added for value in (ours.median, ours.low, ours.high)))

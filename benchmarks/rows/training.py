@@ -11,15 +11,12 @@ from benchmarks.libraries import METHODS
 from benchmarks.works import Work
 
 
-STEPS = 0.5  # of the rounds: a step takes three times as long as a forward
-
-
 def figures(bench: Bench) -> Iterator[Figure]:
     """The goal is the better one of the peers that have the method."""
     for model, size in bench.settings:
         setting, plain = f"{model}, {size}", Work("plain", "training", model, size)
         for method in METHODS:
-            found = bench.compared(plain.by(OURS, method=method), plain, STEPS)
+            found = bench.compared(plain.by(OURS, method=method), plain)
             row = f"train step, {method}"
             yield Figure(row, setting, "full fine-tuning", found.ours, found.best_peer, peers=found.peers)
         for method in ("lora", "seq_bn"):

@@ -19,7 +19,7 @@ from benchmarks.figures import Figure, from_json, line
 from benchmarks.libraries import NotMeasured
 from benchmarks.peer import Peer
 from benchmarks.rows import forward, serving
-from benchmarks.timing import Spread, overheads, ratio, timed, turns
+from benchmarks.timing import Spread, overhead, ratio, timed, turns
 from benchmarks.works import Work, started
 
 
@@ -97,7 +97,7 @@ def test_turns_alternate() -> None:
 def test_ratios() -> None:
     assert ratio([2.0, 4.0, 9.0], [1.0, 1.0, 3.0]) == Spread(3.0, 2.5, 3.5)
     assert ratio([3.0], [2.0]) == Spread(1.5, 1.5, 1.5)
-    assert overheads([3.0, 3.0], [5.0, 5.0], [1.0, 1.0]).median == 0.5
+    assert overhead(Spread(1.5, 1.25, 2.0), Spread(2.0, 1.0, 3.0)) == Spread(0.5, 0.25, 1.0)
 
 
 def test_fast_calls_are_sampled_together() -> None:

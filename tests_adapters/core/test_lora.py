@@ -62,12 +62,15 @@ def test_rescaling(make) -> None:
 
 @pytest.mark.parametrize("mask", [(True, False, True), (False, True, False), (True, True, True), (True, True, False)])
 @pytest.mark.parametrize("config", [LoRAConfig(r=2, alpha=6), IA3Config(alpha=3)], ids=["lora", "ia3"])
-def test_parts_of_a_fused_projection(config: LoRAConfig, mask: tuple[bool, ...]) -> None:
+@pytest.mark.parametrize("learns", [True, False], ids=["with gradients", "without"])
+def test_parts_of_a_fused_projection(config: LoRAConfig, mask: tuple[bool, ...], learns: bool) -> None:
     """Adapting parts of a fused map is adapting these parts alone."""
     parts, width = FusedParts(mask), 4
     linear = adapted(nn.Linear(6, 12), parts, config)
     lora, number = linear.loras["a0"], 0
-    for output, base, is_adapted in zip(linear(X).split(width, -1), plain(linear).split(width, -1), mask, strict=True):
+    with torch.set_grad_enabled(learns):
+        outputs = linear(X).split(width, -1)
+    for output, base, is_adapted in zip(outputs, plain(linear).split(width, -1), mask, strict=True):
         if not is_adapted:
             assert torch.equal(output, base)
             continue
@@ -78,6 +81,14 @@ def test_parts_of_a_fused_projection(config: LoRAConfig, mask: tuple[bool, ...])
         else:
             torch.testing.assert_close(output, base * 3 * B.flatten())
         number += 1
+
+
+@pytest.mark.parametrize("mask", [(True, False, True), (False, True, True), (False, False, True)])
+@pytest.mark.parametrize("config", [LoRAConfig(r=2, alpha=6), IA3Config(alpha=3)], ids=["lora", "ia3"])
+def test_gradients_of_the_parts_of_a_fused_projection(config: LoRAConfig, mask: tuple[bool, ...]) -> None:
+    linear = adapted(nn.Linear(6, 12).double(), FusedParts(mask), config).double()
+    x = X.double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda *_: linear(x), (x, *linear.loras["a0"].parameters()))
 
 
 @pytest.mark.parametrize("config", [LoRAConfig(r=2), IA3Config()], ids=["lora", "ia3"])

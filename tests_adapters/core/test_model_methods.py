@@ -39,6 +39,32 @@ from tests_adapters.core.zoo import (
 )
 
 
+def test_calls_are_those_of_upstreams_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a class of a user has a call of its own, and where a tool such as torch.export exchanges torch's."""
+    calls: list[str] = []
+
+    class Counted(BertForSequenceClassification):
+        def __call__(self, *args, **kwargs):
+            calls.append("own")
+            return super().__call__(*args, **kwargs)
+
+    torchs = nn.Module.__call__
+
+    def exchanged(self, *args, **kwargs):
+        if isinstance(self, PreTrainedModel):
+            calls.append(type(self).__name__)
+        return torchs(self, *args, **kwargs)
+
+    model, inputs = generated.init(build("bert", Counted)), inputs_for("bert")
+    monkeypatch.setattr(nn.Module, "__call__", exchanged)
+    for config in (None, "lora", "prompt_tuning"):
+        if config is not None:
+            model.add_adapter(config, config=config, set_active=True)
+        call(model, inputs)
+        assert calls == ["own", "Counted", "BertModel"]
+        calls.clear()
+
+
 def test_both_objects_give_the_same_answers() -> None:
     model = generated.init(build("bert", BertForSequenceClassification))
     base = model.bert

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from inspect import signature
 from os import PathLike
 from typing import Any, ClassVar
@@ -65,11 +66,15 @@ class ModelAdaptersMixin(
     adapter_sites: ClassVar[Mapping[type[nn.Module], LayerSites]]
     repeats_batch: ClassVar[bool] = True
     argument_names: ClassVar[tuple[str, ...]] = ()
+    upstream_caller: ClassVar[type] = nn.Module
 
     def __init_subclass__(cls, **options: Any) -> None:
+        """Each forward asks for what is found here: `super` would search a long row of classes for it."""
         super().__init_subclass__(**options)
         if hasattr(cls, "forward"):
             cls.argument_names = tuple(signature(cls.forward).parameters)[1:]
+            below = cls.__mro__[cls.__mro__.index(ModelAdaptersMixin) + 1 :]
+            cls.upstream_caller = next(base for base in below if "__call__" in vars(base))
 
     def _init_adapter_modules(self) -> None:
         self._adapters_config = ModelAdaptersConfig()
@@ -95,11 +100,15 @@ class ModelAdaptersMixin(
                 fusions decided, as {name: {layer: {location: (batch, …)}}}.
             adapter_input_parallelized: the batch is repeated already for each adapter of an active `Parallel`.
         """
-        inputs = vars(self).get("forward_inputs") or getattr(self.base_model, "forward_inputs", None)
+        own = vars(self)
+        inputs = own.get("forward_inputs")
+        if inputs is None:
+            base = own["_modules"].get(self.base_model_prefix)  # sooner found so than as an attribute
+            inputs = getattr(self.base_model if base is None else base, "forward_inputs", None)
         if inputs is None or not inputs.concerns(kwargs):
-            return super().__call__(*args, **kwargs)
+            return self.upstream_caller.__call__(self, *args, **kwargs)
         return inputs.run(
-            super().__call__,
+            partial(self.upstream_caller.__call__, self),
             args,
             kwargs,
             repeats=self.repeats_batch,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -67,42 +67,49 @@ class FusedParts:
                 each row of a batch has its own products.
             b: (adapted parts · width, r), or (batch, adapted parts · width, r).
         """
-        in_place = not torch.is_grad_enabled() and output.is_contiguous()
-        plain, changing = _ADDITIONS[reduced.dim()]
-        add = changing if in_place else plain
+        add, add_in_place = _ADDITIONS[reduced.dim()]
         rows = output.reshape(*reduced.shape[:-1], output.shape[-1])
-        if len(self.adapted) == 1:
-            rows = add(rows, reduced, b.mT, alpha=scaling)
-        else:
-            pairs = zip(reduced.chunk(self.count, dim=-1), b.chunk(self.count, dim=-2), strict=True)
-            rows = self._changed(rows, lambda part, own: add(part, own[0], own[1].mT, alpha=scaling), pairs, in_place)
-        return output if in_place else rows.view(output.shape)
+        if torch.is_grad_enabled() or not output.is_contiguous():
+            return add(rows, reduced, self._in_blocks(b).mT, alpha=scaling).view(output.shape)
+        pairs = zip(reduced.chunk(self.count, dim=-1), b.chunk(self.count, dim=-2), strict=True)
+        for part, (own, factor) in zip(self._adapted_of(rows), pairs, strict=True):
+            add_in_place(part, own, factor.mT, alpha=scaling)
+        return output
 
     def with_factors(self, output: Tensor, factors: Tensor) -> Tensor:
         """
         The output, (..., out), with parts which are side by side times their factors, (adapted parts · width,).
         Without gradients, it is changed in its place.
         """
-        in_place = not torch.is_grad_enabled()
-        scale = Tensor.mul_ if in_place else torch.mul
-        if len(self.adapted) == 1:
-            return scale(output, factors)
-        return self._changed(output, scale, iter(factors.chunk(self.count)), in_place)
+        if torch.is_grad_enabled():
+            return output * self._side_by_side(factors, fill=1.0)
+        for part, own in zip(self._adapted_of(output), factors.chunk(self.count), strict=True):
+            part.mul_(own)
+        return output
 
-    def _changed(
-        self, output: Tensor, change: Callable[[Tensor, Any], Tensor], given: Iterator[Any], in_place: bool
-    ) -> Tensor:
-        """(..., out), each of whose adapted parts was changed by what is given for it."""
-        parts = [
-            change(part, next(given)) if is_adapted else part
-            for part, is_adapted in zip(output.chunk(len(self.adapted), dim=-1), self.adapted, strict=True)
-        ]
-        return output if in_place else torch.cat(parts, dim=-1)
+    def _adapted_of(self, output: Tensor) -> list[Tensor]:
+        """Views of the adapted parts of (..., out), which are side by side."""
+        if len(self.adapted) == 1:
+            return [output]
+        parts = output.chunk(len(self.adapted), dim=-1)
+        return [part for part, is_adapted in zip(parts, self.adapted, strict=True) if is_adapted]
+
+    def _in_blocks(self, b: Tensor) -> Tensor:
+        """
+        (..., adapted parts · width, r) → (..., out, adapted parts · r): each part reads what is its own. That is one
+        product over all of an output; to take it apart and to join it again takes longer.
+        """
+        if len(self.adapted) == 1:
+            return b
+        r, blocks = b.shape[-1], b.chunk(self.count, dim=-2)
+        placed = (F.pad(block, (r * number, r * (self.count - 1 - number))) for number, block in enumerate(blocks))
+        nothing = b.new_zeros(*b.shape[:-2], blocks[0].shape[-2], r * self.count)
+        return torch.cat([next(placed) if is_adapted else nothing for is_adapted in self.adapted], dim=-2)
 
     def spread(self, values: Tensor, fill: float) -> Tensor:
         """(..., adapted parts, width) → (..., out), with `fill` in the parts that are not adapted."""
-        if all(self.adapted) and self.are_side_by_side:
-            return values.flatten(-2)
+        if self.are_side_by_side:
+            return self._side_by_side(values.flatten(-2), fill)
         unit = values.shape[-1] // max(self._widths(1))
         given = iter(values.unbind(-2))
         blank = torch.full_like(values.select(-2, 0)[..., :1], fill)
@@ -111,6 +118,16 @@ class FusedParts:
             for is_adapted, share in zip(self.adapted, self._shares, strict=True)
         ]
         return torch.cat([part.unflatten(-1, (self.groups, -1)) for part in parts], dim=-1).flatten(-2)
+
+    def _side_by_side(self, values: Tensor, fill: float) -> Tensor:
+        """(..., adapted parts · width) → (..., out): the same for parts which are side by side."""
+        if all(self.adapted):
+            return values
+        width, runs = values.shape[-1] // self.count, [(one, len([*run])) for one, run in groupby(self.adapted)]
+        given = iter(values.split([width * length for is_adapted, length in runs if is_adapted], dim=-1))
+        blank = torch.full_like(values[..., :1], fill)
+        parts = (next(given) if is_adapted else blank.expand(*values.shape[:-1], width * n) for is_adapted, n in runs)
+        return torch.cat([*parts], dim=-1)
 
     def select(self, weight: Tensor) -> Tensor:
         """(out, in) → (adapted parts, width, in)."""
