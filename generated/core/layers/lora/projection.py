@@ -68,9 +68,12 @@ class FusedParts:
             b: (adapted parts · width, r), or (batch, adapted parts · width, r).
         """
         add, add_in_place = _ADDITIONS[reduced.dim()]
-        rows = output.reshape(*reduced.shape[:-1], output.shape[-1])
+        rows = output.reshape(*reduced.shape[:-2], -1, output.shape[-1])
         if torch.is_grad_enabled() or not output.is_contiguous():
             return add(rows, reduced, self._in_blocks(b).mT, alpha=scaling).view(output.shape)
+        if len(self.adapted) == 1:
+            add_in_place(rows, reduced, b.mT, alpha=scaling)
+            return output
         pairs = zip(reduced.chunk(self.count, dim=-1), b.chunk(self.count, dim=-2), strict=True)
         for part, (own, factor) in zip(self._adapted_of(rows), pairs, strict=True):
             add_in_place(part, own, factor.mT, alpha=scaling)
@@ -83,14 +86,14 @@ class FusedParts:
         """
         if torch.is_grad_enabled():
             return output * self._side_by_side(factors, fill=1.0)
+        if len(self.adapted) == 1:
+            return output.mul_(factors)
         for part, own in zip(self._adapted_of(output), factors.chunk(self.count), strict=True):
             part.mul_(own)
         return output
 
     def _adapted_of(self, output: Tensor) -> list[Tensor]:
         """Views of the adapted parts of (..., out), which are side by side."""
-        if len(self.adapted) == 1:
-            return [output]
         parts = output.chunk(len(self.adapted), dim=-1)
         return [part for part, is_adapted in zip(parts, self.adapted, strict=True) if is_adapted]
 
