@@ -108,8 +108,8 @@ audit: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
 	$(BIN)/pip-audit --no-deps --disable-pip --requirement constraints.txt
 
-# Kill commands and trainings at random moments, and saving at each step, and look at what is found: two to four minutes
-# each. Cycles of adapters: one minute.
+# Kill commands and trainings at random moments, and saving at each step, and look at what is found; then a thousand
+# cycles of adapters: five minutes on two cores.
 endurance: $(VENV)/ready
 	$(BIN)/python utils/killed_runs.py
 	$(BIN)/python utils/killed_saves.py

@@ -27,9 +27,9 @@ PLOTTED = ("forward", "train step", "cached generation", "16 LoRA")
 HEAD = """# Results
 
 Written by `make bench` from `results.json`. Both sides of each ratio take turns, in one run, on the same weights and
-inputs; every other round goes backwards. Forwards and steps of training have three models on each side, one after the
-other, as where weights lie makes a difference of a hundredth. Given is the median over the rounds of the ratio of a
-round, with its quartiles. A CPU's times are those of the process, one thread; an accelerator's are those of the clock.
+inputs; every other round goes backwards. Where transformers and the peers take part, each side has several models, as
+where weights lie makes a difference of a hundredth. Given is the median over the rounds of the ratio of a round, with
+its quartiles. A CPU's times are those of the process, one thread; an accelerator's are those of the clock.
 
 - tiny: 2 layers, width 32, 2 examples of 16 tokens. What counts is Python, and how many operations there are.
 - middle: 4 layers, width 256, 8 examples of 128 tokens. What counts is arithmetic.

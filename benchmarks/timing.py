@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import cycle
 
 import torch
 
@@ -58,6 +59,12 @@ def turns(sides: Mapping[str, Timed], rounds: int) -> dict[str, list[float]]:
         for name in [*sides] if round_ % 2 == 0 else [*sides][::-1]:
             taken[name].append(sides[name]())
     return taken
+
+
+def alternating(several: Iterable[Timed]) -> Timed:
+    """One of them in each turn."""
+    next_one = cycle(several).__next__
+    return lambda: next_one()()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import count, cycle
+from itertools import count
 from tempfile import mkdtemp
 from typing import Any
 
@@ -18,7 +18,6 @@ from examples.common.memory import peak
 
 
 NEW_TOKENS = 16
-MODELS = 3
 
 
 @dataclass(frozen=True)
@@ -66,16 +65,6 @@ def names_of(work: Work) -> list[str]:
 def _forward(work: Work) -> Timed:
     model, batch = adapted(work), batch_for(work.model, work.size)
     return timed(torch.no_grad()(lambda: model(**batch)))
-
-
-def _on_some_models(begun: Callable[[Work], Timed]) -> Callable[[Work], Timed]:
-    """In turns: where the weights of a model lie makes a difference of a hundredth."""
-
-    def begin(work: Work) -> Timed:
-        models = cycle([begun(work) for _ in range(MODELS)])
-        return lambda: next(models)()
-
-    return begin
 
 
 def _batch(work: Work) -> Timed:
@@ -189,8 +178,8 @@ def _loading(work: Work) -> Timed:
 
 
 WORKS: dict[str, Callable[[Work], Timed]] = {
-    "forward": _on_some_models(_forward),
-    "training": _on_some_models(_training),
+    "forward": _forward,
+    "training": _training,
     "memory": _memory,
     "batch": _batch,
     "batch generation": _batch_generation,

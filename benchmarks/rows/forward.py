@@ -12,7 +12,7 @@ from benchmarks.works import Work
 
 
 GOALS = {"tiny": 1.3, "middle": 1.05}
-ROUNDS = 2.0  # as many as usual: some goals are a hundredth away from what they are compared with
+ROUNDS = 1.5  # as many as usual: some goals are a hundredth away from what they are compared with
 
 
 def figures(bench: Bench) -> Iterator[Figure]:

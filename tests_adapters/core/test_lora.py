@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 from transformers.pytorch_utils import Conv1D
 
 import generated
@@ -49,6 +50,16 @@ def test_low_rank_change(make) -> None:
     assert (lora.lora_A.shape, lora.lora_B.shape) == ((2, 6), (4, 2))
     torch.testing.assert_close(linear(X), plain(linear) + 3.0 * X @ lora.lora_A.T @ lora.lora_B.T)
     assert names <= set(linear.state_dict())
+
+
+def test_matrices_that_somebody_prunes() -> None:
+    linear = adapted(nn.Linear(6, 4), SINGLE, LoRAConfig(r=2, alpha=6))
+    lora = linear.loras["a0"]
+    mask = torch.ones(4, 2)
+    mask[1] = 0
+    prune.custom_from_mask(lora, "lora_B", mask)
+    expected = plain(linear) + 3.0 * X @ lora.lora_A.T @ (mask * lora.lora_B_orig).T
+    torch.testing.assert_close(linear(X), expected)
 
 
 @pytest.mark.parametrize("make", [lambda: nn.Linear(6, 4), lambda: Conv1D(4, 6)])

@@ -30,6 +30,9 @@ class LowRank(LowRankChange):
         return self.lora_A.unflatten(0, (self.parts.count, self.r)), self.parts.apart(self.lora_B)
 
     def matrices(self) -> tuple[Tensor, Tensor]:
+        own = self._parameters  # sooner found so than as attributes, unless somebody parametrizes or prunes them
+        if "lora_A" in own and "lora_B" in own:
+            return own["lora_A"], own["lora_B"]
         return self.lora_A, self.lora_B
 
 
