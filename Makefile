@@ -73,7 +73,7 @@ DEVICE ?= cuda
 test-gpu: $(VENV)/ready
 	$(BIN)/pytest tests_adapters/accelerator --device $(DEVICE)
 
-# What adapters cost, ours against upstream's and the peers': about twenty minutes, on a machine that does nothing else.
+# What adapters cost, ours against upstream's and the peers': about half an hour, on a machine that does nothing else.
 bench: $(VENV)/ready $(PROFILE_VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]' -c constraints.txt
 	$(BIN)/python -m benchmarks --peer-python $(PROFILE_VENV)/bin/python --write
