@@ -10,8 +10,7 @@ A fused map (queries, keys and values in one) has one pair A, B for each part th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -154,28 +153,31 @@ class LowRankChange(nn.Module):
         scaling = routing.factor([other.scaling for other in others], product)
         return self.parts.spread(product * scaling, fill=0.0)
 
-    def routed_onto(self, output: Tensor, others: Sequence[LowRankChange], routing: Routing, x: Tensor) -> Tensor:
+    def routed_onto(
+        self, output: Tensor, others: Callable[[], Sequence[LowRankChange]], routing: Routing, x: Tensor
+    ) -> Tensor:
         """
         output + the change of each row, for parts which are side by side.
 
         Args:
             output: (batch, ..., out). Without gradients, it is changed in its place.
+            others: tells which they are; a generation asks once.
             x: the projection's input, (batch, ..., in).
         """
-        a, b = routing.once(self, partial(self._stacked, others, routing))
+        a, b = routing.once(self, lambda: self._stacked(others(), routing))
         if not x.dtype == output.dtype == a.dtype or torch.is_autocast_enabled(x.device.type):
-            return self.apply_to(output, self.routed(others, routing, x, None))
+            return self.apply_to(output, self.routed(others(), routing, x, None))
         reduced = torch.bmm(self._dropped(x).flatten(1, -2), a.mT)
-        reduced = reduced * routing.factor([other.scaling for other in others], reduced)
         return self.parts.with_products(output, reduced, b)
 
     def _stacked(self, others: Sequence[LowRankChange], routing: Routing) -> tuple[Tensor, Tensor]:
-        """A, (batch, parts · r, in), and B, (batch, parts · width, r), for each row."""
+        """A, (batch, parts · r, in), and s B, (batch, parts · width, r), for each row."""
         if self.parts.count == 1:  # matrices as they are stored take less time than factors
             a, b = (routing.pick(pair) for pair in zip(*(other.matrices() for other in others), strict=True))
         else:
             factors = zip(*(other.factors() for other in others), strict=True)
             a, b = (routing.pick(pair).flatten(1, 2) for pair in factors)
+        b = b * routing.factor([other.scaling for other in others], b)
         return a, b if routing.kept is None else b.mT.contiguous().mT  # as products of single tokens read it
 
     def apply_to(self, output: Tensor, change: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ from generated.core.layers.slot import AdapterHostMixin, AdapterModules, Adapter
 
 if TYPE_CHECKING:
     from generated.core.forward_inputs import ForwardInputs
+    from generated.core.layers.routing import Routing
 
 
 @dataclass(frozen=True)
@@ -137,14 +138,19 @@ class LoRALinearMixin(AdapterHostMixin, AdapterSlot):
         if not self.routes_alike:
             return super().route(block, state, is_last=is_last)
         routing = self.inputs.routing(block, state.size(BATCH))
-        loras = [self.loras[block[child]] for child in routing.children]
+        first = self.loras[block[routing.children[0]]]
         is_first = state.change is None and state.layer_input.dim() > 2
-        if is_first and is_last and isinstance(loras[0], LowRankChange) and loras[0].acts_alone:
-            return state._replace(output=loras[0].routed_onto(state.output, loras, routing, state.layer_input))
+        if is_first and is_last and isinstance(first, LowRankChange) and first.acts_alone:
+            needed = partial(self._needed, block, routing)
+            return state._replace(output=first.routed_onto(state.output, needed, routing, state.layer_input))
+        loras = self._needed(block, routing)
         change = loras[0].routed(loras, routing, state.layer_input, state.change)
         idle = torch.full_like(change, loras[0].neutral) if state.change is None else state.change
         state = state._replace(change=routing.where(change, idle), neutral=loras[0].neutral)
         return self.finish(block[0], state) if is_last else state
+
+    def _needed(self, block: Route, routing: Routing) -> list[LowRankChange | Rescaling | InputRescaling]:
+        return [self.loras[block[child]] for child in routing.children]
 
     def finish(self, name: str | None, state: LoRAState) -> LoRAState:
         if name is None or state.change is None:
