@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.libraries import NotMeasured
 from benchmarks.peer import Peer
-from benchmarks.timing import Spread, Timed, alternating, ratio, turns
+from benchmarks.timing import Spread, Timed, alternating, back_and_forth, ratio, turns
 from benchmarks.works import Work, started
 
 
@@ -100,12 +100,11 @@ class Bench:
         Each on some models, as where weights lie makes a difference of a hundredth. So does what was built before
         them: the other side begins with every other pair.
         """
-        pairs = []
+        begun: dict[Work, list[Timed]] = {work: [], against: []}
         for number in range(min(MODELS[work.size], rounds)):
-            pair = [self._started(one, library) for one in (work, against)[:: 1 if number % 2 == 0 else -1]]
-            pairs.append(pair if number % 2 == 0 else pair[::-1])
-        ours, other = map(alternating, zip(*pairs, strict=True))
-        return ours, other
+            for one in back_and_forth(begun, number):
+                begun[one].append(self._started(one, library))
+        return alternating(begun[work]), alternating(begun[against])
 
     def _rounds(self, size: str, share: float) -> int:
         """Short rounds are cheap, and vary more."""

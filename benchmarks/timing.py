@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import cycle
+from typing import TypeVar
 
 import torch
 
@@ -15,6 +16,7 @@ import torch
 SAMPLE = 0.02  # seconds that a sample takes at least: what is faster is called several times
 WARMING_UP = 3
 
+Side = TypeVar("Side")
 Timed = Callable[[], float]  # does its work, and says how many seconds a call took
 
 
@@ -56,9 +58,14 @@ def turns(sides: Mapping[str, Timed], rounds: int) -> dict[str, list[float]]:
     """The seconds of each side in each round. Every other round goes backwards, so that no side is always first."""
     taken: dict[str, list[float]] = {name: [] for name in sides}
     for round_ in range(rounds):
-        for name in [*sides] if round_ % 2 == 0 else [*sides][::-1]:
+        for name in back_and_forth(sides, round_):
             taken[name].append(sides[name]())
     return taken
+
+
+def back_and_forth(sides: Iterable[Side], round_: int) -> list[Side]:
+    """Every other round begins with the last one."""
+    return [*sides][:: 1 if round_ % 2 == 0 else -1]
 
 
 def alternating(several: Iterable[Timed]) -> Timed:

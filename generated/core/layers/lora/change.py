@@ -120,8 +120,7 @@ class LowRankChange(nn.Module):
         """output + s B A x, in one step for each part, if all of it is of one type."""
         a, b = self.matrices()
         if layer_input.dtype == output.dtype == a.dtype == b.dtype:
-            x = self.lora_dropout(layer_input) if self.training else layer_input
-            reduced = F.linear(x.reshape(-1, self.in_features), a)
+            reduced = F.linear(self._dropped(layer_input).reshape(-1, self.in_features), a)
             if reduced.dtype == output.dtype:  # unless autocast sees to that
                 return self.parts.with_products(output, reduced, b, self.scaling)
         return self.apply_to(output, self.forward(layer_input))
